@@ -1,0 +1,366 @@
+//! Files: private reads, writes that are never half done, the sidecar lock. Ring 1; knows paths and
+//! bytes, not what they mean.
+//!
+//! Promises:
+//! - a read opens first and then checks what it opened: a regular file, ours, closed to others, not
+//!   larger than the caller's bound; links are never followed at the last component;
+//! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
+//!   a crash at any instant the path holds the old bytes or the new bytes;
+//! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
+
+use crate::error::{Error, Kind, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// How long a writer waits for another writer before it says so.
+pub const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// The start of the name of every temporary file that this program makes.
+const TEMP_PREFIX: &str = ".clawkeep-tmp-";
+
+/// Who may be able to read a file that we read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privacy {
+    /// Owned by this user and closed to everybody else: mode 0600 or less.
+    Private,
+    /// Owned by this user or root and not writable by others; others may read it.
+    Shared,
+}
+
+/// Reads a whole regular file. `Ok(None)` when it does not exist.
+///
+/// # Errors
+/// `Broken` when the path is a link or no regular file, belongs to another user, is open to others
+/// against `privacy`, or is larger than `max` bytes. The bytes are wiped when dropped.
+pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // NONBLOCK: a named pipe put in a file's place must not hang us.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    let mut file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(open_error(path, &error)),
+    };
+    let meta = file
+        .metadata()
+        .map_err(|error| Error::io("read", path, &error))?;
+    if !meta.is_file() {
+        return Err(Error::broken(format!(
+            "{} is not a regular file",
+            path.display()
+        )));
+    }
+    check_owner_and_mode(path, &meta, privacy)?;
+    if meta.len() > max as u64 {
+        return Err(too_large(path, max));
+    }
+    let size = usize::try_from(meta.len()).unwrap_or(max).min(max);
+    // One spare byte lets the last read see the end without growing (and so copying) the buffer.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    (&mut file)
+        .take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", path, &error))?;
+    if bytes.len() > max {
+        return Err(too_large(path, max));
+    }
+    Ok(Some(bytes))
+}
+
+fn too_large(path: &Path, max: usize) -> Error {
+    Error::broken(format!(
+        "{} is larger than {} KiB, the most that clawkeep reads there",
+        path.display(),
+        max / 1024
+    ))
+}
+
+fn open_error(path: &Path, error: &std::io::Error) -> Error {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_symlink());
+    if is_link {
+        return Error::broken(format!(
+            "{} is a symbolic link; clawkeep follows none there",
+            path.display()
+        ))
+        .hint(format!(
+            "replace it by the file itself: ls -l {}",
+            path.display()
+        ));
+    }
+    Error::io("read", path, error)
+}
+
+#[cfg(unix)]
+fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    let mode = meta.mode() & 0o7777;
+    let (owner_ok, open) = match privacy {
+        Privacy::Private => (meta.uid() == me, mode & 0o077),
+        Privacy::Shared => (meta.uid() == me || meta.uid() == 0, mode & 0o022),
+    };
+    if !owner_ok {
+        return Err(
+            Error::broken(format!("{} belongs to another user", path.display()))
+                .hint(format!("ls -l {}", path.display())),
+        );
+    }
+    if open != 0 {
+        return Err(Error::broken(format!(
+            "{} is open to other users (mode {mode:04o})",
+            path.display()
+        ))
+        .hint(format!("chmod 600 {}", path.display())));
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_owner_and_mode(_: &Path, _: &std::fs::Metadata, _: Privacy) -> Result<()> {
+    // Windows: a user's profile folder is closed to other users by its inherited access list.
+    Ok(())
+}
+
+/// Makes a folder for secrets, 0700, with its parents, and checks an existing one.
+///
+/// # Errors
+/// `Broken` when it is a link or no folder, belongs to another user, or is open to others.
+pub fn private_dir(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, &error))?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    match builder.create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_private_dir(path),
+        Err(error) => Err(Error::io("create", path, &error)),
+    }
+}
+
+/// Checks that a folder is ours, no link, and closed to others.
+///
+/// # Errors
+/// `Missing` when it is not there, otherwise `Broken`, with the command that mends it.
+pub fn check_private_dir(path: &Path) -> Result<()> {
+    let meta = std::fs::symlink_metadata(path).map_err(|error| Error::io("open", path, &error))?;
+    if meta.file_type().is_symlink() {
+        return Err(Error::broken(format!(
+            "{} is a symbolic link; the folder must be named itself",
+            path.display()
+        ))
+        .hint("name the real folder: --vault DIR"));
+    }
+    if !meta.is_dir() {
+        return Err(Error::broken(format!("{} is not a folder", path.display())));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Error::broken(format!(
+                "the folder {} belongs to another user",
+                path.display()
+            ))
+            .hint(format!("ls -ld {}", path.display())));
+        }
+        let mode = meta.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(Error::broken(format!(
+                "the folder {} is open to other users (mode {mode:04o})",
+                path.display()
+            ))
+            .hint(format!("chmod 700 {}", path.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Puts `bytes` at `path`, mode `mode`, whole or not at all.
+///
+/// # Errors
+/// On any error the old file is untouched and the temporary one is gone.
+#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let fail = |error: &std::io::Error| Error::io("write", path, error);
+    let dir = path
+        .parent()
+        .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Error::broken(format!(
+            "{} is not a regular file; clawkeep writes no link, pipe or folder over",
+            path.display()
+        )));
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMP_PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut temp = builder.tempfile_in(dir).map_err(|error| fail(&error))?;
+    temp.write_all(bytes).map_err(|error| fail(&error))?;
+    temp.as_file().sync_all().map_err(|error| fail(&error))?;
+    temp.persist(path).map_err(|error| fail(&error.error))?;
+    sync_parent(path)
+}
+
+/// Puts `bytes` at `path`, mode `mode`, only where nothing is yet.
+///
+/// # Errors
+/// `Failed` when something is there already.
+#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let dir = path
+        .parent()
+        .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
+    let fail = |error: &std::io::Error| Error::io("write", path, error);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMP_PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut temp = builder.tempfile_in(dir).map_err(|error| fail(&error))?;
+    temp.write_all(bytes).map_err(|error| fail(&error))?;
+    temp.as_file().sync_all().map_err(|error| fail(&error))?;
+    temp.persist_noclobber(path).map_err(|error| {
+        if error.error.kind() == std::io::ErrorKind::AlreadyExists {
+            Error::failed(format!("{} exists already", path.display()))
+        } else {
+            fail(&error.error)
+        }
+    })?;
+    sync_parent(path)
+}
+
+/// Removes a file, durably. `false` when it was not there.
+///
+/// # Errors
+/// `Failed` when the system refuses.
+pub fn remove(path: &Path) -> Result<bool> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_parent(path).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("remove", path, &error)),
+    }
+}
+
+/// A rename is in the folder's own data: without this it may be gone after a power cut.
+fn sync_parent(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if let Some(dir) = path.parent() {
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        File::open(dir)
+            .and_then(|handle| handle.sync_all())
+            .map_err(|error| Error::io("sync", dir, &error))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// The right to write in one folder. Held by its value; the kernel frees it when the process dies,
+/// so there is no stale lock to break.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+    dir: PathBuf,
+}
+
+impl Lock {
+    /// Takes the lock of the file `path` (made 0600 if it is missing), waiting at most `wait`.
+    ///
+    /// The sidecar is opened for writing: on NFS `flock` becomes a POSIX lock, which needs that.
+    ///
+    /// # Errors
+    /// `Failed` when another process still holds it after `wait`.
+    pub fn take(path: &Path, wait: Duration) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::NOFOLLOW;
+            options
+                .mode(0o600)
+                .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        }
+        let file = options
+            .open(path)
+            .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
+        let deadline = Instant::now() + wait;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Error::failed(format!(
+                        "another clawkeep has been writing for {} seconds and holds {}",
+                        wait.as_secs(),
+                        path.display()
+                    ))
+                    .hint(format!("see who: fuser -v {}", path.display())));
+                }
+                Err(std::fs::TryLockError::Error(error)) => {
+                    return Err(Error::io("lock", path, &error));
+                }
+            }
+        }
+        let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let lock = Lock { _file: file, dir };
+        lock.sweep();
+        Ok(lock)
+    }
+
+    /// Removes temporary files that a killed writer left: under the lock there is no other writer.
+    fn sweep(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Turns an error about an absent thing into `None`.
+///
+/// # Errors
+/// Every other error stays.
+pub fn absent_is_none<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == Kind::Missing => Ok(None),
+        Err(error) => Err(error),
+    }
+}
