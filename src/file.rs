@@ -11,7 +11,7 @@
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -20,6 +20,10 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// The start of the name of every temporary file that this program makes.
 const TEMP_PREFIX: &str = ".clawkeep-tmp-";
+
+/// The same for a file that is about to become a lock: it is made by one that does not hold the
+/// lock yet, so the holder must not sweep it away. It holds no secret.
+const CLAIM_PREFIX: &str = ".clawkeep-claim-";
 
 /// Who may be able to read a file that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,14 +139,19 @@ fn check_owner_and_mode(_: &Path, _: &std::fs::Metadata, _: Privacy) -> Result<(
 /// # Errors
 /// `Broken` when it is a link or no folder, belongs to another user, or is open to others.
 pub fn private_dir(path: &Path) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, &error))?;
-    }
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
+    }
+    if let Some(parent) = path.parent() {
+        // Parents that are not there yet are made 0700 too: OpenClaw's state folder is one of them.
+        builder.recursive(true);
+        builder
+            .create(parent)
+            .map_err(|error| Error::io("create", parent, &error))?;
+        builder.recursive(false);
     }
     match builder.create(path) {
         Ok(()) => sync_parent(path),
@@ -253,6 +262,30 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     sync_parent(path)
 }
 
+/// Puts `bytes` at `path` (0600), whole, only where nothing is yet. `false` when something is.
+///
+/// Not synced: this is for lock files, which a power cut may take. Nobody ever sees one that is
+/// empty or half written, as with `O_EXCL` and a write after it.
+///
+/// # Errors
+/// `Failed` when the system refuses.
+#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
+pub fn claim(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let fail = |error: &std::io::Error| Error::io("write", path, error);
+    let dir = path
+        .parent()
+        .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(CLAIM_PREFIX);
+    let mut temp = builder.tempfile_in(dir).map_err(|error| fail(&error))?;
+    temp.write_all(bytes).map_err(|error| fail(&error))?;
+    match temp.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(fail(&error.error)),
+    }
+}
+
 /// Removes a file, durably. `false` when it was not there.
 ///
 /// # Errors
@@ -288,7 +321,6 @@ fn sync_parent(path: &Path) -> Result<()> {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
-    dir: PathBuf,
 }
 
 impl Lock {
@@ -334,21 +366,21 @@ impl Lock {
                 }
             }
         }
-        let dir = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let lock = Lock { _file: file, dir };
-        lock.sweep();
-        Ok(lock)
+        let dir = path.parent().unwrap_or(Path::new("."));
+        sweep(dir);
+        Ok(Lock { _file: file })
     }
+}
 
-    /// Removes temporary files that a killed writer left: under the lock there is no other writer.
-    fn sweep(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.dir) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
-                let _ = std::fs::remove_file(entry.path());
-            }
+/// Removes temporary files that a killed writer left in `dir`. Only for who holds the lock under
+/// which that folder is written: then there is no other writer.
+pub fn sweep(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }

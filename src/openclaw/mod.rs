@@ -4,3 +4,4 @@
 
 pub mod exec;
 pub mod reference;
+pub mod store_lock;
