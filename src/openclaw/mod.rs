@@ -2,6 +2,12 @@
 //!
 //! Sources: OpenClaw's shipped documentation and code, 2026.2.26 to 2026.9.6, and runs of it.
 
+pub mod auth_state;
+mod document;
 pub mod exec;
+mod order;
+mod profile;
+pub mod profiles;
 pub mod reference;
+pub mod select;
 pub mod store_lock;

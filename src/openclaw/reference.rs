@@ -43,13 +43,18 @@ impl SecretRef {
         self.provider == SECRET_PROVIDER
     }
 
-    /// Reads an exec ref; `None` for anything else, refs of other sources included.
+    /// Reads an exec ref; `None` for anything else, refs of other sources included. As OpenClaw
+    /// does: an object with a fourth key is no ref, nor is one with a blank name.
     pub fn from_value(value: &Value) -> Option<Self> {
-        let object = value.as_object()?;
-        (object.get("source")?.as_str()? == "exec").then_some(())?;
+        let object = value.as_object().filter(|object| object.len() == 3)?;
+        let text = |key: &str| {
+            let text = object.get(key)?.as_str()?;
+            (!text.trim().is_empty()).then(|| text.to_owned())
+        };
+        (text("source")? == "exec").then_some(())?;
         Some(SecretRef {
-            provider: object.get("provider")?.as_str()?.to_owned(),
-            id: object.get("id")?.as_str()?.to_owned(),
+            provider: text("provider")?,
+            id: text("id")?,
         })
     }
 

@@ -352,5 +352,6 @@ fn held(path: &Path, found: Option<&Found>) -> Error {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -1,0 +1,276 @@
+//! One entry of auth-profiles.json. Ring 2'; pure: an id and a JSON value in, a profile out.
+//!
+//! Source: OpenClaw 2026.6.1, `src/agents/auth-profiles/{persisted,credential-state}.ts`
+//! (`normalizeRawCredentialEntry`, `parseCredentialEntry`, `resolveTokenExpiryState`) and
+//! `src/config/types.secrets.ts` (`coerceSecretRef`).
+//!
+//! Promise: an entry reads as OpenClaw's loader reads it, its misspellings included (`mode` for
+//! `type`, `apiKey` for `key` and `api_key`, a ref in the value's own field), and one that it drops
+//! is none here.
+
+use crate::expiry::Millis;
+use crate::openclaw::document::wipe;
+use crate::openclaw::reference::SecretRef;
+use crate::provider::{ProfileId, ProviderId};
+use crate::secret::SecretKind;
+use serde_json::{Map, Value};
+
+/// Every field that can hold a value in the clear or a ref to one.
+const CREDENTIAL_FIELDS: [&str; 5] = ["key", "keyRef", "apiKey", "token", "tokenRef"];
+
+/// What a profile holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProfileKind {
+    /// A login that OpenClaw renews itself. Cannot be a ref.
+    Oauth,
+    /// A bearer or setup-token.
+    Token,
+    /// An API key.
+    ApiKey,
+}
+
+impl ProfileKind {
+    /// The word in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProfileKind::Oauth => "oauth",
+            ProfileKind::Token => "token",
+            ProfileKind::ApiKey => "api_key",
+        }
+    }
+}
+
+/// When a profile stops working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expires {
+    /// It has no `expires`, or is an API key, of which OpenClaw reads none.
+    Never,
+    /// At that moment.
+    At(Millis),
+    /// `expires` is no moment: OpenClaw does not use the profile.
+    Invalid,
+}
+
+impl Expires {
+    /// Whether OpenClaw would leave the profile out at `now`.
+    pub fn is_over(self, now: Millis) -> bool {
+        match self {
+            Expires::Never => false,
+            Expires::At(at) => at <= now,
+            Expires::Invalid => true,
+        }
+    }
+}
+
+/// One profile as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its id.
+    pub id: ProfileId,
+    /// Whose credential it is.
+    pub provider: ProviderId,
+    /// What it holds.
+    pub kind: ProfileKind,
+    /// The exec ref in its value's place, ours or another's; `None` without one, and for refs of
+    /// other sources.
+    pub reference: Option<SecretRef>,
+    /// Whether a key or token stands there in the clear, be it beside a ref. Never for oauth.
+    pub plaintext: bool,
+    /// When it stops working.
+    pub expires: Expires,
+}
+
+/// One entry, as OpenClaw's loader reads it.
+pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
+    let fields = entry.as_object()?;
+    let kind = kind_of(fields)?;
+    let provider = ProviderId::parse(fields.get("provider")?.as_str()?).ok()?;
+    let id = ProfileId::parse(id)
+        .ok()
+        .filter(|parsed| parsed.as_str() == id)?;
+    let (value_field, ref_field) = match kind {
+        ProfileKind::Token => ("token", "tokenRef"),
+        ProfileKind::ApiKey => ("key", "keyRef"),
+        ProfileKind::Oauth => {
+            return Some(Profile {
+                id,
+                provider,
+                kind,
+                reference: None,
+                plaintext: false,
+                expires: expires(fields.get("expires")),
+            });
+        }
+    };
+    let reference = [ref_field, value_field]
+        .into_iter()
+        .find_map(|field| fields.get(field).filter(|value| is_ref(value)))
+        .and_then(SecretRef::from_value);
+    Some(Profile {
+        id,
+        provider,
+        kind,
+        reference,
+        plaintext: ["key", "apiKey", "token"]
+            .into_iter()
+            .any(|field| fields.get(field).is_some_and(is_plaintext)),
+        expires: match kind {
+            ProfileKind::Token => expires(fields.get("expires")),
+            ProfileKind::ApiKey | ProfileKind::Oauth => Expires::Never,
+        },
+    })
+}
+
+fn kind_of(fields: &Map<String, Value>) -> Option<ProfileKind> {
+    match fields
+        .get("type")
+        .or_else(|| fields.get("mode"))?
+        .as_str()?
+    {
+        "token" => Some(ProfileKind::Token),
+        "api_key" | "apiKey" => Some(ProfileKind::ApiKey),
+        "oauth" => Some(ProfileKind::Oauth),
+        _ => None,
+    }
+}
+
+/// By type, or by what only such a profile has: a login is not lost over a misspelling.
+pub(super) fn is_oauth(entry: &Value) -> bool {
+    entry.as_object().is_some_and(|fields| {
+        kind_of(fields) == Some(ProfileKind::Oauth)
+            || (kind_of(fields).is_none() && fields.contains_key("refresh"))
+    })
+}
+
+/// Whether OpenClaw takes it for a ref of any source (`coerceSecretRef`).
+fn is_ref(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let text = |key: &str| {
+                fields
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .is_some_and(|text| !text.trim().is_empty())
+            };
+            let source = fields.get("source").and_then(Value::as_str);
+            matches!(source, Some("env" | "file" | "exec"))
+                && text("id")
+                && (!fields.contains_key("provider") || (fields.len() == 3 && text("provider")))
+        }
+        Value::String(text) => is_env_ref(text),
+        _ => false,
+    }
+}
+
+/// `${NAME}`, `$NAME` and the two markers of older versions name an environment variable.
+fn is_env_ref(text: &str) -> bool {
+    let text = text.trim();
+    let name = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .or_else(|| text.strip_prefix('$'))
+        .or_else(|| text.strip_prefix("secretref-env:"))
+        .or_else(|| text.strip_prefix("__env__:"));
+    name.is_some_and(|name| {
+        (1..=128).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    })
+}
+
+fn is_plaintext(value: &Value) -> bool {
+    value
+        .as_str()
+        .is_some_and(|text| !text.trim().is_empty() && !is_env_ref(text))
+}
+
+/// Absent is never; whatever is no moment is invalid, `null` too.
+fn expires(value: Option<&Value>) -> Expires {
+    match value {
+        None => Expires::Never,
+        Some(value) => moment(value).map_or(Expires::Invalid, Expires::At),
+    }
+}
+
+/// A number that is a date. A fraction of a millisecond counts up: what is over at 5.5 is not over
+/// at 5.
+pub(super) fn moment(value: &Value) -> Option<Millis> {
+    let ms = match value.as_i64() {
+        Some(ms) => ms,
+        None => {
+            let ms = value.as_f64()?.ceil();
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "within the bounds of a date, which an i64 holds"
+            )]
+            if (1.0..=8.64e15).contains(&ms) {
+                ms as i64
+            } else {
+                return None;
+            }
+        }
+    };
+    Millis::new(ms)
+}
+
+/// The entry with a ref in its value's place, its other fields where they were.
+pub(super) fn with_ref(
+    old: Map<String, Value>,
+    provider: &ProviderId,
+    kind: SecretKind,
+    ref_field: &str,
+    reference: &SecretRef,
+    expires: Option<Millis>,
+) -> Map<String, Value> {
+    let typed = old.contains_key("type");
+    let mut new = Map::new();
+    let put_type = |new: &mut Map<String, Value>| {
+        new.insert("type".to_owned(), Value::from(kind.name()));
+    };
+    let put_provider = |new: &mut Map<String, Value>| {
+        new.insert("provider".to_owned(), Value::from(provider.as_str()));
+    };
+    let put_ref = |new: &mut Map<String, Value>| {
+        new.insert(ref_field.to_owned(), reference.to_value());
+    };
+    let put_expires = |new: &mut Map<String, Value>| {
+        if let Some(at) = expires {
+            new.insert("expires".to_owned(), Value::from(at.get()));
+        }
+    };
+    for (key, mut value) in old {
+        match key.as_str() {
+            "type" => put_type(&mut new),
+            "mode" if !typed => put_type(&mut new),
+            "provider" => put_provider(&mut new),
+            "expires" => put_expires(&mut new),
+            field if CREDENTIAL_FIELDS.contains(&field) => {
+                wipe(&mut value);
+                if !new.contains_key(ref_field) {
+                    put_ref(&mut new);
+                }
+            }
+            _ => {
+                new.insert(key, value);
+            }
+        }
+    }
+    if !new.contains_key("type") {
+        put_type(&mut new);
+    }
+    if !new.contains_key("provider") {
+        put_provider(&mut new);
+    }
+    if !new.contains_key(ref_field) {
+        put_ref(&mut new);
+    }
+    if !new.contains_key("expires") {
+        put_expires(&mut new);
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests;
