@@ -197,19 +197,18 @@ fn expires(value: Option<&Value>) -> Expires {
 /// A number that is a date. A fraction of a millisecond counts up: what is over at 5.5 is not over
 /// at 5.
 pub(super) fn moment(value: &Value) -> Option<Millis> {
-    let ms = match value.as_i64() {
-        Some(ms) => ms,
-        None => {
-            let ms = value.as_f64()?.ceil();
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "within the bounds of a date, which an i64 holds"
-            )]
-            if (1.0..=8.64e15).contains(&ms) {
-                ms as i64
-            } else {
-                return None;
-            }
+    let ms = if let Some(ms) = value.as_i64() {
+        ms
+    } else {
+        let ms = value.as_f64()?.ceil();
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "within the bounds of a date, which an i64 holds"
+        )]
+        if (1.0..=8.64e15).contains(&ms) {
+            ms as i64
+        } else {
+            return None;
         }
     };
     Millis::new(ms)

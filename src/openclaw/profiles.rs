@@ -175,12 +175,11 @@ impl ProfilesFile {
             ))
             .hint(format!("use another id: --profile-id {provider}:manual")));
         }
-        let old = match old.as_object_mut() {
-            Some(fields) => std::mem::take(fields),
-            None => {
-                wipe(&mut old);
-                Map::new()
-            }
+        let old = if let Some(fields) = old.as_object_mut() {
+            std::mem::take(fields)
+        } else {
+            wipe(&mut old);
+            Map::new()
         };
         let new = with_ref(old, provider, kind, field, reference, expires);
         // The key is still there where it was, so the entry keeps its place.

@@ -3,22 +3,23 @@ use crate::openclaw::document::tests::arbitrary_json;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn one(entry: Value) -> Option<Profile> {
-    read("anthropic:work", &entry)
+fn one(entry: &Value) -> Option<Profile> {
+    read("anthropic:work", entry)
 }
 
 fn ours() -> Value {
     json!({"source": "exec", "provider": "clawkeep", "id": "anthropic:work"})
 }
 
-fn reference() -> Option<SecretRef> {
-    Some(SecretRef {
+fn reference() -> SecretRef {
+    SecretRef {
         provider: "clawkeep".to_owned(),
         id: "anthropic:work".to_owned(),
-    })
+    }
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn entries_read_as_openclaw_reads_them() {
     use ProfileKind::{ApiKey, Oauth, Token};
     let at = |ms| Expires::At(Millis::new(ms).unwrap());
@@ -110,14 +111,10 @@ fn entries_read_as_openclaw_reads_them() {
     ];
     for (mut entry, kind, has_ref, plaintext, expires) in cases {
         entry["provider"] = json!(" Anthropic ");
-        let profile = one(entry.clone()).unwrap_or_else(|| unreachable!("{entry}"));
+        let profile = one(&entry).unwrap_or_else(|| unreachable!("{entry}"));
         assert_eq!(profile.provider.as_str(), "anthropic");
         assert_eq!(profile.kind, kind, "{entry}");
-        assert_eq!(
-            profile.reference,
-            reference().filter(|_| has_ref),
-            "{entry}"
-        );
+        assert_eq!(profile.reference, has_ref.then(reference), "{entry}");
         assert_eq!(profile.plaintext, plaintext, "{entry}");
         assert_eq!(profile.expires, expires, "{entry}");
     }
@@ -137,7 +134,7 @@ fn what_openclaw_drops_is_no_profile() {
         json!({"type": 7, "mode": "token", "provider": "anthropic"}),
         json!({"provider": "anthropic", "tokenRef": ours()}),
     ] {
-        assert_eq!(one(entry.clone()), None, "{entry}");
+        assert_eq!(one(&entry), None, "{entry}");
     }
     let good = json!({"type": "token", "provider": "anthropic"});
     for id in ["", " ", " a:b", "a:b\n", &"a".repeat(201)] {
@@ -213,9 +210,9 @@ proptest! {
         when in arbitrary_json(),
     ) {
         let entry = json!({"type": kind, "provider": provider, "token": token, "tokenRef": token, "expires": when});
-        prop_assert!(one(entry).is_none());
+        prop_assert!(one(&entry).is_none());
         let entry = json!({"type": "token", "provider": "anthropic", "token": token, "tokenRef": token, "expires": when});
-        let profile = one(entry).unwrap();
+        let profile = one(&entry).unwrap();
         prop_assert_eq!(profile.reference, None);
     }
 }
