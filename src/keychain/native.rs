@@ -145,9 +145,9 @@ impl Session {
 
     /// Windows never asks.
     #[cfg(not(target_os = "macos"))]
-    fn quiet(&self) -> Answer<()> {
+    fn quiet(&self) -> Answer<Option<()>> {
         let _ = self.manner;
-        Ok(())
+        Ok(None)
     }
 }
 

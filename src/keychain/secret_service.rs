@@ -21,8 +21,9 @@ use zeroize::Zeroizing;
 const SERVICE: &str = "service";
 const ACCOUNT: &str = "username";
 
-/// libsecret's generic schema. Its tools put this on what they store and replace an item only when
-/// all attributes agree: without it `secret-tool store` would make a second item beside ours.
+/// libsecret's generic schema, which its tools put on what they store. A service that compares all
+/// attributes when it replaces would else keep a second item beside ours (GNOME Keyring adds this
+/// one by itself).
 const SCHEMA: (&str, &str) = ("xdg:schema", "org.freedesktop.Secret.Generic");
 
 /// The collection that GNOME Keyring keeps in memory only.
@@ -256,8 +257,9 @@ fn fault(error: &ServiceError) -> Fault {
             locked("its unlock dialog was closed, or could not be shown")
         }
         ServiceError::Unavailable => Fault::Absent("there is no session bus".to_owned()),
-        ServiceError::Zbus(error) => bus_fault(error),
-        ServiceError::ZbusFdo(zbus::fdo::Error::ZBus(error)) => bus_fault(error),
+        ServiceError::Zbus(error) | ServiceError::ZbusFdo(zbus::fdo::Error::ZBus(error)) => {
+            bus_fault(error)
+        }
         ServiceError::ZbusFdo(error) => named_fault(error.name().as_str()),
         _ => Fault::Broken("the keyring service did not keep to its protocol".to_owned()),
     }

@@ -263,14 +263,11 @@ impl KeychainStore {
     /// Steps 1 to 3.
     fn replace(&self, id: &SecretId, old: Option<&Found>, value: &[u8], new: Record) -> Result<()> {
         self.write(id, NEW, value)?;
-        let old = old.and_then(|old| old.record.as_ref());
+        // The new one first: where the value stays and only its metadata changes, both have its
+        // digest, and the first is taken.
         let mut records = vec![new];
-        records.extend(
-            old.map(|(record, _)| record)
-                // The same value with new metadata: two records could not be told apart.
-                .filter(|old| old.digest != records[0].digest)
-                .cloned(),
-        );
+        let old = old.and_then(|old| old.record.as_ref());
+        records.extend(old.map(|(record, _)| record.clone()));
         self.write_records(id, records)?;
         self.write(id, "", value)
     }

@@ -131,7 +131,7 @@ fn a_keychain_that_loses_what_it_replaces_loses_nothing_of_ours() {
         keychain.crash(at, Effect::Torn);
         let _ = put(&mut store(&keychain), &new());
         keychain.heal();
-        let (value, meta) = got(&store(&keychain)).expect("the value is gone");
+        let (value, meta) = got(&store(&keychain)).unwrap();
         let whole = if value == old().0 { old() } else { new() };
         assert_eq!(value, whole.0);
         // When it is the companion that got lost the provider is unknown, never a wrong one.
@@ -150,9 +150,9 @@ fn a_keychain_that_loses_what_it_replaces_loses_nothing_of_ours() {
             copy.crash(again, effect);
             let _ = put(&mut store(&copy), &third);
             copy.heal();
-            let (left, meta) = got(&store(&copy)).expect("the value is gone");
+            let (left, meta) = got(&store(&copy)).unwrap();
             let allowed = [old(), new(), third.clone()];
-            let whole = allowed.iter().find(|pair| pair.0 == left).expect(&left);
+            let whole = allowed.iter().find(|pair| pair.0 == left).unwrap();
             assert!(
                 meta == whole.1 || meta == plain_meta(),
                 "calls {at} and {again}: {left} {meta:?}"
@@ -207,6 +207,66 @@ fn a_failed_remove_keeps_the_value_and_a_killed_one_shows_no_ghost() {
     }
 }
 
+type Act = fn(&InMemory);
+
+/// Does something behind a reader's back, just before its call number `at`.
+struct Interrupted {
+    keychain: InMemory,
+    at: usize,
+    calls: std::sync::atomic::AtomicUsize,
+    act: Act,
+}
+
+impl Interrupted {
+    fn step(&self) -> &InMemory {
+        use std::sync::atomic::Ordering;
+        if self.calls.fetch_add(1, Ordering::SeqCst) == self.at {
+            (self.act)(&self.keychain);
+        }
+        &self.keychain
+    }
+}
+
+impl Keychain for Interrupted {
+    fn presence(&self) -> Result<crate::keychain::Presence> {
+        self.step().presence()
+    }
+    fn get(&self, item: &Item) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        self.step().get(item)
+    }
+    fn set(&self, item: &Item, value: &[u8]) -> Result<()> {
+        self.step().set(item, value)
+    }
+    fn delete(&self, item: &Item) -> Result<bool> {
+        self.step().delete(item)
+    }
+    fn list(&self, service: &str) -> Result<Vec<String>> {
+        self.step().list(service)
+    }
+}
+
+#[test]
+fn a_reader_beside_a_writer_sees_one_pair_or_the_other() {
+    let acts: [(Act, Option<Pair>); 2] = [
+        (|k| put(&mut store(k), &new()).unwrap(), Some(new())),
+        (|k| assert!(store(k).remove(&id()).unwrap()), None),
+    ];
+    for (act, after) in acts {
+        for at in 0..6 {
+            let keychain = InMemory::new();
+            put(&mut store(&keychain), &old()).unwrap();
+            let reader = Interrupted {
+                keychain,
+                at,
+                calls: 0.into(),
+                act,
+            };
+            let seen = got(&KeychainStore::new(Box::new(reader), vault()));
+            assert!(seen == Some(old()) || seen == after, "call {at}: {seen:?}");
+        }
+    }
+}
+
 #[test]
 fn only_the_metadata_changes_and_it_changes_at_once() {
     let same_value = (old().0, new().1);
@@ -221,6 +281,13 @@ fn only_the_metadata_changes_and_it_changes_at_once() {
             keychain.heal();
             let left = got(&store(&keychain)).unwrap();
             assert!(left == old() || left == same_value, "call {at}: {left:?}");
+            let keychain = InMemory::new();
+            prepare(&keychain);
+            keychain.fail_once(at, effect, Kind::Broken);
+            let outcome = put(&mut store(&keychain), &same_value);
+            keychain.heal();
+            let expected = outcome.map_or(old(), |()| same_value.clone());
+            assert_eq!(got(&store(&keychain)), Some(expected), "call {at}");
         }
     }
 }
