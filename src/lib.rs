@@ -7,6 +7,7 @@ pub mod error;
 pub mod expiry;
 pub mod file;
 pub mod host;
+pub mod json;
 pub mod keychain;
 pub mod openclaw;
 pub mod provider;

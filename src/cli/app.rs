@@ -1,0 +1,346 @@
+//! What every command needs: the machine, the output, the vault. Ring 4; the one place where stores,
+//! keychain and person are wired together.
+
+use super::args::Global;
+use super::ui::Ui;
+use crate::error::{Error, Kind, Result};
+use crate::file::{self, Privacy};
+use crate::host::Host;
+use crate::keychain::OsKeychain;
+use crate::secret::{MAX_SECRET, Secret, SecretId};
+use crate::store::{Meta, Resolve, Store};
+use crate::terminal::{self, Hidden, Terminal};
+use crate::vault::cache::{Cache, Custody};
+use crate::vault::id::VaultId;
+use crate::vault::identity::Identity;
+use crate::vault::items::KeychainStore;
+use crate::vault::slot::SlotName;
+use crate::vault::unlock::Keys;
+use crate::vault::{self, Found, Vault};
+use secrecy::SecretString;
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a keychain's own dialog may stand while a person is there.
+const DIALOG: Duration = Duration::from_secs(60);
+
+/// How often a person may mistype a passphrase.
+const TRIES: u32 = 3;
+
+/// One run of the program.
+pub struct App {
+    /// The machine.
+    pub host: Host,
+    /// The output.
+    pub ui: Ui,
+    /// Flags of every command.
+    pub global: Global,
+    /// The vault's folder, absolute.
+    pub dir: PathBuf,
+    /// The vault ids that the caller trusts.
+    pub pins: Vec<VaultId>,
+}
+
+/// An opened vault of either custody.
+pub enum Opened {
+    /// Values in `vault.age`.
+    File(Box<Vault>),
+    /// Values in the keychain.
+    Keychain(KeychainStore),
+}
+
+impl App {
+    /// Parses what every command shares.
+    ///
+    /// # Errors
+    /// `Usage` for a malformed vault id; `Failed` without a home and without `--vault`.
+    pub fn new(host: Host, global: Global, json: bool) -> Result<Self> {
+        let dir = match (&global.vault, host.path_var("CLAWKEEP_VAULT")) {
+            (Some(dir), _) => dir.clone(),
+            (None, Some(dir)) => dir,
+            (None, None) => host.default_vault_dir()?,
+        };
+        let dir = host.absolute(&dir)?;
+        let pins = global.vault_id.iter().map(|id| VaultId::parse(id)).collect::<Result<_>>()?;
+        Ok(App { host, ui: Ui::new(json), global, dir, pins })
+    }
+
+    /// The person, when questions may be asked: stdin is a terminal and nobody forbade it.
+    ///
+    /// # Errors
+    /// `Failed` when the terminal cannot be opened.
+    pub fn person(&self) -> Result<Option<Terminal>> {
+        if self.global.non_interactive || !std::io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        Terminal::open()
+    }
+
+    /// The terminal, for a passphrase: it is asked for there even when stdin is a pipe.
+    fn terminal(&self) -> Result<Option<Terminal>> {
+        if self.global.non_interactive {
+            return Ok(None);
+        }
+        Terminal::open()
+    }
+
+    /// The keychain, with its dialogs where a person is there.
+    pub fn keychain(&self) -> OsKeychain {
+        let keychain = OsKeychain::new(&self.host);
+        if !self.global.non_interactive && std::io::stdin().is_terminal() {
+            keychain.attended(DIALOG)
+        } else {
+            keychain
+        }
+    }
+
+    /// What lies in the vault's folder.
+    ///
+    /// # Errors
+    /// `Broken` when the folder is not what it should be.
+    pub fn find(&self) -> Result<Found> {
+        vault::find(&self.dir)
+    }
+
+    /// Opens the vault, asking a person for a passphrase where a slot needs one.
+    ///
+    /// # Errors
+    /// `Missing`, `Locked` or `Broken`.
+    pub fn open(&self) -> Result<Opened> {
+        match self.find()? {
+            Found::Vault(Custody::Keychain) => self.open_items().map(Opened::Keychain),
+            Found::Vault(Custody::File) => self.open_file().map(|vault| Opened::File(Box::new(vault))),
+            Found::Nothing => {
+                Err(Error::missing(format!("there is no vault in {}", self.dir.display())).hint("clawkeep onboard"))
+            }
+        }
+    }
+
+    /// Opens the vault file; keychain custody has none, and no slots, recovery key or rekey.
+    ///
+    /// # Errors
+    /// As [`App::open`], and `Failed` on keychain custody.
+    pub fn open_vault_file(&self, what: &str) -> Result<Vault> {
+        if self.find()? == Found::Vault(Custody::Keychain) {
+            return Err(Error::failed(format!(
+                "this vault keeps each value in the keychain, so it has no {what}: the keychain's own lock is the only one"
+            ))
+            .hint("a vault file has them: clawkeep --vault NEW-DIR init --custody file"));
+        }
+        self.open_file()
+    }
+
+    fn open_items(&self) -> Result<KeychainStore> {
+        let id = items_id(&self.dir, &self.pins)?;
+        Ok(KeychainStore::new(Box::new(self.keychain()), id))
+    }
+
+    fn open_file(&self) -> Result<Vault> {
+        let keychain = self.keychain();
+        let asked = Cell::new(0);
+        let ask = |slot: &SlotName| self.passphrase(slot, &asked);
+        let accept_rollback = self.accepts_rollback()?;
+        let keys = Keys { host: &self.host, keychain: &keychain, ask: &ask, pins: &self.pins, accept_rollback };
+        loop {
+            let before = asked.get();
+            match Vault::open(&self.dir, &keys) {
+                Err(error) if error.kind() == Kind::Locked && asked.get() > before && asked.get() < TRIES => {
+                    self.ui.say(&format!("{error}, try again"));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The passphrase of a slot: from the file that was named, or from a person.
+    fn passphrase(&self, slot: &SlotName, asked: &Cell<u32>) -> Result<Option<SecretString>> {
+        if let Some(path) = &self.global.passphrase_file {
+            return read_passphrase_file(path).map(Some);
+        }
+        let Some(mut terminal) = self.terminal()? else {
+            return Ok(None);
+        };
+        let typed = terminal.ask_hidden(&format!("Passphrase of slot {slot}: "), Hidden::Passphrase)?;
+        asked.set(asked.get() + 1);
+        to_passphrase(&typed).map(Some)
+    }
+
+    fn accepts_rollback(&self) -> Result<bool> {
+        if !self.global.accept_rollback {
+            return Ok(false);
+        }
+        let Some(mut terminal) = self.person()? else {
+            return Err(Error::usage("--accept-rollback needs a person at a terminal")
+                .hint("run it at a terminal: clawkeep --accept-rollback secret list"));
+        };
+        if terminal.confirm("Accept an older copy of the vault? Values stored since then are lost.", false)? {
+            Ok(true)
+        } else {
+            Err(Error::cancelled())
+        }
+    }
+
+    /// Opens the vault with the recovery key from a file, or from a person.
+    ///
+    /// # Errors
+    /// As [`Vault::open_with_recovery`].
+    pub fn open_with_recovery(&self, file: Option<&Path>) -> Result<Vault> {
+        let key = self.recovery_key(file)?;
+        Vault::open_with_recovery(&self.dir, &self.host, &key, &self.pins)
+    }
+
+    /// The recovery key from a file, or typed back by a person.
+    ///
+    /// # Errors
+    /// `Broken` when it is no such key, `Usage` when there is nobody to ask.
+    pub fn recovery_key(&self, file: Option<&Path>) -> Result<Identity> {
+        if let Some(path) = file {
+            let bytes = file::read(path, 4096, Privacy::Private)?
+                .ok_or_else(|| Error::missing(format!("there is no file {}", path.display())))?;
+            return crate::vault::identity::IdentityText::parse(&bytes)
+                .map(|text| text.identity)
+                .map_err(|error| error.context(path.display()));
+        }
+        let Some(mut terminal) = self.terminal()? else {
+            return Err(Error::usage("the recovery key is typed at a terminal, and there is none")
+                .hint("use --recovery-file FILE"));
+        };
+        let typed = terminal.ask_hidden("Recovery key: ", Hidden::Key)?;
+        parse_recovery(&typed)
+    }
+}
+
+/// A recovery key as typed: case and blanks do not matter, its checksum finds typing mistakes.
+///
+/// # Errors
+/// `Broken` when it is none.
+pub fn parse_recovery(typed: &[u8]) -> Result<Identity> {
+    let mut text = Zeroizing::new(String::with_capacity(typed.len()));
+    for byte in typed.iter().filter(|byte| !byte.is_ascii_whitespace()) {
+        text.push(char::from(byte.to_ascii_uppercase()));
+    }
+    Identity::parse(&text).map_err(|_| {
+        Error::broken("that is no recovery key: there is a typing mistake in it, or a part is missing")
+            .hint("clawkeep recovery check")
+    })
+}
+
+/// The id of a vault of keychain custody, checked against the pins.
+///
+/// # Errors
+/// `Broken` when `vault.json` does not say it, or a pin differs.
+pub fn items_id(dir: &Path, pins: &[VaultId]) -> Result<VaultId> {
+    let id = Cache::load(dir)?
+        .and_then(|cache| cache.vault_id)
+        .or_else(|| pins.first().copied())
+        .ok_or_else(|| {
+            Error::broken(format!("vault.json in {} does not say which vault this is", dir.display()))
+                .hint("name it: clawkeep --vault-id ID secret list")
+        })?;
+    if !pins.is_empty() && !pins.contains(&id) {
+        return Err(Error::broken("another vault was put in this one's place: --vault-id names a different vault id"));
+    }
+    Ok(id)
+}
+
+/// Reads a passphrase from a private file; one trailing newline is not part of it.
+///
+/// # Errors
+/// `Broken` when the file is open to others.
+pub fn read_passphrase_file(path: &Path) -> Result<SecretString> {
+    let bytes = file::read(path, MAX_SECRET, Privacy::Private)?
+        .ok_or_else(|| Error::missing(format!("there is no file {}", path.display())))?;
+    let end = bytes.strip_suffix(b"\n").map_or(bytes.len(), <[u8]>::len);
+    let line = &bytes[..end];
+    to_passphrase(line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// A passphrase as typed.
+///
+/// # Errors
+/// `Failed` when it is empty or not UTF-8.
+pub fn to_passphrase(typed: &[u8]) -> Result<SecretString> {
+    if typed.is_empty() {
+        return Err(Error::failed("the passphrase is empty"));
+    }
+    let text = std::str::from_utf8(typed).map_err(|_| Error::failed("the passphrase is not UTF-8 text"))?;
+    let mut exact = String::with_capacity(text.len());
+    exact.push_str(text);
+    Ok(SecretString::from(exact))
+}
+
+/// A value from stdin when it is piped, otherwise typed by the person.
+///
+/// # Errors
+/// `Failed` for a value that cannot be one, `Usage` when there is nobody to ask.
+pub fn take_value(
+    app: &App,
+    prompt: &str,
+    hidden: Hidden,
+    alphabet: crate::secret::Alphabet,
+) -> Result<Secret> {
+    let stdin = std::io::stdin();
+    let bytes = if stdin.is_terminal() {
+        let Some(mut terminal) = app.person()? else {
+            return Err(Error::usage("the value is typed at a terminal or piped, and there is neither")
+                .hint("printf %s \"$TOKEN\" | clawkeep …"));
+        };
+        terminal.ask_hidden(prompt, hidden)?
+    } else {
+        terminal::piped(&mut stdin.lock(), MAX_SECRET)?
+    };
+    Secret::new(&bytes, alphabet)
+}
+
+impl Opened {
+    /// The vault's id.
+    pub fn id(&self) -> VaultId {
+        match self {
+            Opened::File(vault) => vault.id(),
+            Opened::Keychain(items) => items.id(),
+        }
+    }
+
+    /// Which custody it has.
+    pub fn custody(&self) -> Custody {
+        match self {
+            Opened::File(_) => Custody::File,
+            Opened::Keychain(_) => Custody::Keychain,
+        }
+    }
+}
+
+impl Resolve for Opened {
+    fn get(&self, id: &SecretId) -> Result<Option<(Secret, Meta)>> {
+        match self {
+            Opened::File(vault) => vault.get(id),
+            Opened::Keychain(items) => items.get(id),
+        }
+    }
+}
+
+impl Store for Opened {
+    fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
+        match self {
+            Opened::File(vault) => vault.put(id, value, meta),
+            Opened::Keychain(items) => items.put(id, value, meta),
+        }
+    }
+
+    fn remove(&mut self, id: &SecretId) -> Result<bool> {
+        match self {
+            Opened::File(vault) => vault.remove(id),
+            Opened::Keychain(items) => items.remove(id),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<(SecretId, Meta)>> {
+        match self {
+            Opened::File(vault) => vault.list(),
+            Opened::Keychain(items) => items.list(),
+        }
+    }
+}

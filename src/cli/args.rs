@@ -1,0 +1,474 @@
+//! The command line. Ring 4; knows names of commands and flags, does nothing.
+//!
+//! Promise: there is no flag and no argument that takes a secret's value.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Keeps credentials for OpenClaw encrypted, and gives them to its gateway.
+#[derive(Debug, Parser)]
+#[command(name = "clawkeep", version, about, max_term_width = 100, disable_help_subcommand = true,
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled")]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The vault's folder [default: clawkeep's data folder, or $CLAWKEEP_VAULT]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub vault: Option<PathBuf>,
+    /// The vault id that must be found there; another vault is refused
+    #[arg(long, global = true, value_name = "ID", hide_short_help = true)]
+    pub vault_id: Vec<String>,
+    /// Read the passphrase of a passphrase slot from this private file
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub passphrase_file: Option<PathBuf>,
+    /// Accept a vault that is older than the one last seen (asks at the terminal)
+    #[arg(long, global = true, hide_short_help = true)]
+    pub accept_rollback: bool,
+    /// Never ask; fail where a question would be needed
+    #[arg(long, global = true)]
+    pub non_interactive: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a vault, take a token, link OpenClaw, and prove that it resolves
+    #[command(after_help = "Example:  clawkeep onboard\nScript:   printf %s \"$TOKEN\" | clawkeep onboard --yes --slot identity-file --recovery-file KEY --provider anthropic")]
+    Onboard(Onboard),
+    /// Make an empty vault
+    #[command(after_help = "Example:  clawkeep init --slot keychain")]
+    Init(Init),
+    /// Credentials of model providers
+    #[command(subcommand)]
+    Models(Models),
+    /// Any other secret
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// The ways to open the vault
+    #[command(subcommand)]
+    Slot(SlotCommand),
+    /// Give the vault a new identity and wrap it for every slot again
+    #[command(after_help = "Example:  clawkeep rekey")]
+    Rekey(Rekey),
+    /// The recovery key: one sheet of paper that opens the vault
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
+    /// Let OpenClaw's files hold references to the vault
+    #[command(after_help = "Example:  clawkeep link --dry-run")]
+    Link(Link),
+    /// Take clawkeep's references out of OpenClaw's files
+    #[command(after_help = "Example:  clawkeep unlink --dry-run")]
+    Unlink(Unlink),
+    /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
+    #[command(after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve")]
+    Resolve(Resolve),
+}
+
+/// Credentials of model providers.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Store, list and remove credentials
+    Auth(Auth),
+}
+
+/// Store, list and remove credentials.
+#[derive(Debug, Args)]
+pub struct Auth {
+    /// The OpenClaw agent that the credential is for
+    #[arg(long, global = true, default_value = "main", value_name = "ID")]
+    pub agent: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuthCommand,
+}
+
+/// Store, list and remove credentials.
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Store a token, pasted at a hidden prompt or piped
+    #[command(after_help = "Example:  clawkeep models auth paste-token --provider anthropic --expires-in 365d")]
+    PasteToken(Paste),
+    /// Store an API key, pasted at a hidden prompt or piped
+    #[command(after_help = "Example:  clawkeep models auth paste-api-key --provider openrouter")]
+    PasteApiKey(Paste),
+    /// Make an Anthropic setup-token with Claude Code and store it
+    #[command(after_help = "Example:  clawkeep models auth setup-token")]
+    SetupToken(SetupToken),
+    /// Store a credential, asking for everything
+    #[command(after_help = "Example:  clawkeep models auth add")]
+    Add(Add),
+    /// List profiles, without values
+    #[command(after_help = "Example:  clawkeep models auth list --json")]
+    List(List),
+    /// Remove a profile and its value
+    #[command(after_help = "Example:  clawkeep models auth logout --profile-id anthropic:manual")]
+    Logout(Logout),
+}
+
+/// A credential to store.
+#[derive(Debug, Args)]
+pub struct Paste {
+    /// The provider, for example anthropic
+    #[arg(long, value_name = "NAME")]
+    pub provider: String,
+    /// The profile [default: <provider>:manual]
+    #[arg(long, value_name = "ID")]
+    pub profile_id: Option<String>,
+    /// When it stops working, from now: 365d, 12h, 1h30m; without a unit it is days
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<String>,
+    /// Store a value that looks like another provider's
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A setup-token to make.
+#[derive(Debug, Args)]
+pub struct SetupToken {
+    /// Only anthropic has setup-tokens
+    #[arg(long, value_name = "NAME", default_value = "anthropic")]
+    pub provider: String,
+    /// The profile [default: anthropic:default]
+    #[arg(long, value_name = "ID")]
+    pub profile_id: Option<String>,
+    /// When it stops working, from now [default: 365d, as Anthropic says]
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<String>,
+    /// Do not ask before `claude setup-token` is run
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A credential to ask for.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The provider; asked for when it is missing
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+}
+
+/// A list.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Only this provider's
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A profile to remove.
+#[derive(Debug, Args)]
+pub struct Logout {
+    /// The provider, all of whose profiles go
+    #[arg(long, value_name = "NAME", required_unless_present = "profile_id")]
+    pub provider: Option<String>,
+    /// The one profile that goes
+    #[arg(long, value_name = "ID")]
+    pub profile_id: Option<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Any other secret.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store a secret, typed at a hidden prompt or piped
+    #[command(after_help = "Example:  clawkeep secret set channels/telegram/token")]
+    Set(SecretSet),
+    /// Print a secret
+    #[command(after_help = "Example:  clawkeep secret get channels/telegram/token --reveal")]
+    Get(SecretGet),
+    /// List what is stored, without values
+    #[command(after_help = "Example:  clawkeep secret list")]
+    List(SecretList),
+    /// Remove a secret
+    #[command(after_help = "Example:  clawkeep secret remove channels/telegram/token")]
+    Remove(SecretRemove),
+}
+
+/// A secret to store.
+#[derive(Debug, Args)]
+pub struct SecretSet {
+    /// Its id, in OpenClaw's grammar
+    pub id: String,
+    /// When it stops working, from now
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<String>,
+}
+
+/// A secret to print.
+#[derive(Debug, Args)]
+pub struct SecretGet {
+    /// Its id
+    pub id: String,
+    /// Print it on a terminal too
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// A list of secrets.
+#[derive(Debug, Args)]
+pub struct SecretList {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A secret to remove.
+#[derive(Debug, Args)]
+pub struct SecretRemove {
+    /// Its id
+    pub id: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Where values lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CustodyArg {
+    /// In one age-encrypted file (the default)
+    File,
+    /// Each value in its own keychain item
+    Keychain,
+}
+
+/// How the vault opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SlotArg {
+    /// The operating system's keychain
+    Keychain,
+    /// A passphrase, asked for at a terminal
+    Passphrase,
+    /// A private file, for servers and services
+    IdentityFile,
+}
+
+/// How a vault is made.
+#[derive(Debug, Clone, Args)]
+pub struct Init {
+    /// Where values lie [default: file]
+    #[arg(long, value_enum)]
+    pub custody: Option<CustodyArg>,
+    /// How the vault opens; may be given more than once
+    #[arg(long, value_enum)]
+    pub slot: Vec<SlotArg>,
+    /// The file of an identity-file slot [default: identity.txt in clawkeep's configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub identity_file: Option<PathBuf>,
+    /// The file with the new passphrase, for scripts
+    #[arg(long, value_name = "FILE")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Write the recovery key to this new file instead of showing it
+    #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
+    pub recovery_file: Option<PathBuf>,
+    /// Make no recovery key
+    #[arg(long)]
+    pub no_recovery: bool,
+}
+
+/// What a first credential is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// A bearer token or setup-token
+    Token,
+    /// An API key
+    ApiKey,
+}
+
+/// The first run.
+#[derive(Debug, Args)]
+pub struct Onboard {
+    /// How the vault is made
+    #[command(flatten)]
+    pub init: Init,
+    /// The provider of the first credential
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Whether it is a token or an API key [default: token for anthropic, otherwise API key]
+    #[arg(long, value_enum)]
+    pub kind: Option<KindArg>,
+    /// The profile [default: <provider>:default]
+    #[arg(long, value_name = "ID")]
+    pub profile_id: Option<String>,
+    /// When it stops working, from now
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<String>,
+    /// Store a value that looks like another provider's
+    #[arg(long)]
+    pub force: bool,
+    /// Take no credential now
+    #[arg(long)]
+    pub no_paste: bool,
+    /// Leave OpenClaw alone
+    #[arg(long)]
+    pub no_link: bool,
+    /// How OpenClaw is found and linked
+    #[command(flatten)]
+    pub link: LinkHow,
+    /// Do not ask; take the recommended answer
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Ways to open the vault.
+#[derive(Debug, Subcommand)]
+pub enum SlotCommand {
+    /// Add or replace a slot
+    #[command(after_help = "Example:  clawkeep slot add passphrase")]
+    Add(SlotAdd),
+    /// List the slots
+    #[command(after_help = "Example:  clawkeep slot list")]
+    List(SlotList),
+    /// Remove a slot, and give the vault a new identity so that old copies of the slot are worthless
+    #[command(after_help = "Example:  clawkeep slot remove passphrase")]
+    Remove(SlotRemove),
+}
+
+/// A slot to add.
+#[derive(Debug, Args)]
+pub struct SlotAdd {
+    /// How it opens
+    #[arg(value_enum)]
+    pub kind: SlotArg,
+    /// Its name [default: its kind]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The file of an identity-file slot
+    #[arg(long, value_name = "FILE")]
+    pub identity_file: Option<PathBuf>,
+    /// The file with the new passphrase, for scripts
+    #[arg(long, value_name = "FILE")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Replace a slot of that name: a changed passphrase
+    #[arg(long)]
+    pub replace: bool,
+    /// With --replace: keep the vault's identity, so that an old copy of the slot still opens it
+    #[arg(long, requires = "replace")]
+    pub keep_identity: bool,
+    /// Open the vault with the recovery key in this file
+    #[arg(long, value_name = "FILE")]
+    pub recovery_file: Option<PathBuf>,
+    /// Open the vault with the recovery key, typed at the terminal
+    #[arg(long)]
+    pub recovery: bool,
+}
+
+/// A list of slots.
+#[derive(Debug, Args)]
+pub struct SlotList {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A slot to remove.
+#[derive(Debug, Args)]
+pub struct SlotRemove {
+    /// Its name
+    pub name: String,
+    /// Keep the vault's identity, so that an old copy of the slot still opens it
+    #[arg(long)]
+    pub keep_identity: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A new identity.
+#[derive(Debug, Args)]
+pub struct Rekey {
+    /// Leave out a slot that cannot be reached; may be given more than once
+    #[arg(long, value_name = "SLOT")]
+    pub drop: Vec<String>,
+    /// Make a new recovery key as well, written to this new file
+    #[arg(long, value_name = "FILE")]
+    pub recovery_file: Option<PathBuf>,
+    /// Make a new recovery key as well, shown at the terminal
+    #[arg(long, conflicts_with = "recovery_file")]
+    pub new_recovery: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The recovery key.
+#[derive(Debug, Subcommand)]
+pub enum RecoveryCommand {
+    /// Prove that the recovery key is at hand and opens the vault
+    #[command(after_help = "Example:  clawkeep recovery check")]
+    Check(RecoveryCheck),
+}
+
+/// A proof.
+#[derive(Debug, Args)]
+pub struct RecoveryCheck {
+    /// Read the recovery key from this file instead of asking
+    #[arg(long, value_name = "FILE")]
+    pub recovery_file: Option<PathBuf>,
+}
+
+/// How OpenClaw is found and linked.
+#[derive(Debug, Clone, Args)]
+pub struct LinkHow {
+    /// OpenClaw's program or package folder [default: openclaw on PATH]
+    #[arg(long, value_name = "PATH")]
+    pub openclaw: Option<PathBuf>,
+    /// Put this program into ~/.local/bin first, where OpenClaw can rely on it
+    #[arg(long)]
+    pub install: bool,
+    /// The order of a provider's profiles: anthropic=anthropic:work,anthropic:home
+    #[arg(long, value_name = "PROVIDER=ID,ID")]
+    pub order: Vec<String>,
+    /// One reference per provider, also where it has several profiles
+    #[arg(long)]
+    pub config_refs: bool,
+}
+
+/// References into OpenClaw's files.
+#[derive(Debug, Args)]
+pub struct Link {
+    /// How OpenClaw is found and linked
+    #[command(flatten)]
+    pub how: LinkHow,
+    /// Show every change and make none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// References out of OpenClaw's files.
+#[derive(Debug, Args)]
+pub struct Unlink {
+    /// OpenClaw's program or package folder [default: openclaw on PATH]
+    #[arg(long, value_name = "PATH")]
+    pub openclaw: Option<PathBuf>,
+    /// Show every change and make none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// One batch.
+#[derive(Debug, Args)]
+pub struct Resolve {
+    /// The most bytes of the answer, as OpenClaw's maxOutputBytes
+    #[arg(long, value_name = "BYTES", default_value_t = crate::openclaw::exec::MAX_OUTPUT, hide = true)]
+    pub max_output: usize,
+}

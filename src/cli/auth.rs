@@ -1,0 +1,337 @@
+//! `models auth`: credentials of model providers. Ring 4.
+
+use super::app::{App, take_value};
+use super::args::{Add, Auth, AuthCommand, List, Logout, Paste, SetupToken};
+use super::record::{self, LinkRecord};
+use super::ui;
+use crate::error::{Error, Result};
+use crate::expiry::{Millis, expires_in};
+use crate::openclaw::profiles::{self, Expires, ProfileKind};
+use crate::openclaw::reference::SecretRef;
+use crate::provider::{self, AgentId, ProfileId, ProviderId};
+use crate::secret::{Alphabet, Secret, SecretKind};
+use crate::store::{Meta, Store};
+use crate::terminal::{Hidden, Terminal};
+use serde_json::json;
+
+/// A credential that a command is about to store.
+pub struct Credential {
+    /// Whose it is.
+    pub provider: ProviderId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Token or API key.
+    pub kind: SecretKind,
+    /// When it stops working.
+    pub expires: Option<Millis>,
+}
+
+/// Runs one `models auth` command.
+pub fn run(app: &App, auth: &Auth) -> Result<()> {
+    let agent = AgentId::parse(&auth.agent)?;
+    match &auth.command {
+        AuthCommand::PasteToken(paste) => paste_value(app, &agent, paste, SecretKind::Token),
+        AuthCommand::PasteApiKey(paste) => paste_value(app, &agent, paste, SecretKind::ApiKey),
+        AuthCommand::SetupToken(setup) => super::setup_token::run(app, &agent, setup),
+        AuthCommand::Add(add_args) => add(app, &agent, add_args),
+        AuthCommand::List(list_args) => list(app, &agent, list_args),
+        AuthCommand::Logout(logout_args) => logout(app, &agent, logout_args),
+    }
+}
+
+fn paste_value(app: &App, agent: &AgentId, paste: &Paste, kind: SecretKind) -> Result<()> {
+    // Everything that can be wrong is said before the person pastes.
+    let credential = credential(app, &paste.provider, paste.profile_id.as_deref(), "manual", kind, paste.expires_in.as_deref())?;
+    app.open()?;
+    let value = ask(app, &credential)?;
+    check(app, &credential, &value, paste.force)?;
+    store(app, agent, &credential, value)
+}
+
+/// Parses what names a credential.
+///
+/// # Errors
+/// `Usage` for malformed names or durations.
+pub fn credential(
+    app: &App,
+    provider: &str,
+    profile: Option<&str>,
+    default_name: &str,
+    kind: SecretKind,
+    expires: Option<&str>,
+) -> Result<Credential> {
+    let provider = ProviderId::parse(provider)?;
+    let profile = match profile {
+        Some(profile) => ProfileId::parse(profile)?,
+        None => ProfileId::of(&provider, default_name),
+    };
+    let expires = expires.map(|text| expires_in(text, app.host.now())).transpose()?;
+    Ok(Credential { provider, profile, kind, expires })
+}
+
+/// Takes the value, piped or at the hidden prompt.
+///
+/// # Errors
+/// `Cancelled`, or `Failed` for a value that cannot be one.
+pub fn ask(app: &App, credential: &Credential) -> Result<Secret> {
+    let what = if credential.kind == SecretKind::Token { "token" } else { "API key" };
+    let prompt = format!("Paste {what} for {} (hidden): ", credential.provider);
+    take_value(app, &prompt, Hidden::Key, Alphabet::Key)
+}
+
+/// Refuses what cannot be right and questions what looks wrong.
+///
+/// # Errors
+/// `Failed` when the value is refused, or doubtful with nobody there to confirm it.
+pub fn check(app: &App, credential: &Credential, value: &Secret, force: bool) -> Result<()> {
+    if value.has_white_space() {
+        return Err(Error::failed("the value has blanks inside; tokens and keys have none")
+            .hint("copy it again, from its first to its last character"));
+    }
+    if credential.kind == SecretKind::Token {
+        provider::check_token(&credential.provider, value)?;
+    }
+    let Some(doubt) = provider::doubt(&credential.provider, credential.kind, value) else {
+        return Ok(());
+    };
+    if force {
+        return Ok(());
+    }
+    match app.person()? {
+        Some(mut terminal) => {
+            if terminal.confirm(&format!("{doubt}. Store it for {} all the same?", credential.provider), false)? {
+                Ok(())
+            } else {
+                Err(Error::cancelled())
+            }
+        }
+        None => Err(Error::failed(format!("{doubt}, not of {}; nothing was stored", credential.provider))
+            .hint("if it is right all the same: add --force")),
+    }
+}
+
+/// Puts the value into the vault and its profile into auth-profiles.json.
+///
+/// # Errors
+/// As the vault's; the profile is noted only once the value is durable.
+pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret) -> Result<()> {
+    let mut opened = app.open()?;
+    let now = app.host.now();
+    let id = credential.profile.secret_id(agent);
+    let meta = Meta {
+        kind: credential.kind,
+        provider: Some(credential.provider.clone()),
+        created: now,
+        updated: now,
+        expires: credential.expires,
+    };
+    refuse_oauth(app, agent, credential)?;
+    opened.put(&id, value, &meta)?;
+    let link = LinkRecord::load(&app.dir)?;
+    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    profiles::edit(&path, &app.host, |file| {
+        file.set_ref(&credential.profile, &credential.provider, credential.kind, &SecretRef::to(&id), credential.expires)
+    })
+    .map_err(|error| error.context(format!("the value is in the vault as {id}, but its profile is not noted")))?;
+    app.ui.say(&format!(
+        "Auth profile: {} ({}/{})",
+        credential.profile,
+        credential.provider,
+        credential.kind.name()
+    ));
+    if credential.expires.is_some() {
+        app.ui.say(&format!("Expires: {}", ui::expiry(credential.expires, now)));
+    }
+    app.ui.say(&format!("Vault: {}", app.dir.display()));
+    match link {
+        Some(link) if !link.covers(&credential.provider, &id) => {
+            app.ui.say("OpenClaw does not refer to this profile yet.\nhint: clawkeep link");
+        }
+        Some(_) => app.ui.say("A running gateway takes the new value with: openclaw secrets reload"),
+        None => {}
+    }
+    Ok(())
+}
+
+/// An OAuth login cannot be a ref; overwriting it would log the person out.
+fn refuse_oauth(app: &App, agent: &AgentId, credential: &Credential) -> Result<()> {
+    let link = LinkRecord::load(&app.dir)?;
+    let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
+    let taken = file
+        .profiles()
+        .into_iter()
+        .any(|profile| profile.id == credential.profile && profile.kind == ProfileKind::Oauth);
+    if taken {
+        return Err(Error::failed(format!("the profile {} is an OAuth login, which only OpenClaw can hold", credential.profile))
+            .hint(format!("use another one: --profile-id {}:manual", credential.provider)));
+    }
+    Ok(())
+}
+
+fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
+    let Some(mut terminal) = app.person()? else {
+        return Err(Error::usage("this command asks questions, and there is no terminal to ask on")
+            .hint("clawkeep models auth paste-token --provider anthropic"));
+    };
+    app.open()?;
+    let (credential, value) = ask_everything(app, &mut terminal, args.provider.as_deref(), "manual")?;
+    store(app, agent, &credential, value)
+}
+
+/// Provider, kind, profile, value and expiry, one question each.
+///
+/// # Errors
+/// `Cancelled`, or what the answers get wrong.
+pub fn ask_everything(
+    app: &App,
+    terminal: &mut Terminal,
+    provider: Option<&str>,
+    default_name: &str,
+) -> Result<(Credential, Secret)> {
+    let provider = match provider {
+        Some(name) => ProviderId::parse(name)?,
+        None => loop {
+            let typed = terminal.ask_line("Provider [anthropic]: ")?;
+            let name = if typed.trim().is_empty() { "anthropic" } else { typed.trim() };
+            match ProviderId::parse(name) {
+                Ok(provider) => break provider,
+                Err(error) => app.ui.say(error.message()),
+            }
+        },
+    };
+    let is_anthropic = provider.as_str() == "anthropic";
+    let kinds = [("t", if is_anthropic { "setup-token (claude setup-token)" } else { "token" }), ("k", "API key")];
+    let kind = match terminal.choose("What is it?", &kinds, if is_anthropic { "t" } else { "k" })? {
+        "t" => SecretKind::Token,
+        _ => SecretKind::ApiKey,
+    };
+    let default_profile = ProfileId::of(&provider, default_name);
+    let typed = terminal.ask_line(&format!("Profile [{default_profile}]: "))?;
+    let profile = if typed.trim().is_empty() { default_profile } else { ProfileId::parse(&typed)? };
+    let mut credential = Credential { provider, profile, kind, expires: None };
+    let value = ask(app, &credential)?;
+    check(app, &credential, &value, false)?;
+    if terminal.confirm("Does it expire?", kind == SecretKind::Token)? {
+        let typed = terminal.ask_line("In how long [365d]: ")?;
+        let text = if typed.trim().is_empty() { "365d" } else { typed.trim() };
+        credential.expires = Some(expires_in(text, app.host.now())?);
+    }
+    Ok((credential, value))
+}
+
+fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
+    let provider = args.provider.as_deref().map(ProviderId::parse).transpose()?;
+    let link = LinkRecord::load(&app.dir)?;
+    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
+    let now = app.host.now();
+    let profiles: Vec<_> = file
+        .profiles()
+        .into_iter()
+        .filter(|profile| provider.as_ref().is_none_or(|wanted| *wanted == profile.provider))
+        .collect();
+    if args.json {
+        let rows: Vec<_> = profiles
+            .iter()
+            .map(|profile| {
+                let expires = match profile.expires {
+                    Expires::At(at) => Some(at.get()),
+                    Expires::Never | Expires::Invalid => None,
+                };
+                json!({
+                    "id": profile.id.as_str(),
+                    "provider": profile.provider.as_str(),
+                    "type": profile.kind.name(),
+                    "label": profile.id.as_str(),
+                    "ref": profile.reference.as_ref().map(SecretRef::to_value),
+                    "plaintext": profile.plaintext,
+                    "expires": expires,
+                })
+            })
+            .collect();
+        return app.ui.document(&json!({
+            "agentId": agent.as_str(),
+            "agentDir": path.parent().map(|dir| dir.display().to_string()),
+            "authStorePath": path.display().to_string(),
+            "provider": provider.as_ref().map(ProviderId::as_str),
+            "profiles": rows,
+        }));
+    }
+    if profiles.is_empty() {
+        app.ui.say("There are no profiles.\nhint: clawkeep models auth add");
+        return Ok(());
+    }
+    let mut rows = vec![["PROFILE", "PROVIDER", "TYPE", "VALUE", "EXPIRES"].map(str::to_owned).to_vec()];
+    for profile in &profiles {
+        let place = match (&profile.reference, profile.plaintext) {
+            (Some(reference), false) if reference.is_ours() => "vault".to_owned(),
+            (Some(_), false) => "another secret provider".to_owned(),
+            (_, true) => "PLAINTEXT in the file".to_owned(),
+            (None, false) => "none".to_owned(),
+        };
+        let expires = match profile.expires {
+            Expires::Never => "never".to_owned(),
+            Expires::At(at) => ui::expiry(Some(at), now),
+            Expires::Invalid => "invalid: OpenClaw will not use it".to_owned(),
+        };
+        rows.push(vec![
+            profile.id.to_string(),
+            profile.provider.to_string(),
+            profile.kind.name().to_owned(),
+            place,
+            expires,
+        ]);
+    }
+    app.ui.data(&ui::table(&rows))
+}
+
+fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
+    let link = LinkRecord::load(&app.dir)?;
+    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
+    let provider = args.provider.as_deref().map(ProviderId::parse).transpose()?;
+    let wanted = args.profile_id.as_deref().map(ProfileId::parse).transpose()?;
+    let gone: Vec<_> = file
+        .profiles()
+        .into_iter()
+        .filter(|profile| wanted.as_ref().is_none_or(|id| *id == profile.id))
+        .filter(|profile| provider.as_ref().is_none_or(|p| *p == profile.provider))
+        .filter(|profile| profile.kind != ProfileKind::Oauth)
+        .collect();
+    if gone.is_empty() {
+        return Err(Error::missing("there is no such profile").hint("clawkeep models auth list"));
+    }
+    let names = gone.iter().map(|profile| profile.id.to_string()).collect::<Vec<_>>().join(", ");
+    if !args.yes {
+        let Some(mut terminal) = app.person()? else {
+            return Err(Error::usage("removing a profile asks first, and there is nobody to ask").hint("add --yes"));
+        };
+        if !terminal.confirm(&format!("Remove {names} and its value?"), false)? {
+            return Err(Error::cancelled());
+        }
+    }
+    let mut opened = app.open()?;
+    for profile in &gone {
+        // The ref goes first: a ref without a value stops a gateway, a value without a ref does not.
+        profiles::edit(&path, &app.host, |file| {
+            file.remove(&profile.id);
+            Ok(())
+        })?;
+        let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
+        if ours {
+            opened.remove(&profile.id.secret_id(agent))?;
+        }
+    }
+    app.ui.say(&format!("Removed: {names}"));
+    app.ui.say("This does not revoke it: do that at the provider.");
+    if link.is_some() {
+        app.ui.say("hint: clawkeep link   (so that OpenClaw's files stop asking for it)");
+    }
+    Ok(())
+}
+
+/// The default name of a setup-token's profile, and how long Anthropic says that one lives.
+pub fn setup_credential(app: &App, setup: &SetupToken) -> Result<Credential> {
+    let expires = setup.expires_in.as_deref().unwrap_or("365d");
+    credential(app, &setup.provider, setup.profile_id.as_deref(), "default", SecretKind::Token, Some(expires))
+}

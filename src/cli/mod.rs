@@ -1,0 +1,89 @@
+//! The program: from a command line to an exit code. Ring 4; may use every ring.
+
+pub mod app;
+pub mod args;
+pub mod auth;
+pub mod init;
+pub mod link;
+pub mod onboard;
+pub mod plugin;
+pub mod record;
+pub mod recovery;
+pub mod resolve;
+pub mod secret;
+pub mod setup_token;
+pub mod slot;
+pub mod ui;
+pub mod usage;
+
+use crate::error::Result;
+use crate::host::{self, Host};
+use app::App;
+use args::{AuthCommand, Cli, Command, Models, SecretCommand, SlotCommand};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use ui::Ui;
+
+/// Runs the program with these arguments; the first is its own name.
+pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
+    host::harden();
+    if let Some(state_machine) = plugin_call(&args) {
+        return finish(Ui::default(), plugin::run(&state_machine));
+    }
+    let cli = match usage::parse(args.into_iter()) {
+        Ok(Ok(cli)) => cli,
+        Ok(Err(text)) => return finish(Ui::default(), Ui::default().raw(text.as_bytes())),
+        Err(error) => return finish(Ui::default(), Err(error)),
+    };
+    let json = wants_json(&cli.command);
+    let ui = Ui::new(json);
+    match App::new(host, cli.global.clone(), json) {
+        Ok(app) => finish(ui, dispatch(&app, &cli)),
+        Err(error) => finish(ui, Err(error)),
+    }
+}
+
+fn dispatch(app: &App, cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Resolve(args) => resolve::run(app, args),
+        Command::Onboard(args) => onboard::run(app, args),
+        Command::Init(args) => init::run(app, args),
+        Command::Models(Models::Auth(auth)) => auth::run(app, auth),
+        Command::Secret(command) => secret::run(app, command),
+        Command::Slot(command) => slot::run(app, command),
+        Command::Rekey(args) => slot::rekey(app, args),
+        Command::Recovery(command) => recovery::run(app, command),
+        Command::Link(args) => link::run(app, args),
+        Command::Unlink(args) => link::undo(app, args),
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Models(Models::Auth(auth)) => matches!(&auth.command, AuthCommand::List(list) if list.json),
+        Command::Secret(SecretCommand::List(list)) => list.json,
+        Command::Slot(SlotCommand::List(list)) => list.json,
+        _ => false,
+    }
+}
+
+/// age clients start us as `age-plugin-clawkeep --age-plugin=<state machine>`.
+fn plugin_call(args: &[OsString]) -> Option<String> {
+    let own = Path::new(args.first()?).file_stem()?.to_str()?;
+    if own != plugin::NAME {
+        return None;
+    }
+    let flag = args.get(1).and_then(|arg| arg.to_str()).and_then(|arg| arg.strip_prefix("--age-plugin="));
+    Some(flag.unwrap_or_default().to_owned())
+}
+
+fn finish(ui: Ui, result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `slot` and `rekey`: the ways to open the vault. Ring 4.
+//!
+//! Promise: no slot is removed silently; an old copy of a slot that was removed or replaced opens
+//! nothing that is written afterwards, unless that was declined.
+
+use super::app::App;
+use super::args::{Rekey as RekeyArgs, SlotAdd, SlotArg, SlotCommand, SlotList, SlotRemove};
+use super::init::{slot_name, slot_plan};
+use super::{link, recovery, ui};
+use crate::error::{Error, Result};
+use crate::vault::Vault;
+use crate::vault::id::VaultId;
+use crate::vault::rekey::{Doors, Fate, Rekey, SlotPlan};
+use crate::vault::slot::{Slot, SlotKind, SlotName};
+use serde_json::json;
+
+/// Runs one `slot` command.
+pub fn run(app: &App, command: &SlotCommand) -> Result<()> {
+    match command {
+        SlotCommand::Add(args) => add(app, args),
+        SlotCommand::List(args) => list(app, args),
+        SlotCommand::Remove(args) => remove(app, args),
+    }
+}
+
+fn add(app: &App, args: &SlotAdd) -> Result<()> {
+    let mut vault = if args.recovery || args.recovery_file.is_some() {
+        app.open_with_recovery(args.recovery_file.as_deref())?
+    } else {
+        app.open_vault_file("slots")?
+    };
+    let name = match &args.name {
+        Some(name) => SlotName::parse(name)?,
+        None => slot_name(args.kind)?,
+    };
+    let old = vault.contents().slots.iter().find(|slot| slot.name == name).cloned();
+    if old.is_some() && !args.replace {
+        return Err(Error::failed(format!("there is a slot {name} already"))
+            .hint(format!("clawkeep slot add {} --name {name}2, or --replace to change it", kind_word(args.kind))));
+    }
+    let has_keychain = vault.contents().slots.iter().any(|slot| slot.kind == SlotKind::Keychain && slot.name != name);
+    if args.kind == SlotArg::Keychain && has_keychain {
+        return Err(Error::failed("the vault has a keychain slot already; it needs no second one").hint("clawkeep slot list"));
+    }
+    let mut person = app.person()?;
+    let plan = slot_plan(app, args.kind, args.identity_file.clone(), args.new_passphrase_file.clone(), person.as_mut())?;
+    let keychain = app.keychain();
+    let doors = Doors { host: &app.host, keychain: &keychain };
+    if old.is_some() && !args.keep_identity {
+        let fates = fates(app, &vault, &[&name])?;
+        give_new_identity(app, &mut vault, fates, vec![(name.clone(), plan)], None, &doors)?;
+        app.ui.say(&format!("Slot {name} replaced; its old copies open nothing that is written from now on."));
+        return Ok(());
+    }
+    vault.add_slot(&name, plan, &doors)?;
+    if old.is_some() {
+        app.ui.say(&format!("Slot {name} replaced. An old copy of it still opens this vault."));
+        app.ui.say("hint: clawkeep rekey");
+    } else {
+        app.ui.say(&format!("Slot {name} added."));
+    }
+    Ok(())
+}
+
+fn kind_word(kind: SlotArg) -> &'static str {
+    match kind {
+        SlotArg::Keychain => "keychain",
+        SlotArg::Passphrase => "passphrase",
+        SlotArg::IdentityFile => "identity-file",
+    }
+}
+
+fn list(app: &App, args: &SlotList) -> Result<()> {
+    let vault = app.open_vault_file("slots")?;
+    let contents = vault.contents();
+    if args.json {
+        let slots: Vec<_> = contents
+            .slots
+            .iter()
+            .map(|slot| {
+                json!({
+                    "name": slot.name.as_str(),
+                    "kind": slot.kind.name(),
+                    "created": slot.created.get(),
+                    "unattended": slot.kind.unattended(),
+                })
+            })
+            .collect();
+        return app.ui.document(&json!({
+            "vault": app.dir.display().to_string(),
+            "vaultId": vault.id().to_string(),
+            "openedBy": vault.opened_by(),
+            "slots": slots,
+            "recovery": contents.recovery.as_ref().map(|recovery| json!({
+                "created": recovery.created.get(),
+                "checked": recovery.checked.map(crate::expiry::Millis::get),
+            })),
+        }));
+    }
+    let mut rows = vec![["SLOT", "KIND", "OPENS", "MADE", "WHERE"].map(str::to_owned).to_vec()];
+    for slot in &contents.slots {
+        let place = match &slot.kind {
+            SlotKind::Keychain => "the keychain".to_owned(),
+            SlotKind::Passphrase(cost) => format!("your head ({} MiB a guess)", cost.m_kib / 1024),
+            SlotKind::IdentityFile { path, .. } => path.display().to_string(),
+        };
+        let opens = if slot.kind.unattended() { "without a person" } else { "with a person" };
+        rows.push(vec![slot.name.to_string(), slot.kind.name().to_owned(), opens.to_owned(), ui::date(slot.created), place]);
+    }
+    app.ui.data(&ui::table(&rows))?;
+    app.ui.say(&match &contents.recovery {
+        None => "Recovery key: none.".to_owned(),
+        Some(recovery) => match recovery.checked {
+            Some(at) => format!("Recovery key: last proven {}.", ui::date(at)),
+            None => "Recovery key: never proven.\nhint: clawkeep recovery check".to_owned(),
+        },
+    });
+    app.ui.say(&format!("Vault id: {}", vault.id()));
+    Ok(())
+}
+
+fn remove(app: &App, args: &SlotRemove) -> Result<()> {
+    let name = SlotName::parse(&args.name)?;
+    let mut vault = app.open_vault_file("slots")?;
+    let slots = &vault.contents().slots;
+    if !slots.iter().any(|slot| slot.name == name) {
+        return Err(Error::missing(format!("there is no slot {name}")).hint("clawkeep slot list"));
+    }
+    if slots.len() == 1 {
+        return Err(Error::failed(format!("{name} is the last slot; without it only the recovery key would open the vault"))
+            .hint("add another one first: clawkeep slot add identity-file"));
+    }
+    confirm(app, args.yes, &format!("Remove slot {name}?"))?;
+    let keychain = app.keychain();
+    let doors = Doors { host: &app.host, keychain: &keychain };
+    if args.keep_identity {
+        vault.drop_slot(&name, &doors)?;
+        app.ui.say(&format!("Slot {name} removed. An old copy of it still opens this vault and every later state of it."));
+        app.ui.say("hint: clawkeep rekey");
+        return Ok(());
+    }
+    let mut fates = fates(app, &vault, &[&name])?;
+    fates.push((name.clone(), Fate::Drop));
+    fates.dedup_by(|a, b| a.0 == b.0);
+    give_new_identity(app, &mut vault, fates, Vec::new(), None, &doors)?;
+    app.ui.say(&format!("Slot {name} removed; its old copies open nothing that is written from now on."));
+    to_rotate(app, &vault);
+    Ok(())
+}
+
+/// Runs `rekey`.
+pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
+    let mut vault = app.open_vault_file("rekey")?;
+    let dropped = args.drop.iter().map(|name| SlotName::parse(name)).collect::<Result<Vec<_>>>()?;
+    for name in &dropped {
+        if !vault.contents().slots.iter().any(|slot| slot.name == *name) {
+            return Err(Error::missing(format!("there is no slot {name}")).hint("clawkeep slot list"));
+        }
+    }
+    if dropped.len() >= vault.contents().slots.len() {
+        return Err(Error::failed("no slot would be left").hint("clawkeep slot add identity-file"));
+    }
+    confirm(app, args.yes, "Give the vault a new identity and wrap it for every slot again?")?;
+    let skip: Vec<&SlotName> = dropped.iter().collect();
+    let fates = fates(app, &vault, &skip)?;
+    let keychain = app.keychain();
+    let doors = Doors { host: &app.host, keychain: &keychain };
+    let wants_recovery = args.new_recovery || args.recovery_file.is_some();
+    let fresh = wants_recovery.then_some(args.recovery_file.as_deref());
+    give_new_identity(app, &mut vault, fates, Vec::new(), fresh, &doors)?;
+    app.ui.say(&format!("New vault id: {}", vault.id()));
+    to_rotate(app, &vault);
+    Ok(())
+}
+
+/// One fate for every slot: `dropped` ones go, every other one is wrapped again.
+fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotName, Fate)>> {
+    vault
+        .contents()
+        .slots
+        .iter()
+        .map(|slot| {
+            if dropped.contains(&&slot.name) {
+                return Ok((slot.name.clone(), Fate::Drop));
+            }
+            Ok((slot.name.clone(), Fate::Keep(rewrap(app, vault, slot)?)))
+        })
+        .collect()
+}
+
+fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
+    Ok(match &slot.kind {
+        SlotKind::Keychain => SlotPlan::Keychain,
+        SlotKind::IdentityFile { path, recipient } => SlotPlan::Recipient(path.clone(), recipient.clone()),
+        SlotKind::Passphrase(cost) => {
+            let Some(passphrase) = app.passphrase_again(&slot.name)? else {
+                return Err(Error::locked(format!("slot {} can be wrapped again only with its passphrase", slot.name))
+                    .hint(format!("use --passphrase-file FILE, or leave it out: clawkeep rekey --drop {}", slot.name)));
+            };
+            vault.proves_passphrase(&slot.name, &passphrase).map_err(|error| error.context(format!("slot {}", slot.name)))?;
+            SlotPlan::Passphrase(passphrase, *cost)
+        }
+    })
+}
+
+fn give_new_identity(
+    app: &App,
+    vault: &mut Vault,
+    fates: Vec<(SlotName, Fate)>,
+    added: Vec<(SlotName, SlotPlan)>,
+    fresh_recovery: Option<Option<&std::path::Path>>,
+    doors: &Doors<'_>,
+) -> Result<()> {
+    let old = vault.id();
+    let recovery = match fresh_recovery {
+        None => vault.contents().recovery.clone(),
+        // The new sheet names the vault by the id that its identity has now; the next line says so.
+        Some(path) => recovery::make(app, old, path, false, app.person()?.as_mut())?,
+    };
+    let mut pins = link::Pins::of(app)?;
+    let new = vault.rekey(
+        Rekey { fates, added, recovery, before: &mut |new: VaultId| pins.both(old, new) },
+        doors,
+    );
+    match new {
+        Ok(new) => pins.only(new),
+        Err(error) => {
+            // Nothing changed: OpenClaw's pin goes back to what it was.
+            let _ = pins.only(old);
+            Err(error)
+        }
+    }
+}
+
+fn confirm(app: &App, yes: bool, question: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let Some(mut terminal) = app.person()? else {
+        return Err(Error::usage("this asks first, and there is nobody to ask").hint("add --yes"));
+    };
+    if terminal.confirm(question, false)? { Ok(()) } else { Err(Error::cancelled()) }
+}
+
+/// Whoever had a slot may have kept what he read: only the provider can make a value worthless.
+fn to_rotate(app: &App, vault: &Vault) {
+    if vault.contents().secrets.is_empty() {
+        return;
+    }
+    app.ui.say("Whoever could open the old slots may know these values; replace them at their provider:");
+    for (id, entry) in &vault.contents().secrets {
+        let provider = entry.meta.provider.as_ref().map_or(String::new(), |p| format!(" ({p})"));
+        app.ui.say(&format!("  {id}{provider}"));
+    }
+}

@@ -1,0 +1,455 @@
+//! Line 1 of a vault: what is stored, format version 1. Ring 2.
+//!
+//! ```text
+//! { "format": "clawkeep-vault", "version": 1,
+//!   "vault_id": "<64 hex>", "generation": 7, "written": <Unix ms>,
+//!   "identity": "AGE-SECRET-KEY-1…",                        the vault's own, so that the recovery
+//!                                                           key gives back a vault that can be written
+//!   "recovery": {"recipient": "age1…", "created": <ms>, "checked": <ms>|null} | null,
+//!   "slots": [ {"name": "passphrase", "created": <ms>, "kind": "passphrase", "m_kib": 262144, "t": 3, "p": 4} ],
+//!   "linked": ["gateway/token"],                            ids that OpenClaw's files refer to
+//!   "secrets": { "<id>": {"kind": "token|api_key|secret", "provider": "anthropic"|null,
+//!                          "created": <ms>, "updated": <ms>, "expires": <ms>|null, "value": "…"} } }
+//! ```
+//!
+//! Promise: read only after the MAC was compared; a version that is not known is refused by name;
+//! unknown fields are ignored. Values go from the wiped line straight into [`Secret`]s.
+
+use super::id::VaultId;
+use super::identity::{Identity, Recipient};
+use super::slot::Slot;
+use crate::error::{Error, Result};
+use crate::expiry::Millis;
+use crate::json::{place, push_string, string_len};
+use crate::provider::ProviderId;
+use crate::secret::{Secret, SecretId, SecretKind};
+use crate::store::Meta;
+use secrecy::ExposeSecret;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+const FORMAT: &str = "clawkeep-vault";
+/// The format version that this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
+/// Everything that one vault holds.
+pub struct Contents {
+    /// Raised by every write; 1 when the vault is made.
+    pub generation: u64,
+    /// When this generation was written.
+    pub written: Millis,
+    /// The vault's own identity.
+    pub identity: Identity,
+    /// The recovery key's public half.
+    pub recovery: Option<Recovery>,
+    /// The ways to obtain the identity.
+    pub slots: Vec<Slot>,
+    /// Ids that OpenClaw's files refer to.
+    pub linked: BTreeSet<SecretId>,
+    /// The values.
+    pub secrets: BTreeMap<SecretId, Entry>,
+}
+
+/// The recovery key, as far as the vault knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Its public half: every write encrypts to it.
+    pub recipient: Recipient,
+    /// When it was made.
+    pub created: Millis,
+    /// When a person last proved to have it.
+    pub checked: Option<Millis>,
+}
+
+/// One stored value.
+pub struct Entry {
+    /// What is known of it.
+    pub meta: Meta,
+    /// The value.
+    pub value: Secret,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    format: &'static str,
+    version: u32,
+    vault_id: VaultId,
+    generation: u64,
+    written: Millis,
+    recovery: &'a Option<Recovery>,
+    slots: &'a [Slot],
+    linked: Vec<&'a str>,
+}
+
+impl Contents {
+    /// The vault's id.
+    pub fn vault_id(&self) -> VaultId {
+        self.identity.vault_id()
+    }
+
+    /// Line 1, unpadded: the bytes it needs at most, and the writer that appends it.
+    ///
+    /// # Errors
+    /// `Failed` when the head cannot be written as JSON, which it has no reason to be.
+    #[allow(clippy::disallowed_methods, reason = "door: values into the vault's body")]
+    pub(super) fn to_line(&self) -> Result<(usize, impl FnOnce(&mut Vec<u8>) + '_)> {
+        let head = Head {
+            format: FORMAT,
+            version: VERSION,
+            vault_id: self.vault_id(),
+            generation: self.generation,
+            written: self.written,
+            recovery: &self.recovery,
+            slots: &self.slots,
+            linked: self.linked.iter().map(SecretId::as_str).collect(),
+        };
+        let head = serde_json::to_string(&head).map_err(|_| Error::failed("the vault cannot be written as JSON"))?;
+        let mut entries = Vec::with_capacity(self.secrets.len());
+        let mut room = head.len() + 256;
+        for (id, entry) in &self.secrets {
+            let meta = meta_json(&entry.meta);
+            room += string_len(id.as_str()) + meta.len() + string_len(entry.value.expose_secret()) + 16;
+            entries.push((id, meta, &entry.value));
+        }
+        let write = move |out: &mut Vec<u8>| {
+            out.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
+            out.extend_from_slice(b",\"identity\":");
+            push_string(out, self.identity.text());
+            out.extend_from_slice(b",\"secrets\":{");
+            for (index, (id, meta, value)) in entries.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                push_string(out, id.as_str());
+                out.extend_from_slice(b":{");
+                out.extend_from_slice(meta.as_bytes());
+                out.extend_from_slice(b",\"value\":");
+                push_string(out, value.expose_secret());
+                out.push(b'}');
+            }
+            out.extend_from_slice(b"}}");
+        };
+        Ok((room, write))
+    }
+
+    /// Parses an authenticated line 1.
+    ///
+    /// # Errors
+    /// `Broken`, by column, when it is no vault of a version that is known.
+    pub(super) fn parse(line: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Wire {
+            vault_id: VaultId,
+            generation: u64,
+            written: Millis,
+            identity: Identity,
+            recovery: Option<Recovery>,
+            slots: Vec<Slot>,
+            linked: Vec<String>,
+            secrets: BTreeMap<String, WireEntry>,
+        }
+        check_version(line)?;
+        let wire: Wire = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+        if wire.identity.vault_id() != wire.vault_id {
+            return Err(Error::broken("the vault's body names another vault than its own identity"));
+        }
+        let mut secrets = BTreeMap::new();
+        for (id, entry) in wire.secrets {
+            secrets.insert(stored_id(&id)?, entry.entry()?);
+        }
+        Ok(Contents {
+            generation: wire.generation,
+            written: wire.written,
+            identity: wire.identity,
+            recovery: wire.recovery,
+            slots: wire.slots,
+            linked: wire.linked.iter().map(|id| stored_id(id)).collect::<Result<_>>()?,
+            secrets,
+        })
+    }
+}
+
+fn stored_id(text: &str) -> Result<SecretId> {
+    SecretId::parse(text).map_err(|_| Error::broken("the vault's body holds an id outside the grammar"))
+}
+
+/// `"kind":…,"expires":…` without braces.
+fn meta_json(meta: &Meta) -> String {
+    let number = |at: Option<Millis>| at.map_or("null".to_owned(), |at| at.get().to_string());
+    let provider = meta
+        .provider
+        .as_ref()
+        .map_or("null".to_owned(), |p| format!("\"{p}\""));
+    format!(
+        r#""kind":"{}","provider":{provider},"created":{},"updated":{},"expires":{}"#,
+        meta.kind.name(),
+        meta.created.get(),
+        meta.updated.get(),
+        number(meta.expires),
+    )
+}
+
+#[derive(Deserialize)]
+struct WireEntry {
+    kind: SecretKind,
+    provider: Option<String>,
+    created: Millis,
+    updated: Millis,
+    expires: Option<Millis>,
+    value: Secret,
+}
+
+impl WireEntry {
+    fn entry(self) -> Result<Entry> {
+        let provider = self
+            .provider
+            .map(|name| ProviderId::parse(&name))
+            .transpose()
+            .map_err(|_| Error::broken("the vault's body names a provider that cannot be"))?;
+        let meta = Meta {
+            kind: self.kind,
+            provider,
+            created: self.created,
+            updated: self.updated,
+            expires: self.expires,
+        };
+        Ok(Entry { meta, value: self.value })
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Error {
+    Error::broken(format!("the vault's body cannot be read ({})", place(error)))
+}
+
+fn check_version(line: &[u8]) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Gate<'a> {
+        #[serde(borrow)]
+        format: Cow<'a, str>,
+        version: u32,
+    }
+    let gate: Gate<'_> = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+    if gate.format != FORMAT {
+        return Err(Error::broken("vault.age opens but does not hold a vault"));
+    }
+    if gate.version != VERSION {
+        return Err(newer(gate.version));
+    }
+    Ok(())
+}
+
+fn newer(version: u32) -> Error {
+    Error::broken(format!(
+        "the vault has format version {version}; this clawkeep reads version {VERSION}"
+    ))
+    .hint("install the newest clawkeep: cargo install --path .")
+}
+
+/// What `resolve` takes out of a vault in one pass over line 1.
+pub struct Picked {
+    /// The generation of this state.
+    pub generation: u64,
+    /// The values that were asked for and are there.
+    pub entries: BTreeMap<SecretId, Entry>,
+}
+
+/// Reads the head and only the `wanted` values: among ten thousand, one is copied out.
+///
+/// # Errors
+/// `Broken`, by column, when it is no vault of a version that is known.
+pub(super) fn pick(line: &[u8], wanted: &BTreeSet<SecretId>) -> Result<Picked> {
+    let mut deserializer = serde_json::Deserializer::from_slice(line);
+    let seen = TopSeed { wanted }.deserialize(&mut deserializer).map_err(|error| malformed(&error))?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    if seen.format.as_deref() != Some(FORMAT) {
+        return Err(Error::broken("vault.age opens but does not hold a vault"));
+    }
+    match seen.version {
+        Some(VERSION) => {}
+        Some(version) => return Err(newer(version)),
+        None => return Err(Error::broken("the vault's body says no version")),
+    }
+    let generation = seen
+        .generation
+        .ok_or_else(|| Error::broken("the vault's body says no generation"))?;
+    let mut entries = BTreeMap::new();
+    for (id, entry) in seen.secrets {
+        entries.insert(id, entry.entry()?);
+    }
+    Ok(Picked { generation, entries })
+}
+
+#[derive(Default)]
+struct Seen {
+    format: Option<String>,
+    version: Option<u32>,
+    generation: Option<u64>,
+    secrets: Vec<(SecretId, WireEntry)>,
+}
+
+struct TopSeed<'w> {
+    wanted: &'w BTreeSet<SecretId>,
+}
+
+impl<'de> DeserializeSeed<'de> for TopSeed<'_> {
+    type Value = Seen;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Seen, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TopSeed<'_> {
+    type Value = Seen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vault")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Seen, A::Error> {
+        let mut seen = Seen::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "format" => seen.format = Some(map.next_value()?),
+                "version" => {
+                    seen.version = Some(map.next_value()?);
+                    // Another version may mean anything by the rest: read no further into it.
+                    if seen.version != Some(VERSION) {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                    }
+                }
+                "generation" => seen.generation = Some(map.next_value()?),
+                "secrets" => seen.secrets = map.next_value_seed(SecretsSeed { wanted: self.wanted })?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+struct SecretsSeed<'w> {
+    wanted: &'w BTreeSet<SecretId>,
+}
+
+impl<'de> DeserializeSeed<'de> for SecretsSeed<'_> {
+    type Value = Vec<(SecretId, WireEntry)>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for SecretsSeed<'_> {
+    type Value = Vec<(SecretId, WireEntry)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of secrets")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match self.wanted.get(&*key) {
+                Some(id) => found.push((id.clone(), map.next_value()?)),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn contents(values: &[(&str, &str)]) -> Contents {
+        let at = Millis::new(1_700_000_000_000).unwrap();
+        let secrets = values
+            .iter()
+            .map(|(id, value)| {
+                let meta = Meta {
+                    kind: SecretKind::Token,
+                    provider: Some(ProviderId::parse("anthropic").unwrap()),
+                    created: at,
+                    updated: at,
+                    expires: None,
+                };
+                (SecretId::parse(id).unwrap(), Entry { meta, value: Secret::stored(value).unwrap() })
+            })
+            .collect();
+        Contents {
+            generation: 3,
+            written: at,
+            identity: Identity::generate(),
+            recovery: None,
+            slots: Vec::new(),
+            linked: BTreeSet::new(),
+            secrets,
+        }
+    }
+
+    fn line(contents: &Contents) -> Vec<u8> {
+        let (room, write) = contents.to_line().unwrap();
+        let mut out = Vec::with_capacity(room);
+        let before = out.capacity();
+        write(&mut out);
+        assert!(out.len() <= room, "{} > {room}", out.len());
+        assert_eq!(out.capacity(), before, "the buffer grew and left a copy behind");
+        out
+    }
+
+    #[test]
+    fn a_body_goes_there_and_back_and_one_value_can_be_picked() {
+        let made = contents(&[("a", "fake-1"), ("b/c", "fake \"2\" \\ \n ü"), ("d", "fake-3")]);
+        let text = line(&made);
+        let again = Contents::parse(&text).unwrap();
+        assert_eq!(again.generation, 3);
+        assert_eq!(again.secrets.len(), 3);
+        let id = SecretId::parse("b/c").unwrap();
+        assert!(again.secrets[&id].value.same_as(&made.secrets[&id].value));
+        let picked = pick(&text, &BTreeSet::from([id.clone(), SecretId::parse("zz").unwrap()])).unwrap();
+        assert_eq!(picked.entries.len(), 1);
+        assert!(picked.entries[&id].value.same_as(&made.secrets[&id].value));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_by_name_and_never_by_its_content() {
+        let text = String::from_utf8(line(&contents(&[("a", "fake-1")]))).unwrap();
+        let newer = text.replacen("\"version\":1", "\"version\":2", 1);
+        let said = "the vault has format version 2; this clawkeep reads version 1";
+        assert_eq!(Contents::parse(newer.as_bytes()).err().unwrap().message(), said);
+        let strange = r#"{"format":"clawkeep-vault","version":2,"secrets":7}"#;
+        assert_eq!(pick(strange.as_bytes(), &BTreeSet::new()).err().unwrap().message(), said);
+    }
+
+    #[test]
+    fn a_malformed_body_is_told_by_place_alone() {
+        let text = String::from_utf8(line(&contents(&[("a", "fake-canary")]))).unwrap();
+        let wanted = BTreeSet::from([SecretId::parse("a").unwrap()]);
+        for broken in [
+            text.replace("\"created\":1", "\"created\":\"fake-canary"),
+            text.replace("\"token\"", "\"fake-canary\""),
+            text.replace("\"secrets\":{", "\"secrets\":[{"),
+            text[..text.len() - 4].to_owned(),
+        ] {
+            for said in [Contents::parse(broken.as_bytes()).err(), pick(broken.as_bytes(), &wanted).err()] {
+                let said = said.expect("refused");
+                assert!(!said.message().contains("canary"), "{said}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bodies_do_not_panic(text in "[{}\\[\\]\":,a-z0-9 ]{0,200}") {
+            let _ = Contents::parse(text.as_bytes());
+            let _ = pick(text.as_bytes(), &BTreeSet::new());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `vault.age` on disk, format 1: age outside, two lines inside. Ring 2.
+//!
+//! A plain age v1 file with X25519 recipients: the vault identity and, where there is one, the
+//! recovery key. Stock `age -d` opens it. The plaintext is
+//!
+//! ```text
+//! {"format":"clawkeep-vault","version":1,…}          one line of JSON, padded with spaces
+//! {"mac":"<64 hex digits>"}
+//! ```
+//!
+//! and its length is a multiple of 4,096 bytes, so that the file's size tells little about what is
+//! stored. The MAC is HMAC-SHA256 over the exact bytes of line 1 (without its newline), under
+//! HKDF-SHA256 of the vault identity's 32 secret bytes, salt the vault id, info
+//! `clawkeep/v1/mac/vault`: age files with public-key recipients say nothing about who wrote them.
+//!
+//! Promise: nothing is parsed before the whole stream was read and the MAC compared, in constant
+//! time. Source of the outer format: <https://c2sp.org/age>.
+
+use super::id::VaultId;
+use super::identity::{Identity, Recipient};
+use crate::error::{Error, Result};
+use crate::json::{hex, unhex32};
+use hmac::Mac;
+use std::io::{Read, Write};
+use zeroize::Zeroizing;
+
+/// The largest vault file that is read: 256 MiB.
+pub const MAX_FILE: usize = 256 * 1024 * 1024;
+
+const PAD: usize = 4096;
+const MAC_CONTEXT: &str = "clawkeep/v1/mac/vault";
+const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
+
+/// The authenticated line 1 of a vault, with its padding.
+pub struct Body {
+    bytes: Zeroizing<Vec<u8>>,
+    line: usize,
+    mac: [u8; 32],
+}
+
+impl Body {
+    /// Line 1 without its newline.
+    pub fn line(&self) -> &[u8] {
+        &self.bytes[..self.line]
+    }
+
+    /// The MAC: with the generation, what tells one state of the vault from another.
+    pub fn mac(&self) -> [u8; 32] {
+        self.mac
+    }
+}
+
+/// Why a file did not open.
+pub enum Refusal {
+    /// It is not encrypted to this identity; another one may fit.
+    NotForThisKey,
+    /// It is damaged, forged, or no vault.
+    Error(Error),
+}
+
+/// Decrypts `file` with the vault identity and checks who wrote it.
+pub fn open(file: &[u8], identity: &Identity) -> std::result::Result<Body, Refusal> {
+    let bytes = decrypt(file, identity)?;
+    authenticate(bytes, identity).map_err(Refusal::Error)
+}
+
+/// Decrypts `file` with the recovery key. The body is returned unchecked with a way to check it,
+/// since the MAC key is in the body itself.
+pub(super) fn open_unauthenticated(
+    file: &[u8],
+    recovery: &Identity,
+) -> std::result::Result<Zeroizing<Vec<u8>>, Refusal> {
+    decrypt(file, recovery)
+}
+
+/// Splits a plaintext into its two lines and compares the MAC.
+pub(super) fn authenticate(bytes: Zeroizing<Vec<u8>>, identity: &Identity) -> Result<Body> {
+    let (line, said) = split(&bytes)?;
+    let mut mac = identity.mac(&identity.vault_id(), MAC_CONTEXT)?;
+    mac.update(&bytes[..line]);
+    mac.verify_slice(&said).map_err(|_| {
+        Error::broken("vault.age was not written by a holder of this vault's identity (its MAC is wrong)")
+            .hint("put a copy back that you trust, then: clawkeep secret list")
+    })?;
+    Ok(Body { bytes, line, mac: said })
+}
+
+fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
+    let bad = || {
+        Error::broken("vault.age opens but does not hold a vault (its two lines are not there)")
+            .hint("put a copy back that you trust, then: clawkeep secret list")
+    };
+    let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(bad)?;
+    let rest = &bytes[line + 1..];
+    if rest.len() != MAC_LINE + 1 || rest[MAC_LINE] != b'\n' {
+        return Err(bad());
+    }
+    let mac = std::str::from_utf8(&rest[..MAC_LINE])
+        .ok()
+        .and_then(|text| text.strip_prefix(r#"{"mac":""#))
+        .and_then(|text| text.strip_suffix(r#""}"#))
+        .and_then(unhex32)
+        .ok_or_else(bad)?;
+    Ok((line, mac))
+}
+
+fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Vec<u8>>, Refusal> {
+    use age::DecryptError as E;
+    if !file.starts_with(b"age-encryption.org/") {
+        return Err(Refusal::Error(Error::broken("vault.age is not an age file")
+            .hint("put a copy back that you trust, then: clawkeep secret list")));
+    }
+    let damaged = || {
+        Refusal::Error(
+            Error::broken("vault.age is damaged or was cut off")
+                .hint("put a copy back that you trust, then: clawkeep secret list"),
+        )
+    };
+    let decryptor = age::Decryptor::new_buffered(file).map_err(|error| match error {
+        E::UnknownFormat => Refusal::Error(Error::broken("vault.age is of a newer age format than this program reads")
+            .hint("install the newest clawkeep")),
+        _ => damaged(),
+    })?;
+    let mut stream = decryptor
+        .decrypt(std::iter::once(identity.as_age() as &dyn age::Identity))
+        .map_err(|error| match error {
+            E::NoMatchingKeys => Refusal::NotForThisKey,
+            _ => damaged(),
+        })?;
+    // The plaintext is shorter than the file: this buffer never grows, so it leaves no copies.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(file.len()));
+    stream.read_to_end(&mut bytes).map_err(|_| damaged())?;
+    Ok(bytes)
+}
+
+/// Pads, authenticates and encrypts line 1. `write` appends the line to a buffer with `room` bytes
+/// of capacity, which it must not exceed.
+///
+/// # Errors
+/// `Failed` when the cipher refuses, which it has no reason to.
+pub fn seal(
+    identity: &Identity,
+    recovery: Option<&Recipient>,
+    room: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<(Vec<u8>, [u8; 32])> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room + MAC_LINE + 2 + PAD));
+    write(&mut bytes);
+    let unpadded = bytes.len() + 1 + MAC_LINE + 1;
+    let padded = unpadded.div_ceil(PAD) * PAD;
+    let line = bytes.len() + padded - unpadded;
+    bytes.resize(line, b' ');
+    let mac = mac_of(&bytes, identity, &identity.vault_id())?;
+    bytes.push(b'\n');
+    bytes.extend_from_slice(format!(r#"{{"mac":"{}"}}"#, hex(&mac)).as_bytes());
+    bytes.push(b'\n');
+    let own = identity.recipient();
+    let mut recipients: Vec<&dyn age::Recipient> = vec![own.as_age()];
+    if let Some(recovery) = recovery {
+        recipients.push(recovery.as_age());
+    }
+    Ok((encrypt(&recipients, &bytes)?, mac))
+}
+
+fn mac_of(line: &[u8], identity: &Identity, id: &VaultId) -> Result<[u8; 32]> {
+    let mut mac = identity.mac(id, MAC_CONTEXT)?;
+    mac.update(line);
+    Ok(mac.finalize().into_bytes().into())
+}
+
+/// Encrypts `plaintext` to `recipients` as an age file.
+pub(super) fn encrypt(recipients: &[&dyn age::Recipient], plaintext: &[u8]) -> Result<Vec<u8>> {
+    let failed = |_| Error::failed("the age encryption failed");
+    let encryptor = age::Encryptor::with_recipients(recipients.iter().copied()).map_err(|_| failed(()))?;
+    let mut out = Vec::with_capacity(plaintext.len() + plaintext.len() / 4096 + 1024);
+    let mut stream = encryptor.wrap_output(&mut out).map_err(|_| failed(()))?;
+    stream.write_all(plaintext).map_err(|_| failed(()))?;
+    stream.finish().map_err(|_| failed(()))?;
+    Ok(out)
+}
