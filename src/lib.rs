@@ -11,3 +11,4 @@ pub mod openclaw;
 pub mod provider;
 pub mod secret;
 pub mod store;
+pub mod terminal;
