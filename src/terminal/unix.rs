@@ -26,8 +26,11 @@ const TTY: &str = "/dev/tty";
 /// The most bytes of a visible answer; terminals themselves stop at 4096.
 const MAX_LINE: usize = 16 * 1024;
 
-/// How long the rest of a cancelled paste is read away, so that it does not reach the shell.
+/// How long the rest of a cancelled paste is read away at most.
 const SETTLE: Duration = Duration::from_secs(10);
+
+/// A cancelled paste is over when nothing came for this long.
+const SETTLED: Duration = Duration::from_millis(250);
 
 const PASTE_ON: &str = "\x1b[?2004h";
 const PASTE_OFF: &str = "\x1b[?2004l";
@@ -305,11 +308,11 @@ impl<'t> Question<'t> {
                 }
                 Event::Gone => return Err(Error::cancelled()),
             };
-            for byte in &buffer[..count] {
+            for (at, byte) in buffer[..count].iter().enumerate() {
                 match entry.byte(*byte) {
                     Step::More | Step::Done => {}
                     Step::Cancel => {
-                        self.settle();
+                        self.settle(at + 1 < count);
                         return Err(Error::cancelled());
                     }
                     Step::Suspend => self.suspend_group(),
@@ -414,12 +417,12 @@ impl<'t> Question<'t> {
     }
 
     /// Reads away the rest of a paste that was cancelled, so that no shell runs it.
-    fn settle(&mut self) {
+    fn settle(&mut self, mut pasted: bool) {
         let mut buffer = Zeroizing::new(vec![0; 4096]);
         let until = Instant::now() + SETTLE;
         while Instant::now() < until {
-            match self.next(&mut buffer, Some(BURST)) {
-                Ok(Event::Bytes(_)) => {}
+            match self.next(&mut buffer, Some(if pasted { SETTLED } else { BURST })) {
+                Ok(Event::Bytes(_)) => pasted = true,
                 _ => return,
             }
         }
