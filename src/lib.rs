@@ -1,8 +1,21 @@
 //! clawkeep, a credential vault for people who run the OpenClaw gateway.
 //!
 //! The map. Imports go downward only; `tests/architecture.rs` reads them and compares.
+//!
+//! | ring | modules | may know |
+//! |---|---|---|
+//! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] | nothing but words: no files, clock, environment |
+//! | 1 doors | [`host`] [`file`] [`keychain`] [`terminal`] [`wipe`] | one part of the outside world each |
+//! | 2 custody | [`store`] [`vault`] | rings 0 and 1; has never heard of OpenClaw |
+//! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
+//! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
+//!
+//! A value leaves its box (`expose_secret`) only where `#[allow(clippy::disallowed_methods)]` says
+//! `door:`; clippy.toml refuses it elsewhere, and so it does for the environment, the clock and file
+//! writes.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod cli;
 pub mod error;
 pub mod expiry;
 pub mod file;
@@ -13,4 +26,6 @@ pub mod openclaw;
 pub mod provider;
 pub mod secret;
 pub mod store;
+pub mod terminal;
 pub mod vault;
+pub mod wipe;
