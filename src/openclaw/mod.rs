@@ -3,4 +3,7 @@
 //! Sources: OpenClaw's shipped documentation and code, 2026.2.26 to 2026.9.6, and runs of it.
 
 pub mod config;
+pub mod install;
+pub mod places;
 pub mod reference;
+pub mod version;

@@ -98,14 +98,10 @@ pub(super) fn insert(
         newline(text),
         entry(key, value, &lines, indent)
     );
-    if has_comma || at > value_end {
-        if !has_comma {
-            splices.push(Splice::new(value_end..value_end, ","));
-        }
-        splices.push(Splice::new(at..at, addition));
-    } else {
-        splices.push(Splice::new(at..at, format!(",{addition}")));
+    if !has_comma {
+        splices.push(Splice::new(value_end..value_end, ","));
     }
+    splices.push(Splice::new(at..at, addition));
     splices
 }
 
