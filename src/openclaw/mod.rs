@@ -2,6 +2,7 @@
 //!
 //! Sources: OpenClaw's shipped documentation and code, 2026.2.26 to 2026.9.6, and runs of it.
 
+pub mod command;
 pub mod config;
 pub mod install;
 pub mod places;
