@@ -18,14 +18,15 @@ use crate::vault::slot::SlotName;
 use crate::vault::unlock::Keys;
 use crate::vault::{self, Found, Vault};
 use secrecy::SecretString;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How long a keychain's own dialog may stand while a person is there.
-const DIALOG: Duration = Duration::from_secs(60);
+const DIALOG: Duration = Duration::from_mins(1);
 
 /// How often a person may mistype a passphrase.
 const TRIES: u32 = 3;
@@ -42,6 +43,8 @@ pub struct App {
     pub dir: PathBuf,
     /// The vault ids that the caller trusts.
     pub pins: Vec<VaultId>,
+    /// Passphrases that the person typed in this run.
+    typed: RefCell<BTreeMap<SlotName, SecretString>>,
 }
 
 /// An opened vault of either custody.
@@ -64,8 +67,19 @@ impl App {
             (None, None) => host.default_vault_dir()?,
         };
         let dir = host.absolute(&dir)?;
-        let pins = global.vault_id.iter().map(|id| VaultId::parse(id)).collect::<Result<_>>()?;
-        Ok(App { host, ui: Ui::new(json), global, dir, pins })
+        let pins = global
+            .vault_id
+            .iter()
+            .map(|id| VaultId::parse(id))
+            .collect::<Result<_>>()?;
+        Ok(App {
+            host,
+            ui: Ui::new(json),
+            global,
+            dir,
+            pins,
+            typed: RefCell::default(),
+        })
     }
 
     /// The person, when questions may be asked: stdin is a terminal and nobody forbade it.
@@ -112,10 +126,14 @@ impl App {
     pub fn open(&self) -> Result<Opened> {
         match self.find()? {
             Found::Vault(Custody::Keychain) => self.open_items().map(Opened::Keychain),
-            Found::Vault(Custody::File) => self.open_file().map(|vault| Opened::File(Box::new(vault))),
-            Found::Nothing => {
-                Err(Error::missing(format!("there is no vault in {}", self.dir.display())).hint("clawkeep onboard"))
+            Found::Vault(Custody::File) => {
+                self.open_file().map(|vault| Opened::File(Box::new(vault)))
             }
+            Found::Nothing => Err(Error::missing(format!(
+                "there is no vault in {}",
+                self.dir.display()
+            ))
+            .hint("clawkeep onboard")),
         }
     }
 
@@ -143,11 +161,21 @@ impl App {
         let asked = Cell::new(0);
         let ask = |slot: &SlotName| self.passphrase(slot, &asked);
         let accept_rollback = self.accepts_rollback()?;
-        let keys = Keys { host: &self.host, keychain: &keychain, ask: &ask, pins: &self.pins, accept_rollback };
+        let keys = Keys {
+            host: &self.host,
+            keychain: &keychain,
+            ask: &ask,
+            pins: &self.pins,
+            accept_rollback,
+        };
         loop {
             let before = asked.get();
             match Vault::open(&self.dir, &keys) {
-                Err(error) if error.kind() == Kind::Locked && asked.get() > before && asked.get() < TRIES => {
+                Err(error)
+                    if error.kind() == Kind::Locked
+                        && asked.get() > before
+                        && asked.get() < TRIES =>
+                {
                     self.ui.say(&format!("{error}, try again"));
                 }
                 other => return other,
@@ -163,9 +191,26 @@ impl App {
         let Some(mut terminal) = self.terminal()? else {
             return Ok(None);
         };
-        let typed = terminal.ask_hidden(&format!("Passphrase of slot {slot}: "), Hidden::Passphrase)?;
+        let typed =
+            terminal.ask_hidden(&format!("Passphrase of slot {slot}: "), Hidden::Passphrase)?;
         asked.set(asked.get() + 1);
-        to_passphrase(&typed).map(Some)
+        let passphrase = to_passphrase(&typed)?;
+        self.typed
+            .borrow_mut()
+            .insert(slot.clone(), passphrase.clone());
+        Ok(Some(passphrase))
+    }
+
+    /// The passphrase of a slot that is to be wrapped again: the one that opened the vault where it
+    /// was typed in this run, otherwise asked for.
+    ///
+    /// # Errors
+    /// `Cancelled`; `Failed` for an empty one.
+    pub fn passphrase_again(&self, slot: &SlotName) -> Result<Option<SecretString>> {
+        if let Some(known) = self.typed.borrow().get(slot) {
+            return Ok(Some(known.clone()));
+        }
+        self.passphrase(slot, &Cell::new(0))
     }
 
     fn accepts_rollback(&self) -> Result<bool> {
@@ -173,10 +218,15 @@ impl App {
             return Ok(false);
         }
         let Some(mut terminal) = self.person()? else {
-            return Err(Error::usage("--accept-rollback needs a person at a terminal")
-                .hint("run it at a terminal: clawkeep --accept-rollback secret list"));
+            return Err(
+                Error::usage("--accept-rollback needs a person at a terminal")
+                    .hint("run it at a terminal: clawkeep --accept-rollback secret list"),
+            );
         };
-        if terminal.confirm("Accept an older copy of the vault? Values stored since then are lost.", false)? {
+        if terminal.confirm(
+            "Accept an older copy of the vault? Values stored since then are lost.",
+            false,
+        )? {
             Ok(true)
         } else {
             Err(Error::cancelled())
@@ -205,8 +255,10 @@ impl App {
                 .map_err(|error| error.context(path.display()));
         }
         let Some(mut terminal) = self.terminal()? else {
-            return Err(Error::usage("the recovery key is typed at a terminal, and there is none")
-                .hint("use --recovery-file FILE"));
+            return Err(
+                Error::usage("the recovery key is typed at a terminal, and there is none")
+                    .hint("use --recovery-file FILE"),
+            );
         };
         let typed = terminal.ask_hidden("Recovery key: ", Hidden::Key)?;
         parse_recovery(&typed)
@@ -223,8 +275,10 @@ pub fn parse_recovery(typed: &[u8]) -> Result<Identity> {
         text.push(char::from(byte.to_ascii_uppercase()));
     }
     Identity::parse(&text).map_err(|_| {
-        Error::broken("that is no recovery key: there is a typing mistake in it, or a part is missing")
-            .hint("clawkeep recovery check")
+        Error::broken(
+            "that is no recovery key: there is a typing mistake in it, or a part is missing",
+        )
+        .hint("clawkeep recovery check")
     })
 }
 
@@ -237,11 +291,16 @@ pub fn items_id(dir: &Path, pins: &[VaultId]) -> Result<VaultId> {
         .and_then(|cache| cache.vault_id)
         .or_else(|| pins.first().copied())
         .ok_or_else(|| {
-            Error::broken(format!("vault.json in {} does not say which vault this is", dir.display()))
-                .hint("name it: clawkeep --vault-id ID secret list")
+            Error::broken(format!(
+                "vault.json in {} does not say which vault this is",
+                dir.display()
+            ))
+            .hint("name it: clawkeep --vault-id ID secret list")
         })?;
     if !pins.is_empty() && !pins.contains(&id) {
-        return Err(Error::broken("another vault was put in this one's place: --vault-id names a different vault id"));
+        return Err(Error::broken(
+            "another vault was put in this one's place: --vault-id names a different vault id",
+        ));
     }
     Ok(id)
 }
@@ -266,7 +325,8 @@ pub fn to_passphrase(typed: &[u8]) -> Result<SecretString> {
     if typed.is_empty() {
         return Err(Error::failed("the passphrase is empty"));
     }
-    let text = std::str::from_utf8(typed).map_err(|_| Error::failed("the passphrase is not UTF-8 text"))?;
+    let text = std::str::from_utf8(typed)
+        .map_err(|_| Error::failed("the passphrase is not UTF-8 text"))?;
     let mut exact = String::with_capacity(text.len());
     exact.push_str(text);
     Ok(SecretString::from(exact))
@@ -285,8 +345,10 @@ pub fn take_value(
     let stdin = std::io::stdin();
     let bytes = if stdin.is_terminal() {
         let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage("the value is typed at a terminal or piped, and there is neither")
-                .hint("printf %s \"$TOKEN\" | clawkeep …"));
+            return Err(Error::usage(
+                "the value is typed at a terminal or piped, and there is neither",
+            )
+            .hint("printf %s \"$TOKEN\" | clawkeep …"));
         };
         terminal.ask_hidden(prompt, hidden)?
     } else {

@@ -7,8 +7,14 @@ use std::path::PathBuf;
 
 /// Keeps credentials for OpenClaw encrypted, and gives them to its gateway.
 #[derive(Debug, Parser)]
-#[command(name = "clawkeep", version, about, max_term_width = 100, disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled")]
+#[command(
+    name = "clawkeep",
+    version,
+    about,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled"
+)]
 pub struct Cli {
     /// What holds for every command.
     #[command(flatten)]
@@ -42,7 +48,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a vault, take a token, link OpenClaw, and prove that it resolves
-    #[command(after_help = "Example:  clawkeep onboard\nScript:   printf %s \"$TOKEN\" | clawkeep onboard --yes --slot identity-file --recovery-file KEY --provider anthropic")]
+    #[command(
+        after_help = "Example:  clawkeep onboard\nScript:   printf %s \"$TOKEN\" | clawkeep onboard --yes --slot identity-file --recovery-file KEY --provider anthropic"
+    )]
     Onboard(Onboard),
     /// Make an empty vault
     #[command(after_help = "Example:  clawkeep init --slot keychain")]
@@ -69,7 +77,9 @@ pub enum Command {
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
-    #[command(after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve")]
+    #[command(
+        after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
+    )]
     Resolve(Resolve),
 }
 
@@ -95,7 +105,9 @@ pub struct Auth {
 #[derive(Debug, Subcommand)]
 pub enum AuthCommand {
     /// Store a token, pasted at a hidden prompt or piped
-    #[command(after_help = "Example:  clawkeep models auth paste-token --provider anthropic --expires-in 365d")]
+    #[command(
+        after_help = "Example:  clawkeep models auth paste-token --provider anthropic --expires-in 365d"
+    )]
     PasteToken(Paste),
     /// Store an API key, pasted at a hidden prompt or piped
     #[command(after_help = "Example:  clawkeep models auth paste-api-key --provider openrouter")]
@@ -290,6 +302,10 @@ pub enum KindArg {
 
 /// The first run.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that a person types"
+)]
 pub struct Onboard {
     /// How the vault is made
     #[command(flatten)]
@@ -469,6 +485,6 @@ pub struct Unlink {
 #[derive(Debug, Args)]
 pub struct Resolve {
     /// The most bytes of the answer, as OpenClaw's maxOutputBytes
-    #[arg(long, value_name = "BYTES", default_value_t = crate::openclaw::exec::MAX_OUTPUT, hide = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = crate::openclaw::exec::LARGEST_MAX_OUTPUT, hide = true)]
     pub max_output: usize,
 }

@@ -41,7 +41,14 @@ pub fn run(app: &App, auth: &Auth) -> Result<()> {
 
 fn paste_value(app: &App, agent: &AgentId, paste: &Paste, kind: SecretKind) -> Result<()> {
     // Everything that can be wrong is said before the person pastes.
-    let credential = credential(app, &paste.provider, paste.profile_id.as_deref(), "manual", kind, paste.expires_in.as_deref())?;
+    let credential = credential(
+        app,
+        &paste.provider,
+        paste.profile_id.as_deref(),
+        "manual",
+        kind,
+        paste.expires_in.as_deref(),
+    )?;
     app.open()?;
     let value = ask(app, &credential)?;
     check(app, &credential, &value, paste.force)?;
@@ -65,8 +72,15 @@ pub fn credential(
         Some(profile) => ProfileId::parse(profile)?,
         None => ProfileId::of(&provider, default_name),
     };
-    let expires = expires.map(|text| expires_in(text, app.host.now())).transpose()?;
-    Ok(Credential { provider, profile, kind, expires })
+    let expires = expires
+        .map(|text| expires_in(text, app.host.now()))
+        .transpose()?;
+    Ok(Credential {
+        provider,
+        profile,
+        kind,
+        expires,
+    })
 }
 
 /// Takes the value, piped or at the hidden prompt.
@@ -74,7 +88,11 @@ pub fn credential(
 /// # Errors
 /// `Cancelled`, or `Failed` for a value that cannot be one.
 pub fn ask(app: &App, credential: &Credential) -> Result<Secret> {
-    let what = if credential.kind == SecretKind::Token { "token" } else { "API key" };
+    let what = if credential.kind == SecretKind::Token {
+        "token"
+    } else {
+        "API key"
+    };
     let prompt = format!("Paste {what} for {} (hidden): ", credential.provider);
     take_value(app, &prompt, Hidden::Key, Alphabet::Key)
 }
@@ -85,8 +103,10 @@ pub fn ask(app: &App, credential: &Credential) -> Result<Secret> {
 /// `Failed` when the value is refused, or doubtful with nobody there to confirm it.
 pub fn check(app: &App, credential: &Credential, value: &Secret, force: bool) -> Result<()> {
     if value.has_white_space() {
-        return Err(Error::failed("the value has blanks inside; tokens and keys have none")
-            .hint("copy it again, from its first to its last character"));
+        return Err(
+            Error::failed("the value has blanks inside; tokens and keys have none")
+                .hint("copy it again, from its first to its last character"),
+        );
     }
     if credential.kind == SecretKind::Token {
         provider::check_token(&credential.provider, value)?;
@@ -99,14 +119,23 @@ pub fn check(app: &App, credential: &Credential, value: &Secret, force: bool) ->
     }
     match app.person()? {
         Some(mut terminal) => {
-            if terminal.confirm(&format!("{doubt}. Store it for {} all the same?", credential.provider), false)? {
+            if terminal.confirm(
+                &format!(
+                    "{doubt}. Store it for {} all the same?",
+                    credential.provider
+                ),
+                false,
+            )? {
                 Ok(())
             } else {
                 Err(Error::cancelled())
             }
         }
-        None => Err(Error::failed(format!("{doubt}, not of {}; nothing was stored", credential.provider))
-            .hint("if it is right all the same: add --force")),
+        None => Err(Error::failed(format!(
+            "{doubt}, not of {}; nothing was stored",
+            credential.provider
+        ))
+        .hint("if it is right all the same: add --force")),
     }
 }
 
@@ -130,9 +159,19 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     let link = LinkRecord::load(&app.dir)?;
     let path = record::profiles_path(&app.dir, link.as_ref(), agent);
     profiles::edit(&path, &app.host, |file| {
-        file.set_ref(&credential.profile, &credential.provider, credential.kind, &SecretRef::to(&id), credential.expires)
+        file.set_ref(
+            &credential.profile,
+            &credential.provider,
+            credential.kind,
+            &SecretRef::to(&id),
+            credential.expires,
+        )
     })
-    .map_err(|error| error.context(format!("the value is in the vault as {id}, but its profile is not noted")))?;
+    .map_err(|error| {
+        error.context(format!(
+            "the value is in the vault as {id}, but its profile is not noted"
+        ))
+    })?;
     app.ui.say(&format!(
         "Auth profile: {} ({}/{})",
         credential.profile,
@@ -140,14 +179,18 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
         credential.kind.name()
     ));
     if credential.expires.is_some() {
-        app.ui.say(&format!("Expires: {}", ui::expiry(credential.expires, now)));
+        app.ui
+            .say(&format!("Expires: {}", ui::expiry(credential.expires, now)));
     }
     app.ui.say(&format!("Vault: {}", app.dir.display()));
     match link {
         Some(link) if !link.covers(&credential.provider, &id) => {
-            app.ui.say("OpenClaw does not refer to this profile yet.\nhint: clawkeep link");
+            app.ui
+                .say("OpenClaw does not refer to this profile yet.\nhint: clawkeep link");
         }
-        Some(_) => app.ui.say("A running gateway takes the new value with: openclaw secrets reload"),
+        Some(_) => app
+            .ui
+            .say("A running gateway takes the new value with: openclaw secrets reload"),
         None => {}
     }
     Ok(())
@@ -162,19 +205,28 @@ fn refuse_oauth(app: &App, agent: &AgentId, credential: &Credential) -> Result<(
         .into_iter()
         .any(|profile| profile.id == credential.profile && profile.kind == ProfileKind::Oauth);
     if taken {
-        return Err(Error::failed(format!("the profile {} is an OAuth login, which only OpenClaw can hold", credential.profile))
-            .hint(format!("use another one: --profile-id {}:manual", credential.provider)));
+        return Err(Error::failed(format!(
+            "the profile {} is an OAuth login, which only OpenClaw can hold",
+            credential.profile
+        ))
+        .hint(format!(
+            "use another one: --profile-id {}:manual",
+            credential.provider
+        )));
     }
     Ok(())
 }
 
 fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
     let Some(mut terminal) = app.person()? else {
-        return Err(Error::usage("this command asks questions, and there is no terminal to ask on")
-            .hint("clawkeep models auth paste-token --provider anthropic"));
+        return Err(Error::usage(
+            "this command asks questions, and there is no terminal to ask on",
+        )
+        .hint("clawkeep models auth paste-token --provider anthropic"));
     };
     app.open()?;
-    let (credential, value) = ask_everything(app, &mut terminal, args.provider.as_deref(), "manual")?;
+    let (credential, value) =
+        ask_everything(app, &mut terminal, args.provider.as_deref(), "manual")?;
     store(app, agent, &credential, value)
 }
 
@@ -192,7 +244,11 @@ pub fn ask_everything(
         Some(name) => ProviderId::parse(name)?,
         None => loop {
             let typed = terminal.ask_line("Provider [anthropic]: ")?;
-            let name = if typed.trim().is_empty() { "anthropic" } else { typed.trim() };
+            let name = if typed.trim().is_empty() {
+                "anthropic"
+            } else {
+                typed.trim()
+            };
             match ProviderId::parse(name) {
                 Ok(provider) => break provider,
                 Err(error) => app.ui.say(error.message()),
@@ -200,27 +256,58 @@ pub fn ask_everything(
         },
     };
     let is_anthropic = provider.as_str() == "anthropic";
-    let kinds = [("t", if is_anthropic { "setup-token (claude setup-token)" } else { "token" }), ("k", "API key")];
-    let kind = match terminal.choose("What is it?", &kinds, if is_anthropic { "t" } else { "k" })? {
+    let kinds = [
+        (
+            "t",
+            if is_anthropic {
+                "setup-token (claude setup-token)"
+            } else {
+                "token"
+            },
+        ),
+        ("k", "API key"),
+    ];
+    let kind = match terminal.choose(
+        "What is it?",
+        &kinds,
+        Some(if is_anthropic { "t" } else { "k" }),
+    )? {
         "t" => SecretKind::Token,
         _ => SecretKind::ApiKey,
     };
     let default_profile = ProfileId::of(&provider, default_name);
     let typed = terminal.ask_line(&format!("Profile [{default_profile}]: "))?;
-    let profile = if typed.trim().is_empty() { default_profile } else { ProfileId::parse(&typed)? };
-    let mut credential = Credential { provider, profile, kind, expires: None };
+    let profile = if typed.trim().is_empty() {
+        default_profile
+    } else {
+        ProfileId::parse(&typed)?
+    };
+    let mut credential = Credential {
+        provider,
+        profile,
+        kind,
+        expires: None,
+    };
     let value = ask(app, &credential)?;
     check(app, &credential, &value, false)?;
     if terminal.confirm("Does it expire?", kind == SecretKind::Token)? {
         let typed = terminal.ask_line("In how long [365d]: ")?;
-        let text = if typed.trim().is_empty() { "365d" } else { typed.trim() };
+        let text = if typed.trim().is_empty() {
+            "365d"
+        } else {
+            typed.trim()
+        };
         credential.expires = Some(expires_in(text, app.host.now())?);
     }
     Ok((credential, value))
 }
 
 fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
-    let provider = args.provider.as_deref().map(ProviderId::parse).transpose()?;
+    let provider = args
+        .provider
+        .as_deref()
+        .map(ProviderId::parse)
+        .transpose()?;
     let link = LinkRecord::load(&app.dir)?;
     let path = record::profiles_path(&app.dir, link.as_ref(), agent);
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
@@ -228,7 +315,11 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
     let profiles: Vec<_> = file
         .profiles()
         .into_iter()
-        .filter(|profile| provider.as_ref().is_none_or(|wanted| *wanted == profile.provider))
+        .filter(|profile| {
+            provider
+                .as_ref()
+                .is_none_or(|wanted| *wanted == profile.provider)
+        })
         .collect();
     if args.json {
         let rows: Vec<_> = profiles
@@ -258,10 +349,15 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
         }));
     }
     if profiles.is_empty() {
-        app.ui.say("There are no profiles.\nhint: clawkeep models auth add");
+        app.ui
+            .say("There are no profiles.\nhint: clawkeep models auth add");
         return Ok(());
     }
-    let mut rows = vec![["PROFILE", "PROVIDER", "TYPE", "VALUE", "EXPIRES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["PROFILE", "PROVIDER", "TYPE", "VALUE", "EXPIRES"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for profile in &profiles {
         let place = match (&profile.reference, profile.plaintext) {
             (Some(reference), false) if reference.is_ours() => "vault".to_owned(),
@@ -289,8 +385,16 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     let link = LinkRecord::load(&app.dir)?;
     let path = record::profiles_path(&app.dir, link.as_ref(), agent);
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
-    let provider = args.provider.as_deref().map(ProviderId::parse).transpose()?;
-    let wanted = args.profile_id.as_deref().map(ProfileId::parse).transpose()?;
+    let provider = args
+        .provider
+        .as_deref()
+        .map(ProviderId::parse)
+        .transpose()?;
+    let wanted = args
+        .profile_id
+        .as_deref()
+        .map(ProfileId::parse)
+        .transpose()?;
     let gone: Vec<_> = file
         .profiles()
         .into_iter()
@@ -301,10 +405,17 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     if gone.is_empty() {
         return Err(Error::missing("there is no such profile").hint("clawkeep models auth list"));
     }
-    let names = gone.iter().map(|profile| profile.id.to_string()).collect::<Vec<_>>().join(", ");
+    let names = gone
+        .iter()
+        .map(|profile| profile.id.to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     if !args.yes {
         let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage("removing a profile asks first, and there is nobody to ask").hint("add --yes"));
+            return Err(
+                Error::usage("removing a profile asks first, and there is nobody to ask")
+                    .hint("add --yes"),
+            );
         };
         if !terminal.confirm(&format!("Remove {names} and its value?"), false)? {
             return Err(Error::cancelled());
@@ -323,9 +434,11 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
         }
     }
     app.ui.say(&format!("Removed: {names}"));
-    app.ui.say("This does not revoke it: do that at the provider.");
+    app.ui
+        .say("This does not revoke it: do that at the provider.");
     if link.is_some() {
-        app.ui.say("hint: clawkeep link   (so that OpenClaw's files stop asking for it)");
+        app.ui
+            .say("hint: clawkeep link   (so that OpenClaw's files stop asking for it)");
     }
     Ok(())
 }
@@ -333,5 +446,12 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
 /// The default name of a setup-token's profile, and how long Anthropic says that one lives.
 pub fn setup_credential(app: &App, setup: &SetupToken) -> Result<Credential> {
     let expires = setup.expires_in.as_deref().unwrap_or("365d");
-    credential(app, &setup.provider, setup.profile_id.as_deref(), "default", SecretKind::Token, Some(expires))
+    credential(
+        app,
+        &setup.provider,
+        setup.profile_id.as_deref(),
+        "default",
+        SecretKind::Token,
+        Some(expires),
+    )
 }

@@ -27,8 +27,10 @@ const LEAST_PASSPHRASE: usize = 12;
 /// Runs `init`.
 pub fn run(app: &App, args: &Init) -> Result<()> {
     if app.find()? != Found::Nothing {
-        return Err(Error::failed(format!("there is a vault in {} already", app.dir.display()))
-            .hint("clawkeep slot list"));
+        return Err(
+            Error::failed(format!("there is a vault in {} already", app.dir.display()))
+                .hint("clawkeep slot list"),
+        );
     }
     make(app, args)
 }
@@ -47,20 +49,53 @@ pub fn make(app: &App, args: &Init) -> Result<()> {
     let identity = Identity::generate();
     let plans = kinds
         .iter()
-        .map(|kind| Ok((slot_name(*kind)?, slot_plan(app, *kind, args.identity_file.clone(), args.new_passphrase_file.clone(), person.as_mut())?)))
+        .map(|kind| {
+            Ok((
+                slot_name(*kind)?,
+                slot_plan(
+                    app,
+                    *kind,
+                    args.identity_file.clone(),
+                    args.new_passphrase_file.clone(),
+                    person.as_mut(),
+                )?,
+            ))
+        })
         .collect::<Result<Vec<_>>>()?;
     // Before anything lies on the disk: who turns away here leaves nothing behind.
-    let recovery = recovery::make(app, identity.vault_id(), args.recovery_file.as_deref(), args.no_recovery, person.as_mut())?;
+    let recovery = recovery::make(
+        app,
+        identity.vault_id(),
+        args.recovery_file.as_deref(),
+        args.no_recovery,
+        person.as_mut(),
+    )?;
     let keychain = app.keychain();
-    let doors = Doors { host: &app.host, keychain: &keychain };
+    let doors = Doors {
+        host: &app.host,
+        keychain: &keychain,
+    };
     let slots = plans
         .into_iter()
         .map(|(name, plan)| plant(&app.dir, &identity, &name, plan, &doors))
         .collect::<Result<Vec<_>>>()?;
-    let vault = Vault::create(&app.dir, &app.host, NewVault { identity, recovery, slots })?;
-    app.ui.say(&format!("Vault: {} (id {})", app.dir.display(), vault.id().short()));
+    let vault = Vault::create(
+        &app.dir,
+        &app.host,
+        NewVault {
+            identity,
+            recovery,
+            slots,
+        },
+    )?;
+    app.ui.say(&format!(
+        "Vault: {} (id {})",
+        app.dir.display(),
+        vault.id().short()
+    ));
     for slot in &vault.contents().slots {
-        app.ui.say(&format!("Slot: {}{}", slot.name, about(&slot.kind)));
+        app.ui
+            .say(&format!("Slot: {}{}", slot.name, about(&slot.kind)));
     }
     app.ui.say(AT_REST);
     Ok(())
@@ -74,13 +109,25 @@ fn about(kind: &crate::vault::slot::SlotKind) -> String {
     use crate::vault::slot::SlotKind as K;
     match kind {
         K::Keychain => " (opens while your keychain is unlocked)".to_owned(),
-        K::Passphrase(cost) => format!(" (Argon2id, {} MiB, {} passes, {} lanes)", cost.m_kib / 1024, cost.t, cost.p),
-        K::IdentityFile { path, .. } => format!(" ({}; keep it out of the backup that holds the vault)", path.display()),
+        K::Passphrase(cost) => format!(
+            " (Argon2id, {} MiB, {} passes, {} lanes)",
+            cost.m_kib / 1024,
+            cost.t,
+            cost.p
+        ),
+        K::IdentityFile { path, .. } => format!(
+            " ({}; keep it out of the backup that holds the vault)",
+            path.display()
+        ),
     }
 }
 
 fn make_items(app: &App, args: &Init) -> Result<()> {
-    if !args.slot.is_empty() || args.identity_file.is_some() || args.new_passphrase_file.is_some() || args.recovery_file.is_some() {
+    if !args.slot.is_empty()
+        || args.identity_file.is_some()
+        || args.new_passphrase_file.is_some()
+        || args.recovery_file.is_some()
+    {
         return Err(Error::usage("keychain custody has no slots and no recovery key: each value is a keychain item of its own")
             .hint("clawkeep init --custody keychain"));
     }
@@ -88,9 +135,19 @@ fn make_items(app: &App, args: &Init) -> Result<()> {
     file::private_dir(&app.dir)?;
     let _lock = Lock::take(&app.dir.join("vault.lock"), LOCK_WAIT)?;
     let id = VaultId::random()?;
-    let cache = Cache { custody: Custody::Keychain, vault_id: Some(id), next_vault_id: None, seen: None, slots: Vec::new() };
+    let cache = Cache {
+        custody: Custody::Keychain,
+        vault_id: Some(id),
+        next_vault_id: None,
+        seen: None,
+        slots: Vec::new(),
+    };
     cache.save(&app.dir)?;
-    app.ui.say(&format!("Vault: {} (id {}), values in the keychain", app.dir.display(), id.short()));
+    app.ui.say(&format!(
+        "Vault: {} (id {}), values in the keychain",
+        app.dir.display(),
+        id.short()
+    ));
     app.ui.say("This custody has no recovery key, no rekey, no slots, and does not notice an older or edited state.");
     app.ui.say(AT_REST);
     Ok(())
@@ -113,7 +170,10 @@ fn require_keychain(app: &App) -> Result<()> {
     if back?.is_some_and(|back| back.as_slice() == text.as_bytes()) {
         Ok(())
     } else {
-        Err(Error::broken("the keychain did not give back what was put into it").hint("clawkeep init --slot identity-file"))
+        Err(
+            Error::broken("the keychain did not give back what was put into it")
+                .hint("clawkeep init --slot identity-file"),
+        )
     }
 }
 
@@ -122,8 +182,10 @@ fn choose_slots(app: &App, args: &Init, person: Option<&mut Terminal>) -> Result
         let mut kinds = Vec::new();
         for kind in &args.slot {
             if kinds.contains(kind) {
-                return Err(Error::usage("a kind of slot is named twice; a second one gets a name of its own later")
-                    .hint("clawkeep slot add passphrase --name second"));
+                return Err(Error::usage(
+                    "a kind of slot is named twice; a second one gets a name of its own later",
+                )
+                .hint("clawkeep slot add passphrase --name second"));
             }
             kinds.push(*kind);
         }
@@ -138,18 +200,23 @@ fn choose_slots(app: &App, args: &Init, person: Option<&mut Terminal>) -> Result
         Err(error) => return Err(error),
     };
     let Some(terminal) = person else {
-        return Err(Error::usage(format!("{why}; another way to open the vault must be chosen by you"))
-            .hint("add --slot identity-file (opens without a person) or --slot passphrase"));
+        return Err(Error::usage(format!(
+            "{why}; another way to open the vault must be chosen by you"
+        ))
+        .hint("add --slot identity-file (opens without a person) or --slot passphrase"));
     };
     terminal.show(&format!("No keychain: {why}.\n"))?;
     let choice = terminal.choose(
         "How shall the vault open?",
         &[
-            ("i", "identity file: without a person, for a gateway that starts by itself"),
+            (
+                "i",
+                "identity file: without a person, for a gateway that starts by itself",
+            ),
             ("p", "passphrase: only with a person at a terminal"),
             ("b", "both"),
         ],
-        "i",
+        Some("i"),
     )?;
     Ok(match choice {
         "p" => vec![SlotArg::Passphrase],
@@ -210,11 +277,16 @@ fn new_passphrase(path: Option<PathBuf>, person: Option<&mut Terminal>) -> Resul
         return long_enough(passphrase).map_err(|error| error.context(path.display()));
     }
     let Some(terminal) = person else {
-        return Err(Error::usage("a passphrase is chosen at a terminal, and there is none")
-            .hint("use --new-passphrase-file FILE"));
+        return Err(
+            Error::usage("a passphrase is chosen at a terminal, and there is none")
+                .hint("use --new-passphrase-file FILE"),
+        );
     };
     loop {
-        let typed = terminal.ask_hidden("New passphrase (Enter: make one of six words): ", Hidden::Passphrase)?;
+        let typed = terminal.ask_hidden(
+            "New passphrase (Enter: make one of six words): ",
+            Hidden::Passphrase,
+        )?;
         if typed.is_empty() {
             return generated(terminal);
         }
@@ -233,20 +305,31 @@ fn new_passphrase(path: Option<PathBuf>, person: Option<&mut Terminal>) -> Resul
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "looks, does not let the passphrase out")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "looks, does not let the passphrase out"
+)]
 fn long_enough(passphrase: SecretString) -> Result<SecretString> {
     use secrecy::ExposeSecret;
     if passphrase.expose_secret().chars().count() < LEAST_PASSPHRASE {
-        return Err(Error::failed(format!("the passphrase has fewer than {LEAST_PASSPHRASE} characters")));
+        return Err(Error::failed(format!(
+            "the passphrase has fewer than {LEAST_PASSPHRASE} characters"
+        )));
     }
     Ok(passphrase)
 }
 
-#[allow(clippy::disallowed_methods, reason = "compares, does not let the passphrase out")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "compares, does not let the passphrase out"
+)]
 fn same(a: &SecretString, b: &SecretString) -> bool {
     use secrecy::ExposeSecret;
     use subtle::ConstantTimeEq;
-    a.expose_secret().as_bytes().ct_eq(b.expose_secret().as_bytes()).into()
+    a.expose_secret()
+        .as_bytes()
+        .ct_eq(b.expose_secret().as_bytes())
+        .into()
 }
 
 /// Six words of 2,048: 66 bits, out of reach at a quarter of a gigabyte a guess. Shown once, then
@@ -264,12 +347,16 @@ fn generated(terminal: &mut Terminal) -> Result<SecretString> {
         text.push_str(words[usize::from(u16::from_le_bytes(draw)) % words.len()]);
     }
     let passphrase = to_passphrase(text.as_bytes())?;
-    let shown = zeroize::Zeroizing::new(format!("Your passphrase:\n\n    {text}\n\nWrite it down now. It is shown only here.\n"));
+    let shown = zeroize::Zeroizing::new(format!(
+        "Your passphrase:\n\n    {text}\n\nWrite it down now. It is shown only here.\n"
+    ));
     zeroize::Zeroize::zeroize(&mut text);
     loop {
         terminal.alternate_screen(|terminal| {
             terminal.show(&shown)?;
-            terminal.ask_line("Enter when it is written down: ").map(|_| ())
+            terminal
+                .ask_line("Enter when it is written down: ")
+                .map(|_| ())
         })?;
         let typed = to_passphrase(&terminal.ask_hidden("Type it back: ", Hidden::Passphrase)?).ok();
         if typed.is_some_and(|typed| same(&typed, &passphrase)) {

@@ -4,8 +4,7 @@ pub mod app;
 pub mod args;
 pub mod auth;
 pub mod init;
-pub mod link;
-pub mod onboard;
+pub mod pins;
 pub mod plugin;
 pub mod record;
 pub mod recovery;
@@ -47,21 +46,21 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Resolve(args) => resolve::run(app, args),
-        Command::Onboard(args) => onboard::run(app, args),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
-        Command::Link(args) => link::run(app, args),
-        Command::Unlink(args) => link::undo(app, args),
+        _ => Ok(()),
     }
 }
 
 fn wants_json(command: &Command) -> bool {
     match command {
-        Command::Models(Models::Auth(auth)) => matches!(&auth.command, AuthCommand::List(list) if list.json),
+        Command::Models(Models::Auth(auth)) => {
+            matches!(&auth.command, AuthCommand::List(list) if list.json)
+        }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
         _ => false,
@@ -74,7 +73,10 @@ fn plugin_call(args: &[OsString]) -> Option<String> {
     if own != plugin::NAME {
         return None;
     }
-    let flag = args.get(1).and_then(|arg| arg.to_str()).and_then(|arg| arg.strip_prefix("--age-plugin="));
+    let flag = args
+        .get(1)
+        .and_then(|arg| arg.to_str())
+        .and_then(|arg| arg.strip_prefix("--age-plugin="));
     Some(flag.unwrap_or_default().to_owned())
 }
 

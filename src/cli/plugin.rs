@@ -22,8 +22,10 @@ pub const NAME: &str = "age-plugin-clawkeep";
 /// `Usage` for a state machine that we do not have; `Failed` when the client goes away.
 pub fn run(state_machine: &str) -> Result<()> {
     if state_machine != "identity-v1" {
-        return Err(Error::usage("age-plugin-clawkeep opens passphrase slots; clawkeep makes them")
-            .hint("clawkeep slot add passphrase"));
+        return Err(Error::usage(
+            "age-plugin-clawkeep opens passphrase slots; clawkeep makes them",
+        )
+        .hint("clawkeep slot add passphrase"));
     }
     run_state_machine(state_machine, Handler).map_err(|_| Error::failed("the age client went away"))
 }
@@ -43,11 +45,19 @@ impl PluginHandler for Handler {
 struct Slots;
 
 impl IdentityPluginV1 for Slots {
-    fn add_identity(&mut self, index: usize, plugin_name: &str, bytes: &[u8]) -> std::result::Result<(), IdentityError> {
+    fn add_identity(
+        &mut self,
+        index: usize,
+        plugin_name: &str,
+        bytes: &[u8],
+    ) -> std::result::Result<(), IdentityError> {
         if plugin_name == "clawkeep" && bytes.is_empty() {
             return Ok(());
         }
-        Err(IdentityError::Identity { index, message: "this identity is of a newer clawkeep".to_owned() })
+        Err(IdentityError::Identity {
+            index,
+            message: "this identity is of a newer clawkeep".to_owned(),
+        })
     }
 
     fn unwrap_file_keys(
@@ -58,7 +68,11 @@ impl IdentityPluginV1 for Slots {
         let mut keys = HashMap::new();
         for (file_index, stanzas) in files.into_iter().enumerate() {
             let failed = |stanza_index: usize, error: Error| {
-                vec![IdentityError::Stanza { file_index, stanza_index, message: error.to_string() }]
+                vec![IdentityError::Stanza {
+                    file_index,
+                    stanza_index,
+                    message: error.to_string(),
+                }]
             };
             let Some(at) = stanzas.iter().position(|stanza| stanza.tag == argon::TAG) else {
                 continue;
@@ -68,7 +82,8 @@ impl IdentityPluginV1 for Slots {
                 keys.insert(file_index, Err(failed(at, error)));
                 continue;
             }
-            let Ok(passphrase) = callbacks.request_secret("Passphrase of this clawkeep slot:")? else {
+            let Ok(passphrase) = callbacks.request_secret("Passphrase of this clawkeep slot:")?
+            else {
                 keys.insert(file_index, Err(failed(at, Error::cancelled())));
                 continue;
             };

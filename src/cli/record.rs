@@ -6,8 +6,10 @@
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
 use crate::openclaw::profiles::{self, ProfilesFile};
-use crate::provider::AgentId;
+use crate::provider::{AgentId, ProviderId};
+use crate::secret::SecretId;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "link.json";
@@ -31,8 +33,8 @@ pub struct LinkRecord {
     pub lane: LaneName,
     /// The version that was linked, as text.
     pub openclaw: String,
-    /// OpenClaw's state folder.
-    pub state_dir: PathBuf,
+    /// In the file lane: OpenClaw's auth-profiles.json of every agent that was there.
+    pub profiles: BTreeMap<String, PathBuf>,
     /// The openclaw.json that holds our entry.
     pub config: PathBuf,
     /// The program that OpenClaw calls.
@@ -40,13 +42,33 @@ pub struct LinkRecord {
     /// Its arguments.
     pub args: Vec<String>,
     /// Profiles and selection ids that OpenClaw's files refer to.
-    pub linked: Vec<String>,
+    pub linked: BTreeSet<String>,
 }
 
 impl LinkRecord {
     /// A new record.
-    pub fn new(lane: LaneName, openclaw: String, state_dir: PathBuf, config: PathBuf, command: PathBuf, args: Vec<String>) -> Self {
-        LinkRecord { version: 1, lane, openclaw, state_dir, config, command, args, linked: Vec::new() }
+    pub fn new(
+        lane: LaneName,
+        openclaw: String,
+        config: PathBuf,
+        command: PathBuf,
+        args: Vec<String>,
+    ) -> Self {
+        LinkRecord {
+            version: 1,
+            lane,
+            openclaw,
+            profiles: BTreeMap::new(),
+            config,
+            command,
+            args,
+            linked: BTreeSet::new(),
+        }
+    }
+
+    /// Whether OpenClaw's files refer to this profile, by its own id or by its provider's.
+    pub fn covers(&self, provider: &ProviderId, id: &SecretId) -> bool {
+        self.linked.contains(id.as_str()) || self.linked.contains(&provider.selection_id())
     }
 
     /// Reads the record; `None` when nothing is linked, or it is damaged (`clawkeep link` makes it
@@ -58,7 +80,9 @@ impl LinkRecord {
         let Some(bytes) = file::read(&dir.join(NAME), MAX, Privacy::Private)? else {
             return Ok(None);
         };
-        Ok(serde_json::from_slice::<LinkRecord>(&bytes).ok().filter(|record| record.version == 1))
+        Ok(serde_json::from_slice::<LinkRecord>(&bytes)
+            .ok()
+            .filter(|record| record.version == 1))
     }
 
     /// Writes the record.
@@ -66,7 +90,8 @@ impl LinkRecord {
     /// # Errors
     /// `Failed` when the folder cannot be written.
     pub fn save(&self, dir: &Path) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|_| Error::failed("link.json cannot be written as JSON"))?;
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|_| Error::failed("link.json cannot be written as JSON"))?;
         text.push(b'\n');
         file::replace(&dir.join(NAME), &text, 0o600)
     }
@@ -83,33 +108,31 @@ impl LinkRecord {
 /// The auth-profiles.json that is the home of an agent's profiles: OpenClaw's own where it reads
 /// profile refs from there, otherwise the vault folder's.
 pub fn profiles_path(dir: &Path, record: Option<&LinkRecord>, agent: &AgentId) -> PathBuf {
-    match record {
-        Some(record) if record.lane == LaneName::File => {
-            record.state_dir.join("agents").join(agent.as_str()).join("agent").join(profiles::FILE_NAME)
-        }
-        _ => own_profiles_path(dir, agent),
-    }
+    record
+        .filter(|record| record.lane == LaneName::File)
+        .and_then(|record| record.profiles.get(agent.as_str()).cloned())
+        .unwrap_or_else(|| own_profiles_path(dir, agent))
 }
 
 /// The vault folder's own auth-profiles.json of an agent.
 pub fn own_profiles_path(dir: &Path, agent: &AgentId) -> PathBuf {
-    dir.join("agents").join(agent.as_str()).join(profiles::FILE_NAME)
+    dir.join("agents")
+        .join(agent.as_str())
+        .join(profiles::FILE_NAME)
 }
 
-/// The agents that have a home, and `main`.
+/// The agents that have profiles here, and `main`.
 pub fn agents(dir: &Path, record: Option<&LinkRecord>) -> Vec<AgentId> {
-    let root = match record {
-        Some(record) if record.lane == LaneName::File => record.state_dir.join("agents"),
-        _ => dir.join("agents"),
-    };
-    let mut agents: Vec<AgentId> = std::fs::read_dir(root)
+    let own = std::fs::read_dir(dir.join("agents"))
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| AgentId::parse(entry.file_name().to_str()?).ok())
-        .filter(|agent| profiles_path(dir, record, agent).exists())
-        .chain([AgentId::main()])
-        .collect();
+        .filter_map(|entry| AgentId::parse(entry.file_name().to_str()?).ok());
+    let linked = record
+        .into_iter()
+        .flat_map(|record| record.profiles.keys())
+        .filter_map(|agent| AgentId::parse(agent).ok());
+    let mut agents: Vec<AgentId> = own.chain(linked).chain([AgentId::main()]).collect();
     agents.sort();
     agents.dedup();
     agents
@@ -119,7 +142,11 @@ pub fn agents(dir: &Path, record: Option<&LinkRecord>) -> Vec<AgentId> {
 ///
 /// # Errors
 /// `Broken` when the file cannot be read as what it is.
-pub fn load_profiles(dir: &Path, record: Option<&LinkRecord>, agent: &AgentId) -> Result<ProfilesFile> {
+pub fn load_profiles(
+    dir: &Path,
+    record: Option<&LinkRecord>,
+    agent: &AgentId,
+) -> Result<ProfilesFile> {
     let path = profiles_path(dir, record, agent);
     Ok(ProfilesFile::load(&path)?.unwrap_or_else(ProfilesFile::empty))
 }

@@ -34,11 +34,16 @@ pub fn make(
     person: Option<&mut Terminal>,
 ) -> Result<Option<Recovery>> {
     if none {
-        app.ui.say("No recovery key: when every slot is lost, so are the values.");
+        app.ui
+            .say("No recovery key: when every slot is lost, so are the values.");
         return Ok(None);
     }
     let key = Identity::generate();
-    let mut recovery = Recovery { recipient: key.recipient(), created: app.host.now(), checked: None };
+    let mut recovery = Recovery {
+        recipient: key.recipient(),
+        created: app.host.now(),
+        checked: None,
+    };
     match (path, person) {
         (Some(path), _) => {
             write(app, &key, id, path)?;
@@ -55,8 +60,10 @@ pub fn make(
             }
         }
         (None, None) => {
-            return Err(Error::usage("the recovery key is shown to a person, and there is nobody")
-                .hint("add --recovery-file FILE, or --no-recovery to do without"));
+            return Err(
+                Error::usage("the recovery key is shown to a person, and there is nobody")
+                    .hint("add --recovery-file FILE, or --no-recovery to do without"),
+            );
         }
     }
     Ok(Some(recovery))
@@ -73,7 +80,10 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
     let back = file::read(&path, 4096, file::Privacy::Private)?;
     match back {
         Some(bytes) if IdentityText::parse(&bytes).is_ok() => Ok(()),
-        _ => Err(Error::broken(format!("{} does not hold what was written to it", path.display()))),
+        _ => Err(Error::broken(format!(
+            "{} does not hold what was written to it",
+            path.display()
+        ))),
     }
 }
 
@@ -110,9 +120,14 @@ fn show(terminal: &mut Terminal, key: &Identity, id: VaultId) -> Result<bool> {
     for _ in 0..3 {
         terminal.alternate_screen(|terminal| {
             terminal.show(&page)?;
-            terminal.ask_line("Enter when it is written down: ").map(|_| ())
+            terminal
+                .ask_line("Enter when it is written down: ")
+                .map(|_| ())
         })?;
-        let typed = terminal.ask_hidden("Type or paste it back (Enter to do that later): ", Hidden::Key)?;
+        let typed = terminal.ask_hidden(
+            "Type or paste it back (Enter to do that later): ",
+            Hidden::Key,
+        )?;
         if typed.is_empty() {
             return Ok(false);
         }
@@ -130,11 +145,14 @@ fn check(app: &App, args: &RecoveryCheck) -> Result<()> {
     let vault = app.open_vault_file("recovery key");
     let key = match &vault {
         Ok(vault) if vault.contents().recovery.is_none() => {
-            return Err(Error::missing("this vault has no recovery key").hint("clawkeep rekey --new-recovery"));
+            return Err(Error::missing("this vault has no recovery key")
+                .hint("clawkeep rekey --new-recovery"));
         }
         Ok(_) => app.recovery_key(args.recovery_file.as_deref())?,
         // A locked vault is exactly when a recovery key is looked for.
-        Err(error) if error.kind() == crate::error::Kind::Locked => app.recovery_key(args.recovery_file.as_deref())?,
+        Err(error) if error.kind() == crate::error::Kind::Locked => {
+            app.recovery_key(args.recovery_file.as_deref())?
+        }
         Err(error) => return Err(error.clone()),
     };
     let opened = crate::vault::Vault::open_with_recovery(&app.dir, &app.host, &key, &app.pins)?;

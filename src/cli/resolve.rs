@@ -42,7 +42,11 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("read", std::path::Path::new("stdin"), &error))?;
     let request = Request::parse(&bytes)?;
-    let wanted: BTreeMap<&str, Wanted> = request.ids().iter().map(|id| (id.as_str(), wanted(app, id))).collect();
+    let wanted: BTreeMap<&str, Wanted> = request
+        .ids()
+        .iter()
+        .map(|id| (id.as_str(), wanted(app, id)))
+        .collect();
     let ids: BTreeSet<SecretId> = wanted
         .values()
         .flat_map(|wanted| match wanted {
@@ -58,11 +62,15 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         app.ui.error(error);
     }
     let now = app.host.now();
-    let out = answer(&request, args.max_output, |id| match (&mut entries, wanted.get(id)) {
-        (_, None | Some(Wanted::Nothing)) => Answer::Invalid,
-        (Err(error), Some(_)) => failure(error.kind()),
-        (Ok(entries), Some(Wanted::One(id))) => take(entries, id),
-        (Ok(entries), Some(Wanted::Selection(provider, ids))) => select(entries, provider, ids, now),
+    let out = answer(&request, args.max_output, |id| {
+        match (&mut entries, wanted.get(id)) {
+            (_, None | Some(Wanted::Nothing)) => Answer::Invalid,
+            (Err(error), Some(_)) => failure(error.kind()),
+            (Ok(entries), Some(Wanted::One(id))) => take(entries, id),
+            (Ok(entries), Some(Wanted::Selection(provider, ids))) => {
+                select(entries, provider, ids, now)
+            }
+        }
     });
     app.ui.raw(&out)
 }
@@ -101,9 +109,19 @@ fn fetch(app: &App, ids: &BTreeSet<SecretId>) -> Result<Entries> {
         Found::Vault(Custody::File) => {
             // Nobody is there: a passphrase slot is absent.
             let ask = |_: &crate::vault::slot::SlotName| Ok(None);
-            let keys = Keys { host: &app.host, keychain: &keychain, ask: &ask, pins: &app.pins, accept_rollback: false };
+            let keys = Keys {
+                host: &app.host,
+                keychain: &keychain,
+                ask: &ask,
+                pins: &app.pins,
+                accept_rollback: false,
+            };
             let picked = Vault::pick(&app.dir, &keys, ids)?;
-            Ok(picked.entries.into_iter().map(|(id, entry)| (id, Ok((entry.value, entry.meta)))).collect())
+            Ok(picked
+                .entries
+                .into_iter()
+                .map(|(id, entry)| (id, Ok((entry.value, entry.meta))))
+                .collect())
         }
         Found::Vault(Custody::Keychain) => {
             let store = KeychainStore::new(Box::new(keychain), items_id(&app.dir, &app.pins)?);
@@ -126,14 +144,20 @@ fn fetch(app: &App, ids: &BTreeSet<SecretId>) -> Result<Entries> {
             }
             Ok(entries)
         }
-        Found::Nothing => {
-            Err(Error::missing(format!("there is no vault in {}", app.dir.display())).hint("clawkeep onboard"))
-        }
+        Found::Nothing => Err(Error::missing(format!(
+            "there is no vault in {}",
+            app.dir.display()
+        ))
+        .hint("clawkeep onboard")),
     }
 }
 
 fn failure(kind: Kind) -> Answer {
-    if kind == Kind::Locked { Answer::Locked } else { Answer::Broken }
+    if kind == Kind::Locked {
+        Answer::Locked
+    } else {
+        Answer::Broken
+    }
 }
 
 /// An id is answered once, so its value can move out.
@@ -158,7 +182,11 @@ fn select(entries: &Entries, provider: &ProviderId, ids: &[SecretId], now: Milli
         Some(Ok((_, meta))) => meta.expires.is_none_or(|at| at > now),
         _ => false,
     };
-    let chosen = ids.iter().filter(own).find(fresh).or_else(|| ids.iter().find(own));
+    let chosen = ids
+        .iter()
+        .filter(own)
+        .find(fresh)
+        .or_else(|| ids.iter().find(own));
     match chosen.and_then(|id| entries.get(id)) {
         None => Answer::Absent,
         Some(Err(kind)) => failure(*kind),
@@ -167,7 +195,10 @@ fn select(entries: &Entries, provider: &ProviderId, ids: &[SecretId], now: Milli
 }
 
 /// A selection and its profile may both be asked for in one batch, so values are copied.
-#[allow(clippy::disallowed_methods, reason = "door: the value on its way to the answer")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: the value on its way to the answer"
+)]
 fn copy(value: &Secret) -> Answer {
     use secrecy::ExposeSecret;
     Secret::stored(value.expose_secret()).map_or(Answer::Broken, Answer::Value)

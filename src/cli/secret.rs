@@ -25,32 +25,61 @@ pub fn run(app: &App, command: &SecretCommand) -> Result<()> {
 fn set(app: &App, args: &SecretSet) -> Result<()> {
     let id = SecretId::parse(&args.id)?;
     let now = app.host.now();
-    let expires = args.expires_in.as_deref().map(|text| expires_in(text, now)).transpose()?;
+    let expires = args
+        .expires_in
+        .as_deref()
+        .map(|text| expires_in(text, now))
+        .transpose()?;
     let mut opened = app.open()?;
-    let value = take_value(app, &format!("Value of {id} (hidden): "), Hidden::Text, Alphabet::Text)?;
+    let value = take_value(
+        app,
+        &format!("Value of {id} (hidden): "),
+        Hidden::Text,
+        Alphabet::Text,
+    )?;
     // Replacing a profile's value by hand must not take its provider away: a selection id would
     // stop yielding it.
-    let old = opened.list()?.into_iter().find(|(known, _)| *known == id).map(|(_, meta)| meta);
-    let (kind, provider) = old.map_or((SecretKind::Secret, None), |meta| (meta.kind, meta.provider));
-    let meta = Meta { kind, provider, created: now, updated: now, expires };
+    let old = opened
+        .list()?
+        .into_iter()
+        .find(|(known, _)| *known == id)
+        .map(|(_, meta)| meta);
+    let (kind, provider) = old.map_or((SecretKind::Secret, None), |meta| {
+        (meta.kind, meta.provider)
+    });
+    let meta = Meta {
+        kind,
+        provider,
+        created: now,
+        updated: now,
+        expires,
+    };
     opened.put(&id, value, &meta)?;
     app.ui.say(&format!("Stored: {id}"));
     Ok(())
 }
 
-#[allow(clippy::disallowed_methods, reason = "door: the value that the person asked to see")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: the value that the person asked to see"
+)]
 fn get(app: &App, args: &SecretGet) -> Result<()> {
     let id = SecretId::parse(&args.id)?;
     let on_terminal = std::io::stdout().is_terminal();
     if on_terminal && !args.reveal {
-        return Err(Error::usage("this would show the secret on the terminal").hint(format!("clawkeep secret get {id} --reveal")));
+        return Err(Error::usage("this would show the secret on the terminal")
+            .hint(format!("clawkeep secret get {id} --reveal")));
     }
     let opened = app.open()?;
     let Some((value, _)) = opened.get(&id)? else {
         return Err(Error::missing(format!("there is no secret {id}")).hint("clawkeep secret list"));
     };
     app.ui.raw(value.expose_secret().as_bytes())?;
-    if on_terminal { app.ui.raw(b"\n") } else { Ok(()) }
+    if on_terminal {
+        app.ui.raw(b"\n")
+    } else {
+        Ok(())
+    }
 }
 
 fn list(app: &App, args: &SecretList) -> Result<()> {
@@ -77,16 +106,23 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
         }));
     }
     if secrets.is_empty() {
-        app.ui.say("The vault is empty.\nhint: clawkeep models auth add");
+        app.ui
+            .say("The vault is empty.\nhint: clawkeep models auth add");
         return Ok(());
     }
     let now = app.host.now();
-    let mut rows = vec![["ID", "KIND", "PROVIDER", "STORED", "EXPIRES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "KIND", "PROVIDER", "STORED", "EXPIRES"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for (id, meta) in &secrets {
         rows.push(vec![
             id.to_string(),
             meta.kind.name().to_owned(),
-            meta.provider.as_ref().map_or("-".to_owned(), ToString::to_string),
+            meta.provider
+                .as_ref()
+                .map_or("-".to_owned(), ToString::to_string),
             ui::date(meta.updated),
             ui::expiry(meta.expires, now),
         ]);
@@ -99,7 +135,10 @@ fn remove(app: &App, args: &SecretRemove) -> Result<()> {
     let mut opened = app.open()?;
     if !args.yes {
         let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage("removing a secret asks first, and there is nobody to ask").hint("add --yes"));
+            return Err(
+                Error::usage("removing a secret asks first, and there is nobody to ask")
+                    .hint("add --yes"),
+            );
         };
         if !terminal.confirm(&format!("Remove {id}?"), false)? {
             return Err(Error::cancelled());

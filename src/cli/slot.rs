@@ -6,7 +6,8 @@
 use super::app::App;
 use super::args::{Rekey as RekeyArgs, SlotAdd, SlotArg, SlotCommand, SlotList, SlotRemove};
 use super::init::{slot_name, slot_plan};
-use super::{link, recovery, ui};
+use super::pins::Pins;
+use super::{recovery, ui};
 use crate::error::{Error, Result};
 use crate::vault::Vault;
 use crate::vault::id::VaultId;
@@ -33,28 +34,64 @@ fn add(app: &App, args: &SlotAdd) -> Result<()> {
         Some(name) => SlotName::parse(name)?,
         None => slot_name(args.kind)?,
     };
-    let old = vault.contents().slots.iter().find(|slot| slot.name == name).cloned();
+    let old = vault
+        .contents()
+        .slots
+        .iter()
+        .find(|slot| slot.name == name)
+        .cloned();
     if old.is_some() && !args.replace {
-        return Err(Error::failed(format!("there is a slot {name} already"))
-            .hint(format!("clawkeep slot add {} --name {name}2, or --replace to change it", kind_word(args.kind))));
+        return Err(
+            Error::failed(format!("there is a slot {name} already")).hint(format!(
+                "clawkeep slot add {} --name {name}2, or --replace to change it",
+                kind_word(args.kind)
+            )),
+        );
     }
-    let has_keychain = vault.contents().slots.iter().any(|slot| slot.kind == SlotKind::Keychain && slot.name != name);
+    let has_keychain = vault
+        .contents()
+        .slots
+        .iter()
+        .any(|slot| slot.kind == SlotKind::Keychain && slot.name != name);
     if args.kind == SlotArg::Keychain && has_keychain {
-        return Err(Error::failed("the vault has a keychain slot already; it needs no second one").hint("clawkeep slot list"));
+        return Err(
+            Error::failed("the vault has a keychain slot already; it needs no second one")
+                .hint("clawkeep slot list"),
+        );
     }
     let mut person = app.person()?;
-    let plan = slot_plan(app, args.kind, args.identity_file.clone(), args.new_passphrase_file.clone(), person.as_mut())?;
+    let plan = slot_plan(
+        app,
+        args.kind,
+        args.identity_file.clone(),
+        args.new_passphrase_file.clone(),
+        person.as_mut(),
+    )?;
     let keychain = app.keychain();
-    let doors = Doors { host: &app.host, keychain: &keychain };
+    let doors = Doors {
+        host: &app.host,
+        keychain: &keychain,
+    };
     if old.is_some() && !args.keep_identity {
         let fates = fates(app, &vault, &[&name])?;
-        give_new_identity(app, &mut vault, fates, vec![(name.clone(), plan)], None, &doors)?;
-        app.ui.say(&format!("Slot {name} replaced; its old copies open nothing that is written from now on."));
+        give_new_identity(
+            app,
+            &mut vault,
+            fates,
+            vec![(name.clone(), plan)],
+            &Sheet::Same,
+            &doors,
+        )?;
+        app.ui.say(&format!(
+            "Slot {name} replaced; its old copies open nothing that is written from now on."
+        ));
         return Ok(());
     }
     vault.add_slot(&name, plan, &doors)?;
     if old.is_some() {
-        app.ui.say(&format!("Slot {name} replaced. An old copy of it still opens this vault."));
+        app.ui.say(&format!(
+            "Slot {name} replaced. An old copy of it still opens this vault."
+        ));
         app.ui.say("hint: clawkeep rekey");
     } else {
         app.ui.say(&format!("Slot {name} added."));
@@ -97,15 +134,29 @@ fn list(app: &App, args: &SlotList) -> Result<()> {
             })),
         }));
     }
-    let mut rows = vec![["SLOT", "KIND", "OPENS", "MADE", "WHERE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["SLOT", "KIND", "OPENS", "MADE", "WHERE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for slot in &contents.slots {
         let place = match &slot.kind {
             SlotKind::Keychain => "the keychain".to_owned(),
             SlotKind::Passphrase(cost) => format!("your head ({} MiB a guess)", cost.m_kib / 1024),
             SlotKind::IdentityFile { path, .. } => path.display().to_string(),
         };
-        let opens = if slot.kind.unattended() { "without a person" } else { "with a person" };
-        rows.push(vec![slot.name.to_string(), slot.kind.name().to_owned(), opens.to_owned(), ui::date(slot.created), place]);
+        let opens = if slot.kind.unattended() {
+            "without a person"
+        } else {
+            "with a person"
+        };
+        rows.push(vec![
+            slot.name.to_string(),
+            slot.kind.name().to_owned(),
+            opens.to_owned(),
+            ui::date(slot.created),
+            place,
+        ]);
     }
     app.ui.data(&ui::table(&rows))?;
     app.ui.say(&match &contents.recovery {
@@ -127,12 +178,17 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         return Err(Error::missing(format!("there is no slot {name}")).hint("clawkeep slot list"));
     }
     if slots.len() == 1 {
-        return Err(Error::failed(format!("{name} is the last slot; without it only the recovery key would open the vault"))
-            .hint("add another one first: clawkeep slot add identity-file"));
+        return Err(Error::failed(format!(
+            "{name} is the last slot; without it only the recovery key would open the vault"
+        ))
+        .hint("add another one first: clawkeep slot add identity-file"));
     }
     confirm(app, args.yes, &format!("Remove slot {name}?"))?;
     let keychain = app.keychain();
-    let doors = Doors { host: &app.host, keychain: &keychain };
+    let doors = Doors {
+        host: &app.host,
+        keychain: &keychain,
+    };
     if args.keep_identity {
         vault.drop_slot(&name, &doors)?;
         app.ui.say(&format!("Slot {name} removed. An old copy of it still opens this vault and every later state of it."));
@@ -142,8 +198,10 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
     let mut fates = fates(app, &vault, &[&name])?;
     fates.push((name.clone(), Fate::Drop));
     fates.dedup_by(|a, b| a.0 == b.0);
-    give_new_identity(app, &mut vault, fates, Vec::new(), None, &doors)?;
-    app.ui.say(&format!("Slot {name} removed; its old copies open nothing that is written from now on."));
+    give_new_identity(app, &mut vault, fates, Vec::new(), &Sheet::Same, &doors)?;
+    app.ui.say(&format!(
+        "Slot {name} removed; its old copies open nothing that is written from now on."
+    ));
     to_rotate(app, &vault);
     Ok(())
 }
@@ -151,23 +209,40 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
 /// Runs `rekey`.
 pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
     let mut vault = app.open_vault_file("rekey")?;
-    let dropped = args.drop.iter().map(|name| SlotName::parse(name)).collect::<Result<Vec<_>>>()?;
+    let dropped = args
+        .drop
+        .iter()
+        .map(|name| SlotName::parse(name))
+        .collect::<Result<Vec<_>>>()?;
     for name in &dropped {
         if !vault.contents().slots.iter().any(|slot| slot.name == *name) {
-            return Err(Error::missing(format!("there is no slot {name}")).hint("clawkeep slot list"));
+            return Err(
+                Error::missing(format!("there is no slot {name}")).hint("clawkeep slot list")
+            );
         }
     }
     if dropped.len() >= vault.contents().slots.len() {
         return Err(Error::failed("no slot would be left").hint("clawkeep slot add identity-file"));
     }
-    confirm(app, args.yes, "Give the vault a new identity and wrap it for every slot again?")?;
+    confirm(
+        app,
+        args.yes,
+        "Give the vault a new identity and wrap it for every slot again?",
+    )?;
     let skip: Vec<&SlotName> = dropped.iter().collect();
     let fates = fates(app, &vault, &skip)?;
     let keychain = app.keychain();
-    let doors = Doors { host: &app.host, keychain: &keychain };
+    let doors = Doors {
+        host: &app.host,
+        keychain: &keychain,
+    };
     let wants_recovery = args.new_recovery || args.recovery_file.is_some();
-    let fresh = wants_recovery.then_some(args.recovery_file.as_deref());
-    give_new_identity(app, &mut vault, fates, Vec::new(), fresh, &doors)?;
+    let sheet = if wants_recovery {
+        Sheet::New(args.recovery_file.as_deref())
+    } else {
+        Sheet::Same
+    };
+    give_new_identity(app, &mut vault, fates, Vec::new(), &sheet, &doors)?;
     app.ui.say(&format!("New vault id: {}", vault.id()));
     to_rotate(app, &vault);
     Ok(())
@@ -191,16 +266,33 @@ fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotNam
 fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
     Ok(match &slot.kind {
         SlotKind::Keychain => SlotPlan::Keychain,
-        SlotKind::IdentityFile { path, recipient } => SlotPlan::Recipient(path.clone(), recipient.clone()),
+        SlotKind::IdentityFile { path, recipient } => {
+            SlotPlan::Recipient(path.clone(), recipient.clone())
+        }
         SlotKind::Passphrase(cost) => {
             let Some(passphrase) = app.passphrase_again(&slot.name)? else {
-                return Err(Error::locked(format!("slot {} can be wrapped again only with its passphrase", slot.name))
-                    .hint(format!("use --passphrase-file FILE, or leave it out: clawkeep rekey --drop {}", slot.name)));
+                return Err(Error::locked(format!(
+                    "slot {} can be wrapped again only with its passphrase",
+                    slot.name
+                ))
+                .hint(format!(
+                    "use --passphrase-file FILE, or leave it out: clawkeep rekey --drop {}",
+                    slot.name
+                )));
             };
-            vault.proves_passphrase(&slot.name, &passphrase).map_err(|error| error.context(format!("slot {}", slot.name)))?;
+            vault
+                .proves_passphrase(&slot.name, &passphrase)
+                .map_err(|error| error.context(format!("slot {}", slot.name)))?;
             SlotPlan::Passphrase(passphrase, *cost)
         }
     })
+}
+
+/// The recovery key after a change of identity.
+enum Sheet<'a> {
+    Same,
+    /// A new one, into this file or before the person's eyes.
+    New(Option<&'a std::path::Path>),
 }
 
 fn give_new_identity(
@@ -208,18 +300,23 @@ fn give_new_identity(
     vault: &mut Vault,
     fates: Vec<(SlotName, Fate)>,
     added: Vec<(SlotName, SlotPlan)>,
-    fresh_recovery: Option<Option<&std::path::Path>>,
+    sheet: &Sheet<'_>,
     doors: &Doors<'_>,
 ) -> Result<()> {
     let old = vault.id();
-    let recovery = match fresh_recovery {
-        None => vault.contents().recovery.clone(),
+    let recovery = match sheet {
+        Sheet::Same => vault.contents().recovery.clone(),
         // The new sheet names the vault by the id that its identity has now; the next line says so.
-        Some(path) => recovery::make(app, old, path, false, app.person()?.as_mut())?,
+        Sheet::New(path) => recovery::make(app, old, *path, false, app.person()?.as_mut())?,
     };
-    let mut pins = link::Pins::of(app)?;
+    let mut pins = Pins::of(app)?;
     let new = vault.rekey(
-        Rekey { fates, added, recovery, before: &mut |new: VaultId| pins.both(old, new) },
+        Rekey {
+            fates,
+            added,
+            recovery,
+            before: &mut |new: VaultId| pins.both(old, new),
+        },
         doors,
     );
     match new {
@@ -239,7 +336,11 @@ fn confirm(app: &App, yes: bool, question: &str) -> Result<()> {
     let Some(mut terminal) = app.person()? else {
         return Err(Error::usage("this asks first, and there is nobody to ask").hint("add --yes"));
     };
-    if terminal.confirm(question, false)? { Ok(()) } else { Err(Error::cancelled()) }
+    if terminal.confirm(question, false)? {
+        Ok(())
+    } else {
+        Err(Error::cancelled())
+    }
 }
 
 /// Whoever had a slot may have kept what he read: only the provider can make a value worthless.
@@ -247,9 +348,15 @@ fn to_rotate(app: &App, vault: &Vault) {
     if vault.contents().secrets.is_empty() {
         return;
     }
-    app.ui.say("Whoever could open the old slots may know these values; replace them at their provider:");
+    app.ui.say(
+        "Whoever could open the old slots may know these values; replace them at their provider:",
+    );
     for (id, entry) in &vault.contents().secrets {
-        let provider = entry.meta.provider.as_ref().map_or(String::new(), |p| format!(" ({p})"));
+        let provider = entry
+            .meta
+            .provider
+            .as_ref()
+            .map_or(String::new(), |p| format!(" ({p})"));
         app.ui.say(&format!("  {id}{provider}"));
     }
 }

@@ -82,12 +82,16 @@ impl Ui {
 fn write_out(bytes: &[u8]) -> Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), rest) {
+        match rustix::io::write(std::io::stdout(), rest) {
             Ok(0) => return Err(Error::failed("stdout takes nothing more")),
             Ok(n) => rest = &rest[n..],
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
-                return Err(Error::io("write to", std::path::Path::new("stdout"), &error.into()));
+                return Err(Error::io(
+                    "write to",
+                    std::path::Path::new("stdout"),
+                    &error.into(),
+                ));
             }
         }
     }

@@ -12,11 +12,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 ///
 /// # Errors
 /// `Usage`, without repeating what was typed. `Ok(Err(text))` is help or version, for stdout.
-pub fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<std::result::Result<Cli, String>> {
+pub fn parse(
+    args: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<std::result::Result<Cli, String>> {
     match Cli::try_parse_from(args) {
         Ok(cli) => Ok(Ok(cli)),
         Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Err(error.render().to_string())),
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Err(error.render().to_string()))
+            }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Err(Error::usage("a command is missing").hint(help(&error)))
             }
@@ -54,14 +58,17 @@ fn usage(error: &clap::Error) -> Error {
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8 text".to_owned(),
         _ => "the command line is wrong".to_owned(),
     };
-    let suggestion = ours(ContextKind::SuggestedSubcommand).or_else(|| ours(ContextKind::SuggestedArg));
+    let suggestion =
+        ours(ContextKind::SuggestedSubcommand).or_else(|| ours(ContextKind::SuggestedArg));
     let valid = match error.get(ContextKind::ValidValue) {
         Some(ContextValue::Strings(values)) if !values.is_empty() => Some(values.join(", ")),
         _ => None,
     };
     let error_text = Error::usage(said);
     match (suggestion, valid) {
-        (Some(suggestion), _) => error_text.hint(format!("did you mean {suggestion}? See {}", help(error))),
+        (Some(suggestion), _) => {
+            error_text.hint(format!("did you mean {suggestion}? See {}", help(error)))
+        }
         (None, Some(valid)) => error_text.hint(format!("one of {valid}")),
         (None, None) => error_text.hint(help(error)),
     }
@@ -76,8 +83,14 @@ fn help(error: &clap::Error) -> String {
     let words: Vec<&str> = usage
         .trim_start_matches("Usage:")
         .split_whitespace()
-        .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-'))
+        .take_while(|word| {
+            word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+        })
         .collect();
-    let path = if words.is_empty() { "clawkeep".to_owned() } else { words.join(" ") };
+    let path = if words.is_empty() {
+        "clawkeep".to_owned()
+    } else {
+        words.join(" ")
+    };
     format!("{path} --help")
 }

@@ -3,11 +3,16 @@
 //! Sources: OpenClaw's shipped documentation and code, 2026.2.26 to 2026.9.6, and runs of it.
 
 pub mod auth_state;
+pub mod command;
+pub mod config;
 mod document;
 pub mod exec;
+pub mod install;
 mod order;
+pub mod places;
 mod profile;
 pub mod profiles;
 pub mod reference;
 pub mod select;
 pub mod store_lock;
+pub mod version;

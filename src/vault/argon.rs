@@ -49,7 +49,11 @@ pub struct Cost {
 
 impl Cost {
     /// 256 MiB, 3 passes, 4 lanes.
-    pub const DEFAULT: Cost = Cost { m_kib: 256 * MIB, t: 3, p: 4 };
+    pub const DEFAULT: Cost = Cost {
+        m_kib: 256 * MIB,
+        t: 3,
+        p: 4,
+    };
     /// The least memory that a slot may ask for: 64 MiB.
     pub const LEAST_KIB: u32 = 64 * MIB;
     /// The most memory that a slot may ask for: 1 GiB.
@@ -63,7 +67,10 @@ impl Cost {
             .into_iter()
             .find(|m| u64::from(*m) <= quarter_kib)
             .unwrap_or(Self::LEAST_KIB);
-        Cost { m_kib, ..Self::DEFAULT }
+        Cost {
+            m_kib,
+            ..Self::DEFAULT
+        }
     }
 
     /// Refuses a cost outside the bounds, before any work.
@@ -109,7 +116,11 @@ fn parse(stanza: &Stanza) -> Result<Parsed<'_>> {
     if stanza.body.len() != BODY {
         return Err(bad());
     }
-    Ok(Parsed { salt, cost, body: &stanza.body })
+    Ok(Parsed {
+        salt,
+        cost,
+        body: &stanza.body,
+    })
 }
 
 /// A decimal number as it must be written: one text for one number, so that a file has one form.
@@ -128,13 +139,22 @@ pub fn cost_in(stanzas: &[Stanza]) -> Result<Option<Cost>> {
         return Ok(None);
     };
     if ours.next().is_some() {
-        return Err(Error::broken("the passphrase slot has two stanzas; it must have one"));
+        return Err(Error::broken(
+            "the passphrase slot has two stanzas; it must have one",
+        ));
     }
     parse(first).map(|parsed| Some(parsed.cost))
 }
 
-#[allow(clippy::disallowed_methods, reason = "door: the passphrase into Argon2id")]
-fn derive(passphrase: &secrecy::SecretString, salt: &[u8; SALT], cost: Cost) -> Result<Zeroizing<[u8; 32]>> {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: the passphrase into Argon2id"
+)]
+fn derive(
+    passphrase: &secrecy::SecretString,
+    salt: &[u8; SALT],
+    cost: Cost,
+) -> Result<Zeroizing<[u8; 32]>> {
     let refused = |_| Error::failed("Argon2id refused its parameters");
     let params = ParamsBuilder::new()
         .m_cost(cost.m_kib)
@@ -148,15 +168,21 @@ fn derive(passphrase: &secrecy::SecretString, salt: &[u8; SALT], cost: Cost) -> 
     // The allocator would abort; a small container deserves a sentence.
     matrix
         .try_reserve_exact(params.block_count())
-        .map_err(|_| Error::failed(format!("there is not enough memory: this passphrase slot needs {} MiB", cost.m_kib / MIB)))?;
+        .map_err(|_| {
+            Error::failed(format!(
+                "there is not enough memory: this passphrase slot needs {} MiB",
+                cost.m_kib / MIB
+            ))
+        })?;
     matrix.resize(params.block_count(), Block::new());
     let mut key = Zeroizing::new([0u8; 32]);
-    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
-        passphrase.expose_secret().as_bytes(),
-        salt,
-        key.as_mut_slice(),
-        &mut matrix[..],
-    );
+    let done = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(
+            passphrase.expose_secret().as_bytes(),
+            salt,
+            key.as_mut_slice(),
+            &mut matrix[..],
+        );
     matrix.iter_mut().for_each(Zeroize::zeroize);
     done.map_err(refused)?;
     Ok(key)
@@ -175,7 +201,10 @@ impl PassphraseRecipient<'_> {
     ///
     /// # Errors
     /// `Failed` without random bytes or memory.
-    #[allow(clippy::disallowed_methods, reason = "door: the file key into the stanza")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: the file key into the stanza"
+    )]
     pub fn wrap(&self, file_key: &FileKey) -> Result<Stanza> {
         let mut salt = [0u8; SALT];
         host::random(&mut salt)?;
@@ -204,7 +233,10 @@ impl age::Recipient for PassphraseRecipient<'_> {
         // the file proves knowledge of the passphrase and nothing less.
         let mut label = [0u8; 16];
         host::random(&mut label).map_err(other)?;
-        Ok((vec![stanza], HashSet::from([BASE64_STANDARD_NO_PAD.encode(label)])))
+        Ok((
+            vec![stanza],
+            HashSet::from([BASE64_STANDARD_NO_PAD.encode(label)]),
+        ))
     }
 }
 
@@ -221,7 +253,9 @@ pub fn unwrap(stanza: &Stanza, passphrase: &secrecy::SecretString) -> Option<Res
             .map_err(|_| Error::locked("the passphrase is wrong"))?;
         FileKey::try_init_with_mut(|into| {
             if opened.len() != FILE_KEY {
-                return Err(Error::broken("the passphrase slot holds a key of another size"));
+                return Err(Error::broken(
+                    "the passphrase slot holds a key of another size",
+                ));
             }
             into.copy_from_slice(&opened);
             Ok(())
@@ -238,7 +272,10 @@ pub struct PassphraseIdentity<'a> {
 }
 
 impl age::Identity for PassphraseIdentity<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+    fn unwrap_stanza(
+        &self,
+        stanza: &Stanza,
+    ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
         unwrap(stanza, self.passphrase).map(|result| {
             result.map_err(|error| {
                 *self.refusal.borrow_mut() = Some(error);
@@ -249,7 +286,10 @@ impl age::Identity for PassphraseIdentity<'_> {
 
     /// All stanzas are at hand here: two of ours, or ours beside another that opens the file, would
     /// let someone without the passphrase put a file of his own in this one's place.
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+    fn unwrap_stanzas(
+        &self,
+        stanzas: &[Stanza],
+    ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
         if let Err(error) = cost_in(stanzas).and_then(|_| alone(stanzas)) {
             *self.refusal.borrow_mut() = Some(error);
             return Some(Err(age::DecryptError::DecryptionFailed));
@@ -264,7 +304,9 @@ fn alone(stanzas: &[Stanza]) -> Result<()> {
         .iter()
         .any(|stanza| stanza.tag != TAG && !stanza.tag.ends_with("-grease"));
     if stranger {
-        return Err(Error::broken("the passphrase slot can be opened by something else as well; it must stand alone"));
+        return Err(Error::broken(
+            "the passphrase slot can be opened by something else as well; it must stand alone",
+        ));
     }
     Ok(())
 }
@@ -274,7 +316,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CHEAP: Cost = Cost { m_kib: Cost::LEAST_KIB, t: 1, p: 1 };
+    const CHEAP: Cost = Cost {
+        m_kib: Cost::LEAST_KIB,
+        t: 1,
+        p: 1,
+    };
 
     fn stanza(args: &[&str], body: usize) -> Stanza {
         Stanza {
@@ -289,7 +335,12 @@ mod tests {
         let key = FileKey::new(Box::new([9; 16]));
         let right = secrecy::SecretString::from("fake correct horse");
         let wrong = secrecy::SecretString::from("fake wrong horse");
-        let made = PassphraseRecipient { passphrase: &right, cost: CHEAP }.wrap(&key).unwrap();
+        let made = PassphraseRecipient {
+            passphrase: &right,
+            cost: CHEAP,
+        }
+        .wrap(&key)
+        .unwrap();
         assert_eq!(cost_in(std::slice::from_ref(&made)).unwrap(), Some(CHEAP));
         let opened = unwrap(&made, &right).unwrap().unwrap();
         #[allow(clippy::disallowed_methods)]
@@ -322,14 +373,19 @@ mod tests {
             let error = unwrap(&case, &passphrase).unwrap().err().unwrap();
             assert_eq!(error.kind(), crate::error::Kind::Broken, "{:?}", case.args);
         }
-        let good = stanza(&[salt, "65536", "3", "4"], 32);
-        assert!(cost_in(&[good.clone(), good]).is_err());
+        let good = || stanza(&[salt, "65536", "3", "4"], 32);
+        assert!(cost_in(&[good(), good()]).is_err());
     }
 
     #[test]
     fn little_memory_means_less_work_but_never_too_little() {
         let mib = 1024 * 1024;
-        for (available, kib) in [(None, 262_144), (Some(8192 * mib), 262_144), (Some(600 * mib), 131_072), (Some(100 * mib), 65_536)] {
+        for (available, kib) in [
+            (None, 262_144),
+            (Some(8192 * mib), 262_144),
+            (Some(600 * mib), 131_072),
+            (Some(100 * mib), 65_536),
+        ] {
             assert_eq!(Cost::for_memory(available).m_kib, kib);
         }
     }

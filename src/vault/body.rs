@@ -94,7 +94,10 @@ impl Contents {
     ///
     /// # Errors
     /// `Failed` when the head cannot be written as JSON, which it has no reason to be.
-    #[allow(clippy::disallowed_methods, reason = "door: values into the vault's body")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: values into the vault's body"
+    )]
     pub(super) fn to_line(&self) -> Result<(usize, impl FnOnce(&mut Vec<u8>) + '_)> {
         let head = Head {
             format: FORMAT,
@@ -106,12 +109,14 @@ impl Contents {
             slots: &self.slots,
             linked: self.linked.iter().map(SecretId::as_str).collect(),
         };
-        let head = serde_json::to_string(&head).map_err(|_| Error::failed("the vault cannot be written as JSON"))?;
+        let head = serde_json::to_string(&head)
+            .map_err(|_| Error::failed("the vault cannot be written as JSON"))?;
         let mut entries = Vec::with_capacity(self.secrets.len());
         let mut room = head.len() + 256;
         for (id, entry) in &self.secrets {
             let meta = meta_json(&entry.meta);
-            room += string_len(id.as_str()) + meta.len() + string_len(entry.value.expose_secret()) + 16;
+            room +=
+                string_len(id.as_str()) + meta.len() + string_len(entry.value.expose_secret()) + 16;
             entries.push((id, meta, &entry.value));
         }
         let write = move |out: &mut Vec<u8>| {
@@ -154,7 +159,9 @@ impl Contents {
         check_version(line)?;
         let wire: Wire = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
         if wire.identity.vault_id() != wire.vault_id {
-            return Err(Error::broken("the vault's body names another vault than its own identity"));
+            return Err(Error::broken(
+                "the vault's body names another vault than its own identity",
+            ));
         }
         let mut secrets = BTreeMap::new();
         for (id, entry) in wire.secrets {
@@ -166,14 +173,19 @@ impl Contents {
             identity: wire.identity,
             recovery: wire.recovery,
             slots: wire.slots,
-            linked: wire.linked.iter().map(|id| stored_id(id)).collect::<Result<_>>()?,
+            linked: wire
+                .linked
+                .iter()
+                .map(|id| stored_id(id))
+                .collect::<Result<_>>()?,
             secrets,
         })
     }
 }
 
 fn stored_id(text: &str) -> Result<SecretId> {
-    SecretId::parse(text).map_err(|_| Error::broken("the vault's body holds an id outside the grammar"))
+    SecretId::parse(text)
+        .map_err(|_| Error::broken("the vault's body holds an id outside the grammar"))
 }
 
 /// `"kind":…,"expires":…` without braces.
@@ -216,12 +228,18 @@ impl WireEntry {
             updated: self.updated,
             expires: self.expires,
         };
-        Ok(Entry { meta, value: self.value })
+        Ok(Entry {
+            meta,
+            value: self.value,
+        })
     }
 }
 
 fn malformed(error: &serde_json::Error) -> Error {
-    Error::broken(format!("the vault's body cannot be read ({})", place(error)))
+    Error::broken(format!(
+        "the vault's body cannot be read ({})",
+        place(error)
+    ))
 }
 
 fn check_version(line: &[u8]) -> Result<()> {
@@ -262,7 +280,9 @@ pub struct Picked {
 /// `Broken`, by column, when it is no vault of a version that is known.
 pub(super) fn pick(line: &[u8], wanted: &BTreeSet<SecretId>) -> Result<Picked> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let seen = TopSeed { wanted }.deserialize(&mut deserializer).map_err(|error| malformed(&error))?;
+    let seen = TopSeed { wanted }
+        .deserialize(&mut deserializer)
+        .map_err(|error| malformed(&error))?;
     deserializer.end().map_err(|error| malformed(&error))?;
     if seen.format.as_deref() != Some(FORMAT) {
         return Err(Error::broken("vault.age opens but does not hold a vault"));
@@ -279,7 +299,10 @@ pub(super) fn pick(line: &[u8], wanted: &BTreeSet<SecretId>) -> Result<Picked> {
     for (id, entry) in seen.secrets {
         entries.insert(id, entry.entry()?);
     }
-    Ok(Picked { generation, entries })
+    Ok(Picked {
+        generation,
+        entries,
+    })
 }
 
 #[derive(Default)]
@@ -296,7 +319,10 @@ struct TopSeed<'w> {
 
 impl<'de> DeserializeSeed<'de> for TopSeed<'_> {
     type Value = Seen;
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Seen, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<Seen, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -321,7 +347,11 @@ impl<'de> Visitor<'de> for TopSeed<'_> {
                     }
                 }
                 "generation" => seen.generation = Some(map.next_value()?),
-                "secrets" => seen.secrets = map.next_value_seed(SecretsSeed { wanted: self.wanted })?,
+                "secrets" => {
+                    seen.secrets = map.next_value_seed(SecretsSeed {
+                        wanted: self.wanted,
+                    })?;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -337,7 +367,10 @@ struct SecretsSeed<'w> {
 
 impl<'de> DeserializeSeed<'de> for SecretsSeed<'_> {
     type Value = Vec<(SecretId, WireEntry)>;
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self::Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -349,7 +382,10 @@ impl<'de> Visitor<'de> for SecretsSeed<'_> {
         f.write_str("a map of secrets")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut map: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
         let mut found = Vec::new();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match self.wanted.get(&*key) {
@@ -380,7 +416,13 @@ mod tests {
                     updated: at,
                     expires: None,
                 };
-                (SecretId::parse(id).unwrap(), Entry { meta, value: Secret::stored(value).unwrap() })
+                (
+                    SecretId::parse(id).unwrap(),
+                    Entry {
+                        meta,
+                        value: Secret::stored(value).unwrap(),
+                    },
+                )
             })
             .collect();
         Contents {
@@ -400,20 +442,32 @@ mod tests {
         let before = out.capacity();
         write(&mut out);
         assert!(out.len() <= room, "{} > {room}", out.len());
-        assert_eq!(out.capacity(), before, "the buffer grew and left a copy behind");
+        assert_eq!(
+            out.capacity(),
+            before,
+            "the buffer grew and left a copy behind"
+        );
         out
     }
 
     #[test]
     fn a_body_goes_there_and_back_and_one_value_can_be_picked() {
-        let made = contents(&[("a", "fake-1"), ("b/c", "fake \"2\" \\ \n ü"), ("d", "fake-3")]);
+        let made = contents(&[
+            ("a", "fake-1"),
+            ("b/c", "fake \"2\" \\ \n ü"),
+            ("d", "fake-3"),
+        ]);
         let text = line(&made);
         let again = Contents::parse(&text).unwrap();
         assert_eq!(again.generation, 3);
         assert_eq!(again.secrets.len(), 3);
         let id = SecretId::parse("b/c").unwrap();
         assert!(again.secrets[&id].value.same_as(&made.secrets[&id].value));
-        let picked = pick(&text, &BTreeSet::from([id.clone(), SecretId::parse("zz").unwrap()])).unwrap();
+        let picked = pick(
+            &text,
+            &BTreeSet::from([id.clone(), SecretId::parse("zz").unwrap()]),
+        )
+        .unwrap();
         assert_eq!(picked.entries.len(), 1);
         assert!(picked.entries[&id].value.same_as(&made.secrets[&id].value));
     }
@@ -423,9 +477,18 @@ mod tests {
         let text = String::from_utf8(line(&contents(&[("a", "fake-1")]))).unwrap();
         let newer = text.replacen("\"version\":1", "\"version\":2", 1);
         let said = "the vault has format version 2; this clawkeep reads version 1";
-        assert_eq!(Contents::parse(newer.as_bytes()).err().unwrap().message(), said);
+        assert_eq!(
+            Contents::parse(newer.as_bytes()).err().unwrap().message(),
+            said
+        );
         let strange = r#"{"format":"clawkeep-vault","version":2,"secrets":7}"#;
-        assert_eq!(pick(strange.as_bytes(), &BTreeSet::new()).err().unwrap().message(), said);
+        assert_eq!(
+            pick(strange.as_bytes(), &BTreeSet::new())
+                .err()
+                .unwrap()
+                .message(),
+            said
+        );
     }
 
     #[test]
@@ -438,7 +501,10 @@ mod tests {
             text.replace("\"secrets\":{", "\"secrets\":[{"),
             text[..text.len() - 4].to_owned(),
         ] {
-            for said in [Contents::parse(broken.as_bytes()).err(), pick(broken.as_bytes(), &wanted).err()] {
+            for said in [
+                Contents::parse(broken.as_bytes()).err(),
+                pick(broken.as_bytes(), &wanted).err(),
+            ] {
                 let said = said.expect("refused");
                 assert!(!said.message().contains("canary"), "{said}");
             }

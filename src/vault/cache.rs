@@ -87,7 +87,10 @@ impl Cache {
             return Ok(None);
         }
         let seen = wire.seen.and_then(|seen| {
-            Some(State { generation: seen.generation, mac: unhex32(&seen.mac)? })
+            Some(State {
+                generation: seen.generation,
+                mac: unhex32(&seen.mac)?,
+            })
         });
         Ok(Some(Cache {
             custody: wire.custody,
@@ -108,7 +111,10 @@ impl Cache {
             custody: self.custody,
             vault_id: self.vault_id,
             next_vault_id: self.next_vault_id,
-            seen: self.seen.map(|seen| WireState { generation: seen.generation, mac: hex(&seen.mac) }),
+            seen: self.seen.map(|seen| WireState {
+                generation: seen.generation,
+                mac: hex(&seen.mac),
+            }),
             slots: self.slots.clone(),
         };
         let mut text = serde_json::to_vec_pretty(&wire)
@@ -126,14 +132,22 @@ impl Cache {
             .into_iter()
             .flatten()
             .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".age").map(str::to_owned))
+            .filter_map(|entry| {
+                entry
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(".age")
+                    .map(str::to_owned)
+            })
             .filter_map(|stem| SlotName::parse(stem.strip_suffix(".next").unwrap_or(&stem)).ok())
             .collect();
         names.sort();
         names.dedup();
         for name in names {
             let (path, next) = slot::paths(dir, &name);
-            let bytes = [path, next].iter().find_map(|path| slot::read(path).ok().flatten());
+            let bytes = [path, next]
+                .iter()
+                .find_map(|path| slot::read(path).ok().flatten());
             let kind = match bytes.map(|bytes| slot::cost_of(&bytes)) {
                 Some(Ok(Some(cost))) => Some(SlotKind::Passphrase(cost)),
                 _ => host.default_identity_file().ok().and_then(|path| {
@@ -141,14 +155,28 @@ impl Cache {
                     Some(SlotKind::IdentityFile { path, recipient })
                 }),
             };
-            slots.extend(kind.map(|kind| Slot { name, created: unknown, kind }));
+            slots.extend(kind.map(|kind| Slot {
+                name,
+                created: unknown,
+                kind,
+            }));
         }
         if pin.is_some()
             && let Ok(name) = SlotName::parse("keychain")
         {
-            slots.push(Slot { name, created: unknown, kind: SlotKind::Keychain });
+            slots.push(Slot {
+                name,
+                created: unknown,
+                kind: SlotKind::Keychain,
+            });
         }
-        Cache { custody: Custody::File, vault_id: pin, next_vault_id: None, seen: None, slots }
+        Cache {
+            custody: Custody::File,
+            vault_id: pin,
+            next_vault_id: None,
+            seen: None,
+            slots,
+        }
     }
 }
 
@@ -164,7 +192,10 @@ mod tests {
             custody: Custody::File,
             vault_id: Some(VaultId::from_bytes([7; 32])),
             next_vault_id: None,
-            seen: Some(State { generation: 4, mac: [1; 32] }),
+            seen: Some(State {
+                generation: 4,
+                mac: [1; 32],
+            }),
             slots: Vec::new(),
         };
         cache.save(dir.path()).unwrap();

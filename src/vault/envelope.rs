@@ -79,10 +79,16 @@ pub(super) fn authenticate(bytes: Zeroizing<Vec<u8>>, identity: &Identity) -> Re
     let mut mac = identity.mac(&identity.vault_id(), MAC_CONTEXT)?;
     mac.update(&bytes[..line]);
     mac.verify_slice(&said).map_err(|_| {
-        Error::broken("vault.age was not written by a holder of this vault's identity (its MAC is wrong)")
-            .hint("put a copy back that you trust, then: clawkeep secret list")
+        Error::broken(
+            "vault.age was not written by a holder of this vault's identity (its MAC is wrong)",
+        )
+        .hint("put a copy back that you trust, then: clawkeep secret list")
     })?;
-    Ok(Body { bytes, line, mac: said })
+    Ok(Body {
+        bytes,
+        line,
+        mac: said,
+    })
 }
 
 fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
@@ -107,8 +113,10 @@ fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
 fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Vec<u8>>, Refusal> {
     use age::DecryptError as E;
     if !file.starts_with(b"age-encryption.org/") {
-        return Err(Refusal::Error(Error::broken("vault.age is not an age file")
-            .hint("put a copy back that you trust, then: clawkeep secret list")));
+        return Err(Refusal::Error(
+            Error::broken("vault.age is not an age file")
+                .hint("put a copy back that you trust, then: clawkeep secret list"),
+        ));
     }
     let damaged = || {
         Refusal::Error(
@@ -117,8 +125,10 @@ fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Ve
         )
     };
     let decryptor = age::Decryptor::new_buffered(file).map_err(|error| match error {
-        E::UnknownFormat => Refusal::Error(Error::broken("vault.age is of a newer age format than this program reads")
-            .hint("install the newest clawkeep")),
+        E::UnknownFormat => Refusal::Error(
+            Error::broken("vault.age is of a newer age format than this program reads")
+                .hint("install the newest clawkeep"),
+        ),
         _ => damaged(),
     })?;
     let mut stream = decryptor
@@ -170,11 +180,12 @@ fn mac_of(line: &[u8], identity: &Identity, id: &VaultId) -> Result<[u8; 32]> {
 
 /// Encrypts `plaintext` to `recipients` as an age file.
 pub(super) fn encrypt(recipients: &[&dyn age::Recipient], plaintext: &[u8]) -> Result<Vec<u8>> {
-    let failed = |_| Error::failed("the age encryption failed");
-    let encryptor = age::Encryptor::with_recipients(recipients.iter().copied()).map_err(|_| failed(()))?;
+    let failed = || Error::failed("the age encryption failed");
+    let encryptor =
+        age::Encryptor::with_recipients(recipients.iter().copied()).map_err(|_| failed())?;
     let mut out = Vec::with_capacity(plaintext.len() + plaintext.len() / 4096 + 1024);
-    let mut stream = encryptor.wrap_output(&mut out).map_err(|_| failed(()))?;
-    stream.write_all(plaintext).map_err(|_| failed(()))?;
-    stream.finish().map_err(|_| failed(()))?;
+    let mut stream = encryptor.wrap_output(&mut out).map_err(|_| failed())?;
+    stream.write_all(plaintext).map_err(|_| failed())?;
+    stream.finish().map_err(|_| failed())?;
     Ok(out)
 }

@@ -40,13 +40,17 @@ impl Identity {
     /// `Broken`, without repeating the input, when it is anything else.
     #[allow(clippy::disallowed_methods, reason = "door: the identity's text form")]
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = || Error::broken("this is not an age secret key (AGE-SECRET-KEY-1 and 58 characters)");
+        let bad =
+            || Error::broken("this is not an age secret key (AGE-SECRET-KEY-1 and 58 characters)");
         let age: age::x25519::Identity = text.parse().map_err(|_| bad())?;
         let canonical = age.to_string();
         if !canonical.expose_secret().eq_ignore_ascii_case(text) {
             return Err(bad());
         }
-        Ok(Identity { age, text: canonical })
+        Ok(Identity {
+            age,
+            text: canonical,
+        })
     }
 
     /// The public half.
@@ -75,8 +79,9 @@ impl Identity {
     /// HMAC-SHA256 of `message` under HKDF-SHA256 of the 32 secret bytes, salt the vault id, and a
     /// context of ours: only a holder of the identity can make it.
     pub(super) fn mac(&self, id: &VaultId, context: &str) -> Result<Hmac<Sha256>> {
-        let impossible = |_| Error::broken("the vault identity cannot be decoded");
-        let parsed = CheckedHrpstring::new::<bech32::Bech32>(self.text()).map_err(|_| impossible(()))?;
+        let impossible = || Error::broken("the vault identity cannot be decoded");
+        let parsed =
+            CheckedHrpstring::new::<bech32::Bech32>(self.text()).map_err(|_| impossible())?;
         let mut secret = Zeroizing::new([0u8; 32]);
         let mut filled = 0;
         for (slot, byte) in secret.iter_mut().zip(parsed.byte_iter()) {
@@ -84,13 +89,13 @@ impl Identity {
             filled += 1;
         }
         if filled != 32 {
-            return Err(impossible(()));
+            return Err(impossible());
         }
         let mut key = Zeroizing::new([0u8; 32]);
         Hkdf::<Sha256>::new(Some(id.as_bytes()), secret.as_slice())
             .expand(context.as_bytes(), key.as_mut_slice())
-            .map_err(|_| impossible(()))?;
-        Hmac::new_from_slice(key.as_slice()).map_err(|_| impossible(()))
+            .map_err(|_| impossible())?;
+        Hmac::new_from_slice(key.as_slice()).map_err(|_| impossible())
     }
 }
 
@@ -137,13 +142,18 @@ impl fmt::Display for Recipient {
 }
 
 impl serde::Serialize for Recipient {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
     }
 }
 
 impl<'de> serde::Deserialize<'de> for Recipient {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
         use serde::de::Error as _;
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         Recipient::parse(&text).map_err(|_| D::Error::custom("bad recipient"))
@@ -151,7 +161,9 @@ impl<'de> serde::Deserialize<'de> for Recipient {
 }
 
 impl<'de> serde::Deserialize<'de> for Identity {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
         use serde::de::Error as _;
         let mut text = String::deserialize(deserializer)?;
         let identity = Identity::parse(&text);
@@ -178,14 +190,18 @@ impl IdentityText {
     /// # Errors
     /// `Broken`, by line number, for anything else.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(bytes).map_err(|_| Error::broken("the identity file is not text"))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Error::broken("the identity file is not text"))?;
         let mut identity = None;
         let mut pins = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if let Some(pin) = line.strip_prefix(PIN) {
                 pins.push(VaultId::parse(pin.trim()).map_err(|_| {
-                    Error::broken(format!("line {} of the identity file names no vault", number + 1))
+                    Error::broken(format!(
+                        "line {} of the identity file names no vault",
+                        number + 1
+                    ))
                 })?);
             } else if line.is_empty() || line.starts_with('#') {
             } else if identity.is_some() {
@@ -195,11 +211,15 @@ impl IdentityText {
                 )));
             } else {
                 identity = Some(Identity::parse(line).map_err(|_| {
-                    Error::broken(format!("line {} of the identity file is not an age secret key", number + 1))
+                    Error::broken(format!(
+                        "line {} of the identity file is not an age secret key",
+                        number + 1
+                    ))
                 })?);
             }
         }
-        let identity = identity.ok_or_else(|| Error::broken("the identity file holds no age secret key"))?;
+        let identity =
+            identity.ok_or_else(|| Error::broken("the identity file holds no age secret key"))?;
         Ok(IdentityText { identity, pins })
     }
 
@@ -207,7 +227,9 @@ impl IdentityText {
     pub fn render(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(512 + self.pins.len() * 96));
         let recipient = self.identity.recipient();
-        out.extend_from_slice(b"# clawkeep identity file: whoever reads this can open the vault\n# public key: ");
+        out.extend_from_slice(
+            b"# clawkeep identity file: whoever reads this can open the vault\n# public key: ",
+        );
         out.extend_from_slice(recipient.as_str().as_bytes());
         out.push(b'\n');
         for pin in &self.pins {
@@ -230,19 +252,30 @@ mod tests {
     fn an_identity_shows_only_its_public_half() {
         let identity = Identity::generate();
         let shown = format!("{identity:?}");
-        assert!(shown.contains("age1") && !shown.to_lowercase().contains("secret"), "{shown}");
+        assert!(
+            shown.contains("age1") && !shown.to_lowercase().contains("secret"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn identity_files_go_there_and_back() {
         let identity = Identity::generate();
         let id = identity.vault_id();
-        let file = IdentityText { identity, pins: vec![id] };
+        let file = IdentityText {
+            identity,
+            pins: vec![id],
+        };
         let again = IdentityText::parse(&file.render()).unwrap();
         assert_eq!(again.identity.vault_id(), id);
         assert_eq!(again.pins, [id]);
         let two = [file.render().as_slice(), file.render().as_slice()].concat();
-        assert!(IdentityText::parse(&two).unwrap_err().message().contains("second key"));
+        assert!(
+            IdentityText::parse(&two)
+                .unwrap_err()
+                .message()
+                .contains("second key")
+        );
         assert!(IdentityText::parse(b"# nothing\n").is_err());
     }
 

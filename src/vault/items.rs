@@ -145,6 +145,11 @@ impl KeychainStore {
         }
     }
 
+    /// The vault's id.
+    pub fn id(&self) -> VaultId {
+        self.vault
+    }
+
     /// The service under which all items of this vault lie.
     pub fn service(&self) -> &str {
         &self.service

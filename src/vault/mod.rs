@@ -103,7 +103,10 @@ impl Vault {
             cache: unsealed.cache,
             by: unsealed.by,
         };
-        let state = State { generation: vault.contents.generation, mac: unsealed.body.mac() };
+        let state = State {
+            generation: vault.contents.generation,
+            mac: unsealed.body.mac(),
+        };
         vault.note(state, keys.accept_rollback);
         Ok(vault)
     }
@@ -117,7 +120,10 @@ impl Vault {
         check_dir(dir)?;
         let unsealed = unseal(dir, keys)?;
         let picked = unsealed.pick(wanted)?;
-        let state = State { generation: picked.generation, mac: unsealed.body.mac() };
+        let state = State {
+            generation: picked.generation,
+            mac: unsealed.body.mac(),
+        };
         if unsealed.cache.seen != Some(state) {
             raise_seen(dir, state);
         }
@@ -131,24 +137,36 @@ impl Vault {
     ///
     /// # Errors
     /// `Broken` when the key does not open it.
-    pub fn open_with_recovery(dir: &Path, host: &Host, recovery: &Identity, pins: &[VaultId]) -> Result<Self> {
+    pub fn open_with_recovery(
+        dir: &Path,
+        host: &Host,
+        recovery: &Identity,
+        pins: &[VaultId],
+    ) -> Result<Self> {
         check_dir(dir)?;
         let file = read_vault(dir)?;
         let bytes = match envelope::open_unauthenticated(&file, recovery) {
             Ok(bytes) => bytes,
             Err(Refusal::NotForThisKey) => {
-                return Err(Error::broken("this recovery key is not the one of this vault")
-                    .hint("compare the vault id on your sheet with: clawkeep slot list"));
+                return Err(
+                    Error::broken("this recovery key is not the one of this vault")
+                        .hint("compare the vault id on your sheet with: clawkeep slot list"),
+                );
             }
             Err(Refusal::Error(error)) => return Err(error),
         };
-        let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
+        let end = bytes
+            .iter()
+            .position(|b| *b == b'\n')
+            .unwrap_or(bytes.len());
         let claimed = Contents::parse(&bytes[..end])?;
         let body = envelope::authenticate(bytes, &claimed.identity)?;
         let contents = Contents::parse(body.line())?;
         let id = contents.vault_id();
         if !pins.is_empty() && !pins.contains(&id) {
-            return Err(Error::broken("another vault was put in this one's place: --vault-id names a different vault id"));
+            return Err(Error::broken(
+                "another vault was put in this one's place: --vault-id names a different vault id",
+            ));
         }
         let cache = Cache::load(dir)?.unwrap_or_else(|| Cache::guess(dir, host, Some(id)));
         Ok(Vault {
@@ -202,7 +220,10 @@ impl Vault {
     ///
     /// # Errors
     /// On any error the old state is on disk, untouched.
-    pub fn update<T>(&mut self, change: impl FnOnce(&mut Contents, Millis) -> Result<T>) -> Result<T> {
+    pub fn update<T>(
+        &mut self,
+        change: impl FnOnce(&mut Contents, Millis) -> Result<T>,
+    ) -> Result<T> {
         let lock = self.lock()?;
         self.reload(&lock)?;
         rekey::settle(self)?;
@@ -222,15 +243,19 @@ impl Vault {
         let body = match envelope::open(&file, &self.identity) {
             Ok(body) => body,
             Err(Refusal::NotForThisKey) => {
-                return Err(Error::failed("the vault got a new identity while this command ran; nothing was changed")
-                    .hint("run the command again"));
+                return Err(Error::failed(
+                    "the vault got a new identity while this command ran; nothing was changed",
+                )
+                .hint("run the command again"));
             }
             Err(Refusal::Error(error)) => return Err(error),
         };
         let contents = Contents::parse(body.line())?;
         // The rollback check was passed at opening; a fall since then is a fresh one.
         if contents.generation < self.contents.generation {
-            return Err(Error::broken("an older copy of the vault was put back while this command ran"));
+            return Err(Error::broken(
+                "an older copy of the vault was put back while this command ran",
+            ));
         }
         self.contents = contents;
         if let Some(cache) = Cache::load(&self.dir)? {
@@ -245,13 +270,18 @@ impl Vault {
         self.contents.written = self.host.now();
         let (sealed, mac) = seal(&self.contents)?;
         if sealed.len() > envelope::MAX_FILE {
-            return Err(Error::failed("the vault would grow beyond 256 MiB").hint("clawkeep secret list"));
+            return Err(
+                Error::failed("the vault would grow beyond 256 MiB").hint("clawkeep secret list")
+            );
         }
         file::replace(&self.dir.join("vault.age"), &sealed, 0o600)?;
         self.cache.vault_id = Some(self.contents.vault_id());
         self.cache.custody = Custody::File;
         self.cache.slots.clone_from(&self.contents.slots);
-        self.cache.seen = Some(State { generation: self.contents.generation, mac });
+        self.cache.seen = Some(State {
+            generation: self.contents.generation,
+            mac,
+        });
         let _ = self.cache.save(&self.dir);
         Ok(())
     }
@@ -270,7 +300,10 @@ impl Vault {
         let Ok(now) = Cache::load(&self.dir) else {
             return;
         };
-        let newer = now.as_ref().and_then(|cache| cache.seen).is_some_and(|seen| seen.generation > state.generation);
+        let newer = now
+            .as_ref()
+            .and_then(|cache| cache.seen)
+            .is_some_and(|seen| seen.generation > state.generation);
         if newer && !accepted {
             return;
         }
@@ -283,6 +316,22 @@ impl Vault {
             slots: self.contents.slots.clone(),
         };
         let _ = self.cache.save(&self.dir);
+    }
+
+    /// Checks that a passphrase is the one that opens the slot `name`: a typing mistake must not
+    /// become the slot's new passphrase.
+    ///
+    /// # Errors
+    /// `Locked` when it is wrong.
+    pub fn proves_passphrase(
+        &self,
+        name: &slot::SlotName,
+        passphrase: &secrecy::SecretString,
+    ) -> Result<()> {
+        let (path, _) = slot::paths(&self.dir, name);
+        let file = slot::read(&path)?
+            .ok_or_else(|| Error::broken("its file is gone from the vault's folder"))?;
+        slot::unwrap_passphrase(&file, passphrase).map(|_| ())
     }
 
     /// The vault's id.
@@ -307,13 +356,21 @@ impl Vault {
 }
 
 impl Resolve for Vault {
-    #[allow(clippy::disallowed_methods, reason = "door: a copy of the value for its one reader")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: a copy of the value for its one reader"
+    )]
     fn get(&self, id: &SecretId) -> Result<Option<(Secret, Meta)>> {
         use secrecy::ExposeSecret;
         self.contents
             .secrets
             .get(id)
-            .map(|entry| Ok((Secret::stored(entry.value.expose_secret())?, entry.meta.clone())))
+            .map(|entry| {
+                Ok((
+                    Secret::stored(entry.value.expose_secret())?,
+                    entry.meta.clone(),
+                ))
+            })
             .transpose()
     }
 }
@@ -321,8 +378,14 @@ impl Resolve for Vault {
 impl Store for Vault {
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
         self.update(|contents, _| {
-            let created = contents.secrets.get(id).map_or(meta.created, |old| old.meta.created);
-            let meta = Meta { created, ..meta.clone() };
+            let created = contents
+                .secrets
+                .get(id)
+                .map_or(meta.created, |old| old.meta.created);
+            let meta = Meta {
+                created,
+                ..meta.clone()
+            };
             contents.secrets.insert(id.clone(), Entry { meta, value });
             Ok(())
         })
@@ -350,7 +413,10 @@ impl Store for Vault {
 
 fn seal(contents: &Contents) -> Result<(Vec<u8>, [u8; 32])> {
     let (room, write) = contents.to_line()?;
-    let recovery = contents.recovery.as_ref().map(|recovery| &recovery.recipient);
+    let recovery = contents
+        .recovery
+        .as_ref()
+        .map(|recovery| &recovery.recipient);
     envelope::seal(&contents.identity, recovery, room, write)
 }
 
@@ -361,7 +427,8 @@ fn copy(identity: &Identity) -> Result<Identity> {
 fn check_dir(dir: &Path) -> Result<()> {
     file::check_private_dir(dir).map_err(|error| {
         if error.kind() == Kind::Missing {
-            Error::missing(format!("there is no vault in {}", dir.display())).hint("clawkeep onboard")
+            Error::missing(format!("there is no vault in {}", dir.display()))
+                .hint("clawkeep onboard")
         } else {
             error
         }
@@ -374,7 +441,9 @@ fn raise_seen(dir: &Path, state: State) {
         return;
     };
     if let Ok(Some(mut cache)) = Cache::load(dir)
-        && cache.seen.is_none_or(|seen| seen.generation < state.generation)
+        && cache
+            .seen
+            .is_none_or(|seen| seen.generation < state.generation)
     {
         cache.seen = Some(state);
         let _ = cache.save(dir);

@@ -49,7 +49,13 @@ enum Place {
 ///
 /// # Errors
 /// On an error the slot does not exist.
-pub fn plant(dir: &Path, vault: &Identity, name: &SlotName, plan: SlotPlan, doors: &Doors<'_>) -> Result<Slot> {
+pub fn plant(
+    dir: &Path,
+    vault: &Identity,
+    name: &SlotName,
+    plan: SlotPlan,
+    doors: &Doors<'_>,
+) -> Result<Slot> {
     plant_at(dir, vault, name, plan, doors, Place::Now)
 }
 
@@ -70,7 +76,11 @@ fn plant_at(
             SlotKind::Keychain
         }
         SlotPlan::Passphrase(passphrase, cost) => {
-            file::replace(&path, &slot::wrap_passphrase(vault, &passphrase, cost)?, 0o600)?;
+            file::replace(
+                &path,
+                &slot::wrap_passphrase(vault, &passphrase, cost)?,
+                0o600,
+            )?;
             SlotKind::Passphrase(cost)
         }
         SlotPlan::IdentityFile(key) => {
@@ -83,17 +93,27 @@ fn plant_at(
             }
             let recipient = pin_identity_file(&key, vault.vault_id())?;
             file::replace(&path, &slot::wrap_recipient(vault, &recipient)?, 0o600)?;
-            SlotKind::IdentityFile { path: key, recipient }
+            SlotKind::IdentityFile {
+                path: key,
+                recipient,
+            }
         }
         SlotPlan::Recipient(key, recipient) => {
             if slot::read_identity_file(&key)?.is_some() {
                 pin_identity_file(&key, vault.vault_id())?;
             }
             file::replace(&path, &slot::wrap_recipient(vault, &recipient)?, 0o600)?;
-            SlotKind::IdentityFile { path: key, recipient }
+            SlotKind::IdentityFile {
+                path: key,
+                recipient,
+            }
         }
     };
-    Ok(Slot { name: name.clone(), created: doors.host.now(), kind })
+    Ok(Slot {
+        name: name.clone(),
+        created: doors.host.now(),
+        kind,
+    })
 }
 
 /// Puts the identity into the keychain and reads it back before it counts.
@@ -105,34 +125,34 @@ fn keep_in_keychain(vault: &Identity, keychain: &dyn Keychain) -> Result<()> {
     if same {
         Ok(())
     } else {
-        Err(Error::broken("the keychain did not give back what was put into it")
-            .hint("use another slot: clawkeep init --slot identity-file"))
+        Err(
+            Error::broken("the keychain did not give back what was put into it")
+                .hint("use another slot: clawkeep init --slot identity-file"),
+        )
     }
 }
 
 /// Makes the identity file, or notes the vault's id in one that clawkeep made. A file of the user's
 /// own stays as it is.
 fn pin_identity_file(path: &Path, id: VaultId) -> Result<Recipient> {
-    match slot::read_identity_file(path)? {
-        Some(mut text) => {
-            let recipient = text.identity.recipient();
-            if !text.pins.is_empty() && !text.pins.contains(&id) {
-                text.pins.push(id);
-                file::replace(path, &text.render(), 0o600)?;
-            }
-            Ok(recipient)
+    if let Some(mut text) = slot::read_identity_file(path)? {
+        if !text.pins.is_empty() && !text.pins.contains(&id) {
+            text.pins.push(id);
+            file::replace(path, &text.render(), 0o600)?;
         }
-        None => {
-            if let Some(parent) = path.parent()
-                && !parent.exists()
-            {
-                file::private_dir(parent)?;
-            }
-            let text = IdentityText { identity: Identity::generate(), pins: vec![id] };
-            file::create(path, &text.render(), 0o600)?;
-            Ok(text.identity.recipient())
-        }
+        return Ok(text.identity.recipient());
     }
+    if let Some(parent) = path.parent()
+        && !parent.exists()
+    {
+        file::private_dir(parent)?;
+    }
+    let text = IdentityText {
+        identity: Identity::generate(),
+        pins: vec![id],
+    };
+    file::create(path, &text.render(), 0o600)?;
+    Ok(text.identity.recipient())
 }
 
 fn unpin_identity_file(path: &Path, id: VaultId) -> Result<()> {
@@ -181,20 +201,22 @@ impl Vault {
             .iter()
             .find(|slot| !plan.fates.iter().any(|(name, _)| *name == slot.name))
         {
-            return Err(Error::failed(format!("slot {} was added while this command ran; nothing was changed", forgotten.name))
-                .hint("run the command again"));
+            return Err(Error::failed(format!(
+                "slot {} was added while this command ran; nothing was changed",
+                forgotten.name
+            ))
+            .hint("run the command again"));
         }
         let old_id = self.id();
         let old_slots = self.contents.slots.clone();
         let identity = Identity::generate();
         let new_id = identity.vault_id();
-        let staged = stage(&self.dir, &identity, plan.fates, plan.added, doors)
-            .and_then(|slots| {
-                self.cache.next_vault_id = Some(new_id);
-                self.cache.save(&self.dir)?;
-                (plan.before)(new_id)?;
-                Ok(slots)
-            });
+        let staged = stage(&self.dir, &identity, plan.fates, plan.added, doors).and_then(|slots| {
+            self.cache.next_vault_id = Some(new_id);
+            self.cache.save(&self.dir)?;
+            (plan.before)(new_id)?;
+            Ok(slots)
+        });
         let slots = match staged {
             Ok(slots) => slots,
             Err(error) => {
@@ -238,7 +260,12 @@ impl Vault {
         let lock = self.lock()?;
         self.reload(&lock)?;
         settle(self)?;
-        let Some(at) = self.contents.slots.iter().position(|slot| slot.name == *name) else {
+        let Some(at) = self
+            .contents
+            .slots
+            .iter()
+            .position(|slot| slot.name == *name)
+        else {
             return Err(Error::missing("there is no slot of that name").hint("clawkeep slot list"));
         };
         let dropped = self.contents.slots.remove(at);
@@ -264,8 +291,11 @@ fn stage(
     });
     let mut slots = Vec::new();
     for (name, plan) in kept.chain(added) {
-        let made = plant_at(dir, identity, &name, plan, doors, Place::Next)
-            .map_err(|error| error.context(format!("slot {name} cannot be made for the new identity, nothing was changed")))?;
+        let made = plant_at(dir, identity, &name, plan, doors, Place::Next).map_err(|error| {
+            error.context(format!(
+                "slot {name} cannot be made for the new identity, nothing was changed"
+            ))
+        })?;
         slots.push(made);
     }
     slots.sort_by(|a, b| a.name.cmp(&b.name));
@@ -326,11 +356,14 @@ pub(super) fn settle(vault: &mut Vault) -> Result<()> {
         .filter(|slot| slot.kind != SlotKind::Keychain)
         .map(|slot| format!("{}.age", slot.name))
         .collect();
-    sweep(&vault.dir, |name, _| !listed.iter().any(|listed| listed == name))
+    sweep(&vault.dir, |name, _| {
+        !listed.iter().any(|listed| listed == name)
+    })
 }
 
 fn move_over(from: &Path, to: &Path) -> Result<()> {
-    let bytes = slot::read(from)?.ok_or_else(|| Error::broken(format!("{} vanished", from.display())))?;
+    let bytes =
+        slot::read(from)?.ok_or_else(|| Error::broken(format!("{} vanished", from.display())))?;
     file::replace(to, &bytes, 0o600)?;
     file::remove(from).map(|_| ())
 }
@@ -349,7 +382,10 @@ fn sweep(dir: &Path, unwanted: impl Fn(&str, bool) -> bool) -> Result<()> {
 
 fn names(slots: &Path) -> Result<Vec<String>> {
     match std::fs::read_dir(slots) {
-        Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
+        Ok(entries) => Ok(entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::io("read", slots, &error)),
     }

@@ -43,8 +43,10 @@ impl SlotName {
         if fits {
             Ok(SlotName(text.to_owned()))
         } else {
-            Err(Error::usage("a slot's name has lower-case letters, digits and - only, at most 32 of them")
-                .hint("clawkeep slot list"))
+            Err(Error::usage(
+                "a slot's name has lower-case letters, digits and - only, at most 32 of them",
+            )
+            .hint("clawkeep slot list"))
         }
     }
 
@@ -61,13 +63,18 @@ impl fmt::Display for SlotName {
 }
 
 impl Serialize for SlotName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
 impl<'de> Deserialize<'de> for SlotName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
         use serde::de::Error as _;
         let text = String::deserialize(deserializer)?;
         SlotName::parse(&text).map_err(|_| D::Error::custom("bad slot name"))
@@ -122,17 +129,27 @@ pub struct Slot {
 /// Where a slot's file lies, and where its successor lies while the vault changes its identity.
 pub(super) fn paths(dir: &Path, name: &SlotName) -> (PathBuf, PathBuf) {
     let slots = dir.join("slots");
-    (slots.join(format!("{name}.age")), slots.join(format!("{name}.next.age")))
+    (
+        slots.join(format!("{name}.age")),
+        slots.join(format!("{name}.next.age")),
+    )
 }
 
 /// The keychain item of a vault's keychain slot.
 pub fn keychain_item(id: &VaultId) -> Item {
-    Item::new("clawkeep", &format!("vault:{id}"))
+    Item::new("clawkeep", format!("vault:{id}"))
 }
 
 /// A slot's file under a passphrase.
-pub(super) fn wrap_passphrase(vault: &Identity, passphrase: &SecretString, cost: Cost) -> Result<Vec<u8>> {
-    envelope::encrypt(&[&PassphraseRecipient { passphrase, cost }], vault.text().as_bytes())
+pub(super) fn wrap_passphrase(
+    vault: &Identity,
+    passphrase: &SecretString,
+    cost: Cost,
+) -> Result<Vec<u8>> {
+    envelope::encrypt(
+        &[&PassphraseRecipient { passphrase, cost }],
+        vault.text().as_bytes(),
+    )
 }
 
 /// A slot's file to an identity file's key.

@@ -66,14 +66,20 @@ impl Unsealed {
             return Ok(());
         };
         let what = if generation < seen.generation {
-            format!("an older copy of the vault was put back (generation {generation}, last seen {})", seen.generation)
+            format!(
+                "an older copy of the vault was put back (generation {generation}, last seen {})",
+                seen.generation
+            )
         } else if generation == seen.generation && self.body.mac() != seen.mac {
-            format!("two copies of the vault went separate ways (generation {generation} with other content was seen)")
+            format!(
+                "two copies of the vault went separate ways (generation {generation} with other content was seen)"
+            )
         } else {
             return Ok(());
         };
-        Err(Error::broken(what)
-            .hint("if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list"))
+        Err(Error::broken(what).hint(
+            "if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list",
+        ))
     }
 }
 
@@ -98,7 +104,8 @@ pub(super) fn unseal(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
         // A writer may have given the vault a new identity between our two reads.
         Err(error) if error.kind() == Kind::Broken && just_written(dir, keys) => {
             // Whoever writes now is done when we hold the lock.
-            let _writers_done = file::Lock::take(&dir.join("vault.lock"), std::time::Duration::from_secs(2));
+            let _writers_done =
+                file::Lock::take(&dir.join("vault.lock"), std::time::Duration::from_secs(2));
             attempt(dir, keys).map_err(|_| error)
         }
         other => other,
@@ -135,7 +142,13 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
             match envelope::open(&file, &identity) {
                 Ok(body) => {
                     check_pins(&identity, keys.pins)?;
-                    return Ok(Unsealed { identity, body, cache, by, accept_rollback: keys.accept_rollback });
+                    return Ok(Unsealed {
+                        identity,
+                        body,
+                        cache,
+                        by,
+                        accept_rollback: keys.accept_rollback,
+                    });
                 }
                 Err(Refusal::NotForThisKey) => {}
                 Err(Refusal::Error(error)) => return Err(error),
@@ -157,7 +170,8 @@ pub(super) fn read_vault(dir: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
             Error::broken(format!("vault.age is gone from {}", dir.display()))
                 .hint("put it back from a backup, then: clawkeep secret list")
         } else {
-            Error::missing(format!("there is no vault in {}", dir.display())).hint("clawkeep onboard")
+            Error::missing(format!("there is no vault in {}", dir.display()))
+                .hint("clawkeep onboard")
         }
     })
 }
@@ -197,17 +211,26 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
         SlotKind::IdentityFile { path, .. } => {
             let Some(key) = slot::read_identity_file(path).map_err(named)? else {
-                return Ok(Yield::Absent(format!("the identity file {} is not there", path.display())));
+                return Ok(Yield::Absent(format!(
+                    "the identity file {} is not there",
+                    path.display()
+                )));
             };
-            from_files(dir, slot, |bytes| slot::unwrap_identity(bytes, &key.identity))
-                .and_then(|found| pinned(found, &key, path))
-                .map_err(named)
+            from_files(dir, slot, |bytes| {
+                slot::unwrap_identity(bytes, &key.identity)
+            })
+            .and_then(|found| pinned(found, &key, path))
+            .map_err(named)
         }
         SlotKind::Passphrase(_) => match (keys.ask)(&slot.name)? {
-            None => Ok(Yield::Absent(format!("slot {} needs a person at a terminal", slot.name))),
-            Some(passphrase) => {
-                from_files(dir, slot, |bytes| slot::unwrap_passphrase(bytes, &passphrase)).map_err(named)
-            }
+            None => Ok(Yield::Absent(format!(
+                "slot {} needs a person at a terminal",
+                slot.name
+            ))),
+            Some(passphrase) => from_files(dir, slot, |bytes| {
+                slot::unwrap_passphrase(bytes, &passphrase)
+            })
+            .map_err(named),
         },
     }
 }
@@ -215,7 +238,9 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
 fn from_credential(path: &Path) -> Result<Yield> {
     // systemd owns these files as root and lets the service read them.
     let Some(bytes) = file::read(path, 64 * 1024, Privacy::Shared)? else {
-        return Ok(Yield::Absent(format!("systemd provides no credential {CREDENTIAL}")));
+        return Ok(Yield::Absent(format!(
+            "systemd provides no credential {CREDENTIAL}"
+        )));
     };
     let text = IdentityText::parse(&bytes).map_err(|error| error.context(path.display()))?;
     Ok(Yield::Found(vec![text.identity]))
@@ -231,7 +256,9 @@ fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
                 let identity = Identity::parse(text.trim_end())
                     .map_err(|_| Error::broken("the keychain item holds no vault identity"))?;
                 if identity.vault_id() != id {
-                    return Err(Error::broken("the keychain item holds the identity of another vault"));
+                    return Err(Error::broken(
+                        "the keychain item holds the identity of another vault",
+                    ));
                 }
                 found.push(identity);
             }
@@ -246,13 +273,19 @@ fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
         }
     }
     if found.is_empty() {
-        return Ok(Yield::Absent("the keychain has no item of this vault".to_owned()));
+        return Ok(Yield::Absent(
+            "the keychain has no item of this vault".to_owned(),
+        ));
     }
     Ok(Yield::Found(found))
 }
 
 /// A slot's file, and its successor where a change of identity was interrupted.
-fn from_files(dir: &Path, slot: &Slot, unwrap: impl Fn(&[u8]) -> Result<Identity>) -> Result<Yield> {
+fn from_files(
+    dir: &Path,
+    slot: &Slot,
+    unwrap: impl Fn(&[u8]) -> Result<Identity>,
+) -> Result<Yield> {
     let (path, next) = slot::paths(dir, &slot.name);
     let mut found = Vec::new();
     for path in [path, next] {
@@ -275,16 +308,24 @@ fn pinned(found: Yield, key: &IdentityText, path: &Path) -> Result<Yield> {
     if key.pins.is_empty() {
         return Ok(Yield::Found(found));
     }
-    let fitting: Vec<Identity> = found.into_iter().filter(|found| key.pins.contains(&found.vault_id())).collect();
+    let fitting: Vec<Identity> = found
+        .into_iter()
+        .filter(|found| key.pins.contains(&found.vault_id()))
+        .collect();
     if fitting.is_empty() {
-        return Err(another_vault(&format!("the identity file {}", path.display())));
+        return Err(another_vault(&format!(
+            "the identity file {}",
+            path.display()
+        )));
     }
     Ok(Yield::Found(fitting))
 }
 
 fn another_vault(who: &str) -> Error {
-    Error::broken(format!("another vault was put in this one's place: {who} names a different vault id"))
-        .hint("put the right vault back, or, if you changed it yourself: clawkeep link")
+    Error::broken(format!(
+        "another vault was put in this one's place: {who} names a different vault id"
+    ))
+    .hint("put the right vault back, or, if you changed it yourself: clawkeep link")
 }
 
 fn check_pins(identity: &Identity, pins: &[VaultId]) -> Result<()> {
@@ -300,6 +341,9 @@ fn nothing_opened(dir: &Path, absent: &[String]) -> Error {
     } else {
         absent.join("; ")
     };
-    Error::locked(format!("the vault in {} stays locked: {reasons}", dir.display()))
-        .hint("clawkeep slot list")
+    Error::locked(format!(
+        "the vault in {} stays locked: {reasons}",
+        dir.display()
+    ))
+    .hint("clawkeep slot list")
 }

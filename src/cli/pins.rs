@@ -1,0 +1,83 @@
+//! The vault id in OpenClaw's configuration, while the vault changes its identity. Ring 4.
+//!
+//! The gateway asks a resolver that refuses any vault but the pinned one. So that it can start at any
+//! instant of a change, both ids are pinned before it and the old one goes after it.
+
+use super::app::App;
+use super::record::LinkRecord;
+use crate::error::{Error, Result};
+use crate::file::{self, Privacy};
+use crate::openclaw::config::Config;
+use crate::openclaw::reference::SECRET_PROVIDER;
+use crate::vault::id::VaultId;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const MAX_CONFIG: usize = 8 * 1024 * 1024;
+const ARGS: [&str; 4] = ["secrets", "providers", SECRET_PROVIDER, "args"];
+
+/// The arguments with which OpenClaw calls the resolver.
+pub fn resolver_args(dir: &Path, ids: &[VaultId]) -> Result<Vec<String>> {
+    let dir = dir.to_str().ok_or_else(|| {
+        Error::failed("the vault's folder has a name that is not UTF-8; OpenClaw cannot hold it")
+            .hint("move the vault: clawkeep --vault DIR")
+    })?;
+    let mut args = vec!["resolve".to_owned(), "--vault".to_owned(), dir.to_owned()];
+    for id in ids {
+        args.extend(["--vault-id".to_owned(), id.to_string()]);
+    }
+    Ok(args)
+}
+
+/// Where the pin stands, if anywhere.
+pub struct Pins {
+    dir: PathBuf,
+    record: Option<LinkRecord>,
+}
+
+impl Pins {
+    /// The pin of this vault.
+    ///
+    /// # Errors
+    /// `Broken` when the link record is not what it should be.
+    pub fn of(app: &App) -> Result<Self> {
+        Ok(Pins {
+            dir: app.dir.clone(),
+            record: LinkRecord::load(&app.dir)?,
+        })
+    }
+
+    /// Pins both ids.
+    ///
+    /// # Errors
+    /// `Failed` when openclaw.json cannot be written: then the vault must not change.
+    pub fn both(&mut self, old: VaultId, new: VaultId) -> Result<()> {
+        self.set(&[old, new])
+    }
+
+    /// Pins one id.
+    ///
+    /// # Errors
+    /// `Failed` when openclaw.json cannot be written; the vault opens all the same.
+    pub fn only(&mut self, id: VaultId) -> Result<()> {
+        self.set(&[id])
+    }
+
+    fn set(&mut self, ids: &[VaultId]) -> Result<()> {
+        let Some(record) = &mut self.record else {
+            return Ok(());
+        };
+        let Some(bytes) = file::read(&record.config, MAX_CONFIG, Privacy::Shared)? else {
+            return Ok(());
+        };
+        let mut config = Config::parse(&bytes, &record.config)?;
+        if !config.has(&ARGS) {
+            return Ok(());
+        }
+        let args = resolver_args(&self.dir, ids)?;
+        config.set(&ARGS, &Value::from(args.clone()))?;
+        file::replace(&record.config, &config.bytes(), 0o600)?;
+        record.args = args;
+        record.save(&self.dir)
+    }
+}
