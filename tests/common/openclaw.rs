@@ -169,24 +169,61 @@ fn is_live(port: u16) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// An openclaw.json that has all but credentials: `mock` is a provider of the OpenAI protocol at
-/// `provider_url` with the default model `mock/m1`, and the gateway listens on `port`.
-pub fn config(provider_url: &str, port: u16) -> String {
-    format!(
-        r#"// A comment, as people write them.
+/// The provider that a scene's default model belongs to; each speaks another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// `mock/m1`: a custom provider of the OpenAI protocol.
+    Mock,
+    /// `anthropic/claude-sonnet-4-5`, which OpenClaw knows, at another base URL.
+    Anthropic,
+}
+
+impl Provider {
+    /// Its id in OpenClaw.
+    pub fn id(self) -> &'static str {
+        match self {
+            Provider::Mock => "mock",
+            Provider::Anthropic => "anthropic",
+        }
+    }
+
+    /// An openclaw.json that has all but credentials: the provider at `url`, its model as default,
+    /// and the gateway on `port`.
+    pub fn config(self, url: &str, port: u16) -> String {
+        let (model, provider) = match self {
+            Provider::Mock => (
+                "mock/m1",
+                format!(
+                    r#"mock: {{
+        baseUrl: "{url}/v1",
+        api: "openai-completions",
+        models: [{{ id: "m1", name: "m1", contextWindow: 32000, maxTokens: 1000 }}],
+      }}"#
+                ),
+            ),
+            Provider::Anthropic => (
+                "anthropic/claude-sonnet-4-5",
+                format!(
+                    r#"anthropic: {{
+        baseUrl: "{url}",
+        api: "anthropic-messages",
+        models: [],
+      }}"#
+                ),
+            ),
+        };
+        format!(
+            r#"// A comment, as people write them.
 {{
   gateway: {{ mode: "local", bind: "loopback", port: {port} }},
   models: {{
     providers: {{
-      mock: {{
-        baseUrl: "{provider_url}/v1",
-        api: "openai-completions",
-        models: [{{ id: "m1", name: "m1", contextWindow: 32000, maxTokens: 1000 }}],
-      }},
+      {provider},
     }},
   }},
-  agents: {{ defaults: {{ model: {{ primary: "mock/m1" }} }} }},
+  agents: {{ defaults: {{ model: {{ primary: "{model}" }} }} }},
 }}
 "#
-    )
+        )
+    }
 }
