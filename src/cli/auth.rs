@@ -164,7 +164,10 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
             &credential.provider,
             credential.kind,
             &SecretRef::to(&id),
-            credential.expires,
+            // OpenClaw knows no expiry of an API key; the vault keeps it.
+            credential
+                .expires
+                .filter(|_| credential.kind == SecretKind::Token),
         )
     })
     .map_err(|error| {

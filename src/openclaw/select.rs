@@ -14,7 +14,7 @@
 //! out because all are expired, an answer of "not found" would stop a gateway of 2026.6.1.)
 
 use crate::expiry::Millis;
-use crate::openclaw::profiles::{Profile, ProfileKind, ProfilesFile};
+use crate::openclaw::profiles::{Profile, ProfilesFile};
 use crate::provider::ProviderId;
 use crate::secret::SecretId;
 use std::collections::HashSet;
@@ -57,9 +57,8 @@ pub fn candidates(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Ve
 
 fn is_ours(profile: &Profile, provider: &ProviderId) -> bool {
     profile.provider == *provider
-        && profile.kind != ProfileKind::Oauth
         && profile.reference.as_ref().is_some_and(|reference| {
-            // A ref to a selection id would lead back here.
+            // An oauth login has none. A ref to a selection id would lead back here.
             reference.is_ours() && SecretId::parse(&reference.id).is_ok()
         })
 }

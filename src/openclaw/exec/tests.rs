@@ -246,7 +246,7 @@ fn arbitrary_answers() -> impl Strategy<Value = BTreeMap<String, Option<String>>
     proptest::collection::btree_map(
         proptest::string::string_regex("[A-Za-z0-9._:/@\"-]{1,12}|\\PC{1,6}").unwrap(),
         proptest::option::of(
-            proptest::string::string_regex("(?s).{1,60}|[\\x00-\\x1f\"\\\\]{1,40}").unwrap(),
+            proptest::string::string_regex("(?s).{1,150}|[\\x00-\\x1f\"\\\\]{1,40}").unwrap(),
         ),
         0..12,
     )

@@ -185,6 +185,9 @@ fn a_removed_profile_is_gone_everywhere() {
         "{text}"
     );
     assert!(!file.remove(&id("anthropic:default")));
+    let left: Vec<_> = file.profiles().into_iter().map(|p| p.id).collect();
+    let names = ["openai:me", "openrouter:manual", "anthropic:work"];
+    assert_eq!(left, names.map(id));
     // Keys stay in their order, and what is emptied goes.
     assert!(file.remove(&id("anthropic:work")));
     assert!(file.remove(&id("openrouter:manual")));

@@ -184,6 +184,32 @@ fn two_providers_have_no_cooldowns() {
     assert_eq!(chosen(&root, "openrouter"), ["o:1", "o:2"]);
 }
 
+/// Random files and what `resolveAuthProfileOrder` of OpenClaw 2026.6.1 made of them, run with an
+/// empty config at the time 1000.
+#[test]
+fn openclaw_itself_chose_the_same() {
+    let mut refused = 0;
+    for line in include_str!("openclaw-2026.6.1.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let ours = json!(chosen(&case["file"], "anthropic"));
+        if case["order"] == json!([]) {
+            // It has none where all are expired; there, and only there, we still have a first.
+            refused += 1;
+            let file = file(&case["file"]);
+            let now = Millis::new(NOW).unwrap();
+            let anthropic = ProviderId::parse("anthropic").unwrap();
+            let left = candidates(&file, &anthropic, now);
+            assert!(
+                left.iter().all(|profile| profile.expires.is_over(now)),
+                "{line}"
+            );
+        } else {
+            assert_eq!(ours, case["order"], "{line}");
+        }
+    }
+    assert_eq!(refused, 20);
+}
+
 /// The same rules said again in another way: the next one is picked out of those that are left,
 /// by comparing all pairs.
 fn naive(root: &Value, now: i64) -> Vec<String> {

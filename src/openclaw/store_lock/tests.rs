@@ -197,6 +197,12 @@ fn stale_is_what_openclaw_takes_for_stale() {
         // No owner, or none that can be read.
         (format!(r#"{{"createdAt":"{old}"}}"#), true, true),
         (format!(r#"{{"createdAt":"{now}"}}"#), false, true),
+        // A clock that was wrong: the file's own time counts as well.
+        (
+            r#"{"createdAt":"2999-01-01T00:00:00.000Z"}"#.to_owned(),
+            false,
+            true,
+        ),
         (
             r#"{"pid":"1","createdAt":7,"starttime":[]}"#.to_owned(),
             false,
@@ -247,11 +253,13 @@ fn a_lock_that_was_replaced_is_not_ours_to_remove() {
     let (dir, path) = folder();
     let lock = StoreLock::take(dir.path(), &Host::real()).unwrap();
     let ours = std::fs::read_to_string(&path).unwrap();
-    // The same text in another file: only the inode tells. The first file stays open, so that its
-    // inode is not given to the second.
+    // The same text and time in another file: only the inode tells. The first file stays open, so
+    // that its inode is not given to the second.
     let open = File::open(&path).unwrap();
+    let written = open.metadata().unwrap().modified().unwrap();
     std::fs::remove_file(&path).unwrap();
     put(&path, &ours);
+    File::open(&path).unwrap().set_modified(written).unwrap();
     drop(open);
     drop(lock);
     assert!(path.exists());
