@@ -4,14 +4,18 @@ pub mod app;
 pub mod args;
 pub mod auth;
 pub mod init;
+pub mod link;
+pub mod onboard;
 pub mod pins;
 pub mod plugin;
+pub mod proof;
 pub mod record;
 pub mod recovery;
 pub mod resolve;
 pub mod secret;
 pub mod setup_token;
 pub mod slot;
+pub mod survey;
 pub mod ui;
 pub mod usage;
 
@@ -52,7 +56,9 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Slot(command) => slot::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
-        _ => Ok(()),
+        Command::Onboard(args) => onboard::run(app, args),
+        Command::Link(args) => link::run(app, args),
+        Command::Unlink(args) => link::undo(app, args),
     }
 }
 

@@ -58,9 +58,10 @@ impl Survey {
         let places = Places::find(&app.host)?;
         let config = Config::read(places.config())?;
         let record = LinkRecord::load(&app.dir)?;
+        let (args, pass_env) = resolver(app, opened)?;
         let mut survey = Survey {
-            args: resolver_args(&app.dir, &[opened.id()])?,
-            pass_env: pass_env(opened),
+            args,
+            pass_env,
             install,
             places,
             config,
@@ -248,6 +249,14 @@ impl Survey {
 fn wanted(agent: AgentId, profile: ProfileId, provider: ProviderId, id: SecretId, meta: &Meta) -> Wanted {
     let expires = meta.expires.filter(|_| meta.kind == SecretKind::Token);
     Wanted { agent, profile, provider, kind: meta.kind, id, expires }
+}
+
+/// The arguments and the environment with which the resolver finds this vault.
+///
+/// # Errors
+/// `Failed` when the folder's name is not UTF-8.
+pub fn resolver(app: &App, opened: &Opened) -> Result<(Vec<String>, Vec<String>)> {
+    Ok((resolver_args(&app.dir, &[opened.id()])?, pass_env(opened)))
 }
 
 /// What the resolver needs of the environment: nothing, unless the keychain has to be found.
