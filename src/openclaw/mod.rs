@@ -5,6 +5,7 @@
 pub mod command;
 pub mod config;
 pub mod install;
+pub mod link;
 pub mod places;
 pub mod reference;
 pub mod version;
