@@ -22,6 +22,8 @@ mod tests;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests_apply;
+#[cfg(test)]
+mod tests_parts;
 mod unlink;
 
 pub use apply::{Applied, apply, apply_unlink, audit, dry_run};
