@@ -1,11 +1,11 @@
-//! `link` and `unlink`: OpenClaw's files refer to the vault, or no more. Ring 4.
+//! `link`: OpenClaw's files refer to the vault. Ring 4.
 //!
 //! Order of a link: values into the vault (the gateway's own token too), OpenClaw's dry run, then
 //! openclaw.json and its old copies, then profile refs and order, then OpenClaw's audit, and last the
 //! resolver is asked as the gateway will ask it. Cut off anywhere, running it again finishes.
 
 use super::app::{App, Opened};
-use super::args::{Link, LinkHow, Unlink};
+use super::args::{Link, LinkHow};
 use super::proof;
 use super::record::{self, LinkRecord};
 use super::survey::Survey;
@@ -14,12 +14,11 @@ use crate::host;
 use crate::openclaw::auth_state;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
-use crate::openclaw::link::{self, Applied, Facts, GatewayToken, Held, Plan, RefKind};
-use crate::openclaw::places::Places;
+use crate::openclaw::link::{self, Applied, Facts, GatewayToken, Plan, RefKind};
 use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
 use crate::openclaw::version::{Lane, OrderHome};
-use crate::provider::{AgentId, ProfileId};
+use crate::provider::AgentId;
 use crate::secret::{Secret, SecretId, SecretKind};
 use crate::store::{Meta, Resolve, Store};
 use std::collections::BTreeSet;
@@ -28,7 +27,8 @@ use std::path::PathBuf;
 /// Runs `link`.
 pub fn run(app: &App, args: &Link) -> Result<()> {
     let install = Install::find(&app.host, args.how.openclaw.as_deref())?.ok_or_else(|| {
-        Error::missing("OpenClaw was not found on PATH").hint("name it: clawkeep link --openclaw DIR")
+        Error::missing("OpenClaw was not found on PATH")
+            .hint("name it: clawkeep link --openclaw DIR")
     })?;
     let mut opened = app.open()?;
     let linked = connect(app, &mut opened, install, &args.how, args.dry_run, args.yes)?;
@@ -56,11 +56,15 @@ impl Linked {
     /// `Failed` when a provider was refused or the audit found something.
     pub fn verdict(&self, app: &App) -> Result<()> {
         if self.refused > 0 {
-            return Err(Error::failed("linked, but for the providers named above").hint("clawkeep link"));
+            return Err(
+                Error::failed("linked, but for the providers named above").hint("clawkeep link")
+            );
         }
         if self.unclean > 0 {
-            return Err(Error::failed("linked, but OpenClaw's audit found what is named above")
-                .hint("openclaw secrets audit --check --allow-exec"));
+            return Err(
+                Error::failed("linked, but OpenClaw's audit found what is named above")
+                    .hint("openclaw secrets audit --check --allow-exec"),
+            );
         }
         app.ui.say("Linked.");
         Ok(())
@@ -105,8 +109,10 @@ pub fn connect(
     }
     if !yes {
         let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage("linking changes OpenClaw's files and asks first, and there is nobody to ask")
-                .hint("add --yes, or look first: clawkeep link --dry-run"));
+            return Err(Error::usage(
+                "linking changes OpenClaw's files and asks first, and there is nobody to ask",
+            )
+            .hint("add --yes, or look first: clawkeep link --dry-run"));
         };
         if !terminal.confirm("Change these files?", true)? {
             return Err(Error::cancelled());
@@ -120,11 +126,18 @@ fn require_unattended(opened: &Opened) -> Result<()> {
     let Opened::File(vault) = opened else {
         return Ok(());
     };
-    if vault.contents().slots.iter().any(|slot| slot.kind.unattended()) {
+    if vault
+        .contents()
+        .slots
+        .iter()
+        .any(|slot| slot.kind.unattended())
+    {
         return Ok(());
     }
-    Err(Error::failed("only a person can open this vault, so a gateway could not start with it")
-        .hint("add a slot that opens by itself: clawkeep slot add identity-file"))
+    Err(
+        Error::failed("only a person can open this vault, so a gateway could not start with it")
+            .hint("add a slot that opens by itself: clawkeep slot add identity-file"),
+    )
 }
 
 /// The program that OpenClaw will run: this one, from a place that lasts.
@@ -138,14 +151,19 @@ fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf
     }
     let target = home.join(".local/bin/clawkeep");
     if dry_run {
-        app.ui.say(&format!("Would put clawkeep into {}.", target.display()));
+        app.ui
+            .say(&format!("Would put clawkeep into {}.", target.display()));
         return Ok(target);
     }
     if !how.install && !yes {
         let Some(mut terminal) = app.person()? else {
             return Err(not_lasting(&own));
         };
-        let question = format!("{} is a build folder. Put clawkeep into {}?", own.display(), target.display());
+        let question = format!(
+            "{} is a build folder. Put clawkeep into {}?",
+            own.display(),
+            target.display()
+        );
         if !terminal.confirm(&question, true)? {
             return Err(not_lasting(&own));
         }
@@ -158,12 +176,19 @@ fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf
 }
 
 fn not_lasting(own: &std::path::Path) -> Error {
-    Error::failed(format!("OpenClaw needs a program that stays where it is, and {} may not", own.display()))
-        .hint("put it into ~/.local/bin: clawkeep link --install")
+    Error::failed(format!(
+        "OpenClaw needs a program that stays where it is, and {} may not",
+        own.display()
+    ))
+    .hint("put it into ~/.local/bin: clawkeep link --install")
 }
 
 fn show(app: &App, survey: &Survey, plan: &Plan) {
-    app.ui.say(&format!("OpenClaw {} with {}", survey.install.version(), survey.places.config().display()));
+    app.ui.say(&format!(
+        "OpenClaw {} with {}",
+        survey.install.version(),
+        survey.places.config().display()
+    ));
     for (provider, kind) in &plan.kinds {
         let how = match kind {
             RefKind::Config => "one reference in openclaw.json",
@@ -178,14 +203,23 @@ fn show(app: &App, survey: &Survey, plan: &Plan) {
         GatewayToken::LeftAlone(_) => "  gateway token: left as it is",
     });
     for refused in &plan.refused {
-        app.ui.say(&format!("  {}: left as it is: {}\n  hint: {}", refused.provider, refused.reason, refused.hint));
+        app.ui.say(&format!(
+            "  {}: left as it is: {}\n  hint: {}",
+            refused.provider, refused.reason, refused.hint
+        ));
     }
     for note in &plan.notes {
         app.ui.say(&format!("  note: {note}"));
     }
 }
 
-fn execute(app: &App, opened: &mut Opened, survey: &Survey, plan: &Plan, program: PathBuf) -> Result<Linked> {
+fn execute(
+    app: &App,
+    opened: &mut Opened,
+    survey: &Survey,
+    plan: &Plan,
+    program: PathBuf,
+) -> Result<Linked> {
     let token_id = SecretId::parse(GATEWAY_TOKEN)?;
     keep_gateway_token(app, opened, plan, &token_id)?;
     let known_token = opened.get(&token_id)?.map(|(value, _)| value);
@@ -201,45 +235,90 @@ fn execute(app: &App, opened: &mut Opened, survey: &Survey, plan: &Plan, program
     record.linked = asked_ids(plan);
     // Before OpenClaw's files: who is cut off in between must be able to tell our profiles from
     // others.
-    record.planted(&plan.profile_refs.iter().map(|planted| planted.held.clone()).collect::<Vec<_>>(), survey.record.as_ref());
+    record.planted(
+        &plan
+            .profile_refs
+            .iter()
+            .map(|planted| planted.held.clone())
+            .collect::<Vec<_>>(),
+        survey.record.as_ref(),
+    );
     if plan.lane == Lane::Plan {
         keep_own_profiles(app, survey)?;
     }
     record.save(&app.dir)?;
-    let done = link::apply(plan, Some(&survey.install), &app.host, known_token.as_ref(), &mut |step| {
-        app.ui.say(&format!("{step} …"));
-    })?;
-    let done = if plan.lane == Lane::File { write_profiles(app, survey, plan, done)? } else { done };
+    let done = link::apply(
+        plan,
+        Some(&survey.install),
+        &app.host,
+        known_token.as_ref(),
+        &mut |step| {
+            app.ui.say(&format!("{step} …"));
+        },
+    )?;
+    let done = if plan.lane == Lane::File {
+        write_profiles(app, survey, plan, done)?
+    } else {
+        done
+    };
     note_linked(opened, plan)?;
     let mut unclean = 0;
     for copy in &done.copies_scrubbed {
-        app.ui.say(&format!("Scrubbed the gateway token from {}", copy.display()));
+        app.ui.say(&format!(
+            "Scrubbed the gateway token from {}",
+            copy.display()
+        ));
     }
     for note in &done.notes {
         app.ui.say(&format!("note: {note}"));
     }
     if let Some(audit) = &done.audit {
         for finding in &audit.findings {
-            app.ui.say(&format!("audit: {} at {} in {}", finding.code, finding.place, finding.file));
+            app.ui.say(&format!(
+                "audit: {} at {} in {}",
+                finding.code, finding.place, finding.file
+            ));
         }
         unclean = audit.findings.len();
         if unclean == 0 && audit.is_clean() {
-            app.ui.say(&format!("OpenClaw's audit: clean, {} references resolved.", audit.checked));
+            app.ui.say(&format!(
+                "OpenClaw's audit: clean, {} references resolved.",
+                audit.checked
+            ));
         }
     }
     let ids = record.linked.iter().cloned().collect();
-    Ok(Linked { record, ids, refused: plan.refused.len(), unclean })
+    Ok(Linked {
+        record,
+        ids,
+        refused: plan.refused.len(),
+        unclean,
+    })
 }
 
 /// Every id that OpenClaw's files ask for after the plan.
 fn asked_ids(plan: &Plan) -> BTreeSet<String> {
-    let config = plan.after.refs().into_iter().map(|(_, reference)| reference);
-    let profiles = plan.profile_refs.iter().map(|planted| planted.reference.clone());
-    config.chain(profiles).filter(SecretRef::is_ours).map(|reference| reference.id).collect()
+    let config = plan
+        .after
+        .refs()
+        .into_iter()
+        .map(|(_, reference)| reference);
+    let profiles = plan
+        .profile_refs
+        .iter()
+        .map(|planted| planted.reference.clone());
+    config
+        .chain(profiles)
+        .filter(SecretRef::is_ours)
+        .map(|reference| reference.id)
+        .collect()
 }
 
 /// The gateway's token goes into the vault before anything refers to it.
-#[allow(clippy::disallowed_methods, reason = "door: the gateway's token from OpenClaw's file into the vault")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: the gateway's token from OpenClaw's file into the vault"
+)]
 fn keep_gateway_token(app: &App, opened: &mut Opened, plan: &Plan, id: &SecretId) -> Result<()> {
     use secrecy::ExposeSecret;
     let value = match &plan.gateway {
@@ -251,15 +330,26 @@ fn keep_gateway_token(app: &App, opened: &mut Opened, plan: &Plan, id: &SecretId
         },
         GatewayToken::AlreadyOurs | GatewayToken::LeftAlone(_) => return Ok(()),
     };
-    if opened.get(id)?.is_some_and(|(kept, _)| kept.same_as(&value)) {
+    if opened
+        .get(id)?
+        .is_some_and(|(kept, _)| kept.same_as(&value))
+    {
         return Ok(());
     }
     let now = app.host.now();
-    let meta = Meta { kind: SecretKind::Secret, provider: None, created: now, updated: now, expires: None };
+    let meta = Meta {
+        kind: SecretKind::Secret,
+        provider: None,
+        created: now,
+        updated: now,
+        expires: None,
+    };
     opened.put(id, value, &meta)?;
     match opened.get(id)? {
         Some(_) => Ok(()),
-        None => Err(Error::broken("the vault did not keep the gateway's token; OpenClaw's files are untouched")),
+        None => Err(Error::broken(
+            "the vault did not keep the gateway's token; OpenClaw's files are untouched",
+        )),
     }
 }
 
@@ -279,7 +369,13 @@ fn keep_own_profiles(app: &App, survey: &Survey) -> Result<()> {
         let path = record::own_profiles_path(&app.dir, agent);
         profiles::edit(&path, &app.host, |file| {
             for wanted in survey.wanted.iter().filter(|wanted| wanted.agent == *agent) {
-                file.set_ref(&wanted.profile, &wanted.provider, wanted.kind, &SecretRef::to(&wanted.id), wanted.expires)?;
+                file.set_ref(
+                    &wanted.profile,
+                    &wanted.provider,
+                    wanted.kind,
+                    &SecretRef::to(&wanted.id),
+                    wanted.expires,
+                )?;
             }
             for ((of, provider), ids) in &survey.orders {
                 if of == agent {
@@ -307,11 +403,25 @@ fn write_profiles(app: &App, survey: &Survey, plan: &Plan, mut done: Applied) ->
         let path = survey.places.auth_profiles(agent, Some(&survey.config));
         app.ui.say(&format!("writing {} …", path.display()));
         profiles::edit(&path, &app.host, |file| {
-            for planted in plan.profile_refs.iter().filter(|planted| planted.held.agent == *agent) {
+            for planted in plan
+                .profile_refs
+                .iter()
+                .filter(|planted| planted.held.agent == *agent)
+            {
                 let held = &planted.held;
-                file.set_ref(&held.profile, &held.provider, planted.kind, &planted.reference, planted.expires)?;
+                file.set_ref(
+                    &held.profile,
+                    &held.provider,
+                    planted.kind,
+                    &planted.reference,
+                    planted.expires,
+                )?;
             }
-            for held in plan.profile_removals.iter().filter(|held| held.agent == *agent) {
+            for held in plan
+                .profile_removals
+                .iter()
+                .filter(|held| held.agent == *agent)
+            {
                 file.remove(&held.profile);
             }
             if order_home == OrderHome::AuthProfiles {
@@ -324,7 +434,12 @@ fn write_profiles(app: &App, survey: &Survey, plan: &Plan, mut done: Applied) ->
         if order_home == OrderHome::AuthState {
             let state = survey.places.auth_state(agent, Some(&survey.config));
             for order in plan.orders.iter().filter(|order| order.agent == *agent) {
-                auth_state::set_order_in_state(&state, &order.provider, Some(&order.profiles), &app.host)?;
+                auth_state::set_order_in_state(
+                    &state,
+                    &order.provider,
+                    Some(&order.profiles),
+                    &app.host,
+                )?;
             }
         }
         forget_own(app, agent, plan)?;
@@ -345,7 +460,11 @@ fn forget_own(app: &App, agent: &AgentId, plan: &Plan) -> Result<()> {
         return Ok(());
     }
     profiles::edit(&path, &app.host, |file| {
-        for planted in plan.profile_refs.iter().filter(|planted| planted.held.agent == *agent) {
+        for planted in plan
+            .profile_refs
+            .iter()
+            .filter(|planted| planted.held.agent == *agent)
+        {
             file.remove(&planted.held.profile);
         }
         Ok(())
@@ -357,7 +476,10 @@ fn note_linked(opened: &mut Opened, plan: &Plan) -> Result<()> {
     let Opened::File(vault) = opened else {
         return Ok(());
     };
-    let ids: BTreeSet<SecretId> = asked_ids(plan).iter().filter_map(|id| SecretId::parse(id).ok()).collect();
+    let ids: BTreeSet<SecretId> = asked_ids(plan)
+        .iter()
+        .filter_map(|id| SecretId::parse(id).ok())
+        .collect();
     if vault.contents().linked == ids {
         return Ok(());
     }
@@ -375,7 +497,13 @@ pub fn prove(app: &App, record: &LinkRecord, ids: &[String]) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let answers = proof::ask(&app.host, &record.command, &record.args, &record.pass_env, ids)?;
+    let answers = proof::ask(
+        &app.host,
+        &record.command,
+        &record.args,
+        &record.pass_env,
+        ids,
+    )?;
     for id in ids {
         if answers.value(id).is_none() {
             let code = answers.code(id).unwrap_or("no answer");
@@ -386,115 +514,9 @@ pub fn prove(app: &App, record: &LinkRecord, ids: &[String]) -> Result<()> {
             });
         }
     }
-    app.ui.say(&format!("Resolved as the gateway would: {}", ids.join(", ")));
+    app.ui.say(&format!(
+        "Resolved as the gateway would: {}",
+        ids.join(", ")
+    ));
     Ok(())
-}
-
-/// Runs `unlink`.
-pub fn undo(app: &App, args: &Unlink) -> Result<()> {
-    let Some(record) = LinkRecord::load(&app.dir)? else {
-        return Err(Error::missing("this vault is not linked to an OpenClaw").hint("clawkeep link"));
-    };
-    let install = Install::find(&app.host, args.openclaw.as_deref())?.ok_or_else(|| {
-        Error::missing("OpenClaw was not found on PATH").hint("name it: clawkeep unlink --openclaw DIR")
-    })?;
-    let places = Places::find(&app.host)?;
-    let config = crate::openclaw::config::Config::read(places.config())?;
-    let planted = still_planted(&record, &install, &places, &config)?;
-    let plan = link::unlink(install.version(), &places, &config, &planted)?;
-    for (place, reference) in &plan.missing {
-        app.ui.say(&format!("  {place}: loses its reference to {}", reference.id));
-    }
-    for held in &plan.profile_removals {
-        app.ui.say(&format!("  profile {} of agent {}: removed from OpenClaw", held.profile, held.agent));
-    }
-    for note in &plan.notes {
-        app.ui.say(&format!("  note: {note}"));
-    }
-    if args.dry_run {
-        app.ui.data(&link::diff(&plan.before, &plan.after))?;
-        app.ui.say("Dry run: nothing was changed.");
-        return Ok(());
-    }
-    if !args.yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage("unlinking changes OpenClaw's files and asks first, and there is nobody to ask")
-                .hint("add --yes, or look first: clawkeep unlink --dry-run"));
-        };
-        if !terminal.confirm("Change these files? The values stay in the vault.", false)? {
-            return Err(Error::cancelled());
-        }
-    }
-    // Profiles come home before OpenClaw forgets them.
-    if plan.lane == Lane::File {
-        for held in &plan.profile_removals {
-            bring_home(app, &places, &config, held)?;
-        }
-    }
-    let done = link::apply_unlink(&plan, Some(&install), &mut |step| app.ui.say(&format!("{step} …")))?;
-    for note in &done.notes {
-        app.ui.say(&format!("note: {note}"));
-    }
-    LinkRecord::forget(&app.dir)?;
-    app.ui.say("Unlinked. The values are still in the vault; OpenClaw has none of these credentials now.");
-    Ok(())
-}
-
-fn still_planted(
-    record: &LinkRecord,
-    install: &Install,
-    places: &Places,
-    config: &crate::openclaw::config::Config,
-) -> Result<Vec<Held>> {
-    if install.version().lane() == Lane::Plan {
-        return Ok(record.planted_profiles());
-    }
-    let mut planted = Vec::new();
-    for agent in places.agents()? {
-        let path = places.auth_profiles(&agent, Some(config));
-        let Some(file) = ProfilesFile::load(&path)? else {
-            continue;
-        };
-        planted.extend(file.profiles().into_iter().filter_map(|profile| {
-            let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
-            ours.then(|| Held { agent: agent.clone(), profile: profile.id, provider: profile.provider })
-        }));
-    }
-    Ok(planted)
-}
-
-fn bring_home(
-    app: &App,
-    places: &Places,
-    config: &crate::openclaw::config::Config,
-    held: &Held,
-) -> Result<()> {
-    let theirs = places.auth_profiles(&held.agent, Some(config));
-    let Some(file) = ProfilesFile::load(&theirs)? else {
-        return Ok(());
-    };
-    let order: Option<Vec<ProfileId>> = file.order(&held.provider);
-    if let Some(profile) = file.profiles().into_iter().find(|profile| profile.id == held.profile)
-        && let Some(reference) = &profile.reference
-    {
-        let kind = match profile.kind {
-            profiles::ProfileKind::ApiKey => SecretKind::ApiKey,
-            _ => SecretKind::Token,
-        };
-        let expires = match profile.expires {
-            profiles::Expires::At(at) if kind == SecretKind::Token => Some(at),
-            _ => None,
-        };
-        profiles::edit(&record::own_profiles_path(&app.dir, &held.agent), &app.host, |own| {
-            own.set_ref(&held.profile, &held.provider, kind, reference, expires)?;
-            if let Some(order) = &order {
-                own.set_order(&held.provider, order);
-            }
-            Ok(())
-        })?;
-    }
-    profiles::edit(&theirs, &app.host, |file| {
-        file.remove(&held.profile);
-        Ok(())
-    })
 }

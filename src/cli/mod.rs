@@ -17,6 +17,7 @@ pub mod setup_token;
 pub mod slot;
 pub mod survey;
 pub mod ui;
+pub mod unlink;
 pub mod usage;
 
 use crate::error::Result;
@@ -58,7 +59,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Link(args) => link::run(app, args),
-        Command::Unlink(args) => link::undo(app, args),
+        Command::Unlink(args) => unlink::run(app, args),
     }
 }
 

@@ -19,14 +19,29 @@ use std::io::IsTerminal;
 /// Runs `onboard`.
 pub fn run(app: &App, args: &Onboard) -> Result<()> {
     // What can be wrong with the flags is said before anything is made.
-    let named = args.provider.as_deref().map(ProviderId::parse).transpose()?;
+    let named = args
+        .provider
+        .as_deref()
+        .map(ProviderId::parse)
+        .transpose()?;
     if app.find()? == Found::Nothing {
         init::make(app, &args.init)?;
     } else {
-        app.ui.say(&format!("Vault: {} (it was there already)", app.dir.display()));
+        app.ui.say(&format!(
+            "Vault: {} (it was there already)",
+            app.dir.display()
+        ));
     }
-    let credential = if args.no_paste { None } else { Some(paste(app, args, named)?) };
-    let linked = if args.no_link { None } else { connect(app, args)? };
+    let credential = if args.no_paste {
+        None
+    } else {
+        Some(paste(app, args, named)?)
+    };
+    let linked = if args.no_link {
+        None
+    } else {
+        connect(app, args)?
+    };
     let record = linked.as_ref().map(|linked| &linked.record);
     close(app, credential.as_ref(), record)?;
     if let Some(linked) = &linked {
@@ -40,9 +55,14 @@ fn paste(app: &App, args: &Onboard, named: Option<ProviderId>) -> Result<Credent
     let main = AgentId::main();
     let piped = !std::io::stdin().is_terminal();
     let (credential, value) = match (named, app.person()?) {
-        (None, Some(mut terminal)) if !args.yes => auth::ask_everything(app, &mut terminal, None, "default")?,
+        (None, Some(mut terminal)) if !args.yes => {
+            auth::ask_everything(app, &mut terminal, None, "default")?
+        }
         (None, None) if !piped => {
-            return Err(Error::usage("a provider is missing, and there is nobody to ask").hint("add --provider anthropic, or --no-paste"));
+            return Err(
+                Error::usage("a provider is missing, and there is nobody to ask")
+                    .hint("add --provider anthropic, or --no-paste"),
+            );
         }
         (named, _) => {
             let provider = match named {
@@ -51,9 +71,8 @@ fn paste(app: &App, args: &Onboard, named: Option<ProviderId>) -> Result<Credent
             };
             let kind = match args.kind {
                 Some(KindArg::Token) => SecretKind::Token,
-                Some(KindArg::ApiKey) => SecretKind::ApiKey,
                 None if provider.as_str() == "anthropic" => SecretKind::Token,
-                None => SecretKind::ApiKey,
+                Some(KindArg::ApiKey) | None => SecretKind::ApiKey,
             };
             let credential = auth::credential(
                 app,
@@ -91,20 +110,27 @@ fn close(app: &App, credential: Option<&Credential>, record: Option<&LinkRecord>
     let Some((kept, _)) = opened.get(&id)? else {
         return Err(Error::broken(format!("the vault lost {id}")).hint("clawkeep secret list"));
     };
-    let (command, args, pass_env) = match record {
-        Some(record) => (record.command.clone(), record.args.clone(), record.pass_env.clone()),
-        None => {
-            let (args, pass_env) = super::survey::resolver(app, &opened)?;
-            (app.host.program()?, args, pass_env)
-        }
+    let (command, args, pass_env) = if let Some(record) = record {
+        (
+            record.command.clone(),
+            record.args.clone(),
+            record.pass_env.clone(),
+        )
+    } else {
+        let (args, pass_env) = super::survey::resolver(app, &opened)?;
+        (app.host.program()?, args, pass_env)
     };
     let answers = proof::ask(&app.host, &command, &args, &pass_env, &[id.to_string()])?;
     match answers.value(id.as_str()) {
         Some(value) if value.same_as(&kept) => {
-            app.ui.say(&format!("Resolved {id} as the gateway would: it is the value that you entered."));
+            app.ui.say(&format!(
+                "Resolved {id} as the gateway would: it is the value that you entered."
+            ));
             Ok(())
         }
-        Some(_) => Err(Error::broken(format!("the gateway would get another value for {id} than you entered"))),
+        Some(_) => Err(Error::broken(format!(
+            "the gateway would get another value for {id} than you entered"
+        ))),
         None if attended_only(&opened) => {
             app.ui.say("A gateway cannot open this vault by itself: its only slot needs a person.\nhint: clawkeep slot add identity-file");
             Ok(())
@@ -119,7 +145,11 @@ fn close(app: &App, credential: Option<&Credential>, record: Option<&LinkRecord>
 
 fn attended_only(opened: &Opened) -> bool {
     match opened {
-        Opened::File(vault) => !vault.contents().slots.iter().any(|slot| slot.kind.unattended()),
+        Opened::File(vault) => !vault
+            .contents()
+            .slots
+            .iter()
+            .any(|slot| slot.kind.unattended()),
         Opened::Keychain(_) => false,
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
-use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::openclaw::link::Held;
+use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretId;
 use serde::{Deserialize, Serialize};
@@ -80,9 +80,15 @@ impl LinkRecord {
     /// removed them they are still ours.
     pub fn planted(&mut self, held: &[Held], earlier: Option<&LinkRecord>) {
         let new = held.iter().map(|held| {
-            (held.agent.to_string(), held.profile.to_string(), held.provider.to_string())
+            (
+                held.agent.to_string(),
+                held.profile.to_string(),
+                held.provider.to_string(),
+            )
         });
-        let old = earlier.into_iter().flat_map(|record| record.planted.iter().cloned());
+        let old = earlier
+            .into_iter()
+            .flat_map(|record| record.planted.iter().cloned());
         let all: BTreeSet<_> = new.chain(old).collect();
         self.planted = all.into_iter().collect();
     }
