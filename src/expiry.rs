@@ -93,10 +93,11 @@ pub struct Span(pub i64);
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.abs() / 1000;
+        // To the nearest unit: a year that began a moment ago is 365 days, not 364.
         let (n, unit) = match seconds {
-            s if s >= 2 * 86400 => (s / 86400, "day"),
-            s if s >= 2 * 3600 => (s / 3600, "hour"),
-            s if s >= 120 => (s / 60, "minute"),
+            s if s >= 2 * 86400 => ((s + 43200) / 86400, "day"),
+            s if s >= 2 * 3600 => ((s + 1800) / 3600, "hour"),
+            s if s >= 120 => ((s + 30) / 60, "minute"),
             s => (s, "second"),
         };
         write!(f, "{n} {unit}{}", if n == 1 { "" } else { "s" })
@@ -148,6 +149,18 @@ mod tests {
             "h",
         ] {
             assert_eq!(added(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_are_said_to_the_nearest_unit() {
+        for (ms, said) in [
+            (365 * 86_400_000 - 5, "365 days"),
+            (36 * 3_600_000, "36 hours"),
+            (-90_000, "90 seconds"),
+            (1_000, "1 second"),
+        ] {
+            assert_eq!(Span(ms).to_string(), said);
         }
     }
 
