@@ -4,15 +4,20 @@ pub mod app;
 pub mod args;
 pub mod auth;
 pub mod init;
+pub mod link;
+pub mod onboard;
 pub mod pins;
 pub mod plugin;
+pub mod proof;
 pub mod record;
 pub mod recovery;
 pub mod resolve;
 pub mod secret;
 pub mod setup_token;
 pub mod slot;
+pub mod survey;
 pub mod ui;
+pub mod unlink;
 pub mod usage;
 
 use crate::error::Result;
@@ -52,7 +57,9 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Slot(command) => slot::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
-        _ => Ok(()),
+        Command::Onboard(args) => onboard::run(app, args),
+        Command::Link(args) => link::run(app, args),
+        Command::Unlink(args) => unlink::run(app, args),
     }
 }
 

@@ -39,8 +39,16 @@ impl Answers {
 ///
 /// # Errors
 /// `Failed` when it cannot be started or does not answer; `Broken` when the answer is no answer.
-pub fn ask(host: &Host, command: &Path, args: &[String], pass_env: &[String], ids: &[String]) -> Result<Answers> {
-    let request = serde_json::json!({"protocolVersion": 1, "provider": SECRET_PROVIDER, "ids": ids}).to_string();
+pub fn ask(
+    host: &Host,
+    command: &Path,
+    args: &[String],
+    pass_env: &[String],
+    ids: &[String],
+) -> Result<Answers> {
+    let request =
+        serde_json::json!({"protocolVersion": 1, "provider": SECRET_PROVIDER, "ids": ids})
+            .to_string();
     let mut child = Command::new(command);
     child
         .args(args)
@@ -56,7 +64,9 @@ pub fn ask(host: &Host, command: &Path, args: &[String], pass_env: &[String], id
             child.env(name, value);
         }
     }
-    let mut child = child.spawn().map_err(|error| Error::io("run", command, &error))?;
+    let mut child = child
+        .spawn()
+        .map_err(|error| Error::io("run", command, &error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A resolver that ends early is told by its answer, not by our pipe.
         let _ = stdin.write_all(request.as_bytes());
@@ -68,10 +78,15 @@ pub fn ask(host: &Host, command: &Path, args: &[String], pass_env: &[String], id
             .read_to_end(&mut bytes)
             .map_err(|error| Error::io("read from", command, &error))?;
     }
-    let status = child.wait().map_err(|error| Error::io("wait for", command, &error))?;
+    let status = child
+        .wait()
+        .map_err(|error| Error::io("wait for", command, &error))?;
     if !status.success() {
-        return Err(Error::failed(format!("{} did not answer as OpenClaw asks", command.display()))
-            .hint(format!("{} --version", command.display())));
+        return Err(Error::failed(format!(
+            "{} did not answer as OpenClaw asks",
+            command.display()
+        ))
+        .hint(format!("{} --version", command.display())));
     }
     parse(&bytes)
 }
@@ -87,10 +102,18 @@ fn parse(bytes: &[u8]) -> Result<Answers> {
     struct WireError {
         code: String,
     }
-    let wire: Wire = serde_json::from_slice(bytes)
-        .map_err(|error| Error::broken(format!("the resolver's answer cannot be read ({})", place(&error))))?;
+    let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
+        Error::broken(format!(
+            "the resolver's answer cannot be read ({})",
+            place(&error)
+        ))
+    })?;
     Ok(Answers {
         values: wire.values,
-        errors: wire.errors.into_iter().map(|(id, error)| (id, error.code)).collect(),
+        errors: wire
+            .errors
+            .into_iter()
+            .map(|(id, error)| (id, error.code))
+            .collect(),
     })
 }

@@ -58,9 +58,10 @@ impl Survey {
         let places = Places::find(&app.host)?;
         let config = Config::read(places.config())?;
         let record = LinkRecord::load(&app.dir)?;
+        let (args, pass_env) = resolver(app, opened)?;
         let mut survey = Survey {
-            args: resolver_args(&app.dir, &[opened.id()])?,
-            pass_env: pass_env(opened),
+            args,
+            pass_env,
             install,
             places,
             config,
@@ -87,36 +88,58 @@ impl Survey {
             let file = record::load_profiles(&app.dir, self.record.as_ref(), &agent)?;
             self.note_order(&agent, &file);
             for profile in file.profiles() {
-                let id = profile.reference.as_ref().filter(|reference| reference.is_ours());
+                let id = profile
+                    .reference
+                    .as_ref()
+                    .filter(|reference| reference.is_ours());
                 let Some(id) = id.and_then(|reference| SecretId::parse(&reference.id).ok()) else {
                     continue;
                 };
                 if let Some(meta) = stored.get(&id)
                     && seen.insert(id.clone())
                 {
-                    self.wanted.push(wanted(agent.clone(), profile.id, profile.provider, id, meta));
+                    self.wanted.push(wanted(
+                        agent.clone(),
+                        profile.id,
+                        profile.provider,
+                        id,
+                        meta,
+                    ));
                 }
             }
         }
         for (id, meta) in &stored {
-            let Some(provider) = meta.provider.clone().filter(|_| meta.kind != SecretKind::Secret) else {
+            let Some(provider) = meta
+                .provider
+                .clone()
+                .filter(|_| meta.kind != SecretKind::Secret)
+            else {
                 continue;
             };
-            let (agent, name) = match id.as_str().strip_prefix("agent/").and_then(|rest| rest.split_once('/')) {
+            let (agent, name) = match id
+                .as_str()
+                .strip_prefix("agent/")
+                .and_then(|rest| rest.split_once('/'))
+            {
                 Some((agent, name)) => (AgentId::parse(agent)?, name),
                 None => (AgentId::main(), id.as_str()),
             };
             let profile = ProfileId::parse(name)?;
             // An alias cannot be read back into the profile that it stands for.
             if !seen.contains(id) && profile.secret_id(&agent) == *id {
-                self.wanted.push(wanted(agent, profile, provider, id.clone(), meta));
+                self.wanted
+                    .push(wanted(agent, profile, provider, id.clone(), meta));
             }
         }
         Ok(())
     }
 
     fn note_order(&mut self, agent: &AgentId, file: &ProfilesFile) {
-        let providers: BTreeSet<ProviderId> = file.profiles().into_iter().map(|profile| profile.provider).collect();
+        let providers: BTreeSet<ProviderId> = file
+            .profiles()
+            .into_iter()
+            .map(|profile| profile.provider)
+            .collect();
         for provider in providers {
             if let Some(order) = file.order(&provider) {
                 self.orders.insert((agent.clone(), provider), order);
@@ -133,15 +156,30 @@ impl Survey {
             };
             let profiles = file.profiles();
             for profile in &profiles {
-                let held = Held { agent: agent.clone(), profile: profile.id.clone(), provider: profile.provider.clone() };
+                let held = Held {
+                    agent: agent.clone(),
+                    profile: profile.id.clone(),
+                    provider: profile.provider.clone(),
+                };
                 let ours = profile.kind != ProfileKind::Oauth
-                    && profile.reference.as_ref().is_some_and(crate::openclaw::reference::SecretRef::is_ours);
-                if ours { &mut self.planted } else { &mut self.foreign }.push(held);
+                    && profile
+                        .reference
+                        .as_ref()
+                        .is_some_and(crate::openclaw::reference::SecretRef::is_ours);
+                if ours {
+                    &mut self.planted
+                } else {
+                    &mut self.foreign
+                }
+                .push(held);
             }
             self.note_order(&agent, &file);
             if in_state {
                 let state = self.places.auth_state(&agent, Some(&self.config));
-                let providers: BTreeSet<_> = profiles.into_iter().map(|profile| profile.provider).collect();
+                let providers: BTreeSet<_> = profiles
+                    .into_iter()
+                    .map(|profile| profile.provider)
+                    .collect();
                 for provider in providers {
                     if let Some(order) = auth_state::order_in_state(&state, &provider)? {
                         self.orders.insert((agent.clone(), provider), order);
@@ -163,9 +201,21 @@ impl Survey {
             .collect();
         for agent in agents {
             for (profile, provider) in self.listed(&agent)? {
-                let held = Held { agent: agent.clone(), profile, provider };
-                let ours = self.record.as_ref().is_some_and(|record| record.has_planted(&held.agent, &held.profile));
-                if ours { &mut self.planted } else { &mut self.foreign }.push(held);
+                let held = Held {
+                    agent: agent.clone(),
+                    profile,
+                    provider,
+                };
+                let ours = self
+                    .record
+                    .as_ref()
+                    .is_some_and(|record| record.has_planted(&held.agent, &held.profile));
+                if ours {
+                    &mut self.planted
+                } else {
+                    &mut self.foreign
+                }
+                .push(held);
             }
         }
         // Another agent's listing shows main's profiles as well.
@@ -182,7 +232,18 @@ impl Survey {
     }
 
     fn listed(&self, agent: &AgentId) -> Result<Vec<(ProfileId, ProviderId)>> {
-        let output = self.install.run(&["models", "auth", "--agent", agent.as_str(), "list", "--json"], LISTING, &[])?;
+        let output = self.install.run(
+            &[
+                "models",
+                "auth",
+                "--agent",
+                agent.as_str(),
+                "list",
+                "--json",
+            ],
+            LISTING,
+            &[],
+        )?;
         let unreadable = || {
             Error::failed("`openclaw models auth list --json` gave no list that could be read")
                 .hint("openclaw doctor")
@@ -190,12 +251,18 @@ impl Survey {
         let start = output.stdout.find('{').ok_or_else(unreadable)?;
         let document: serde_json::Value =
             serde_json::from_str(output.stdout[start..].trim_end()).map_err(|_| unreadable())?;
-        let rows = document.get("profiles").and_then(serde_json::Value::as_array).ok_or_else(unreadable)?;
+        let rows = document
+            .get("profiles")
+            .and_then(serde_json::Value::as_array)
+            .ok_or_else(unreadable)?;
         Ok(rows
             .iter()
             .filter_map(|row| {
                 let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str);
-                Some((ProfileId::parse(text("id")?).ok()?, ProviderId::parse(text("provider")?).ok()?))
+                Some((
+                    ProfileId::parse(text("id")?).ok()?,
+                    ProviderId::parse(text("provider")?).ok()?,
+                ))
             })
             .collect())
     }
@@ -206,16 +273,30 @@ impl Survey {
     /// `Usage` when it is malformed or names a profile that the provider does not have.
     pub fn set_orders(&mut self, flags: &[String]) -> Result<()> {
         for flag in flags {
-            let wrong = || Error::usage("--order is PROVIDER=ID,ID").hint("use --order anthropic=anthropic:work,anthropic:home");
+            let wrong = || {
+                Error::usage("--order is PROVIDER=ID,ID")
+                    .hint("use --order anthropic=anthropic:work,anthropic:home")
+            };
             let (provider, ids) = flag.split_once('=').ok_or_else(wrong)?;
             let provider = ProviderId::parse(provider)?;
-            let ids = ids.split(',').map(ProfileId::parse).collect::<Result<Vec<_>>>()?;
+            let ids = ids
+                .split(',')
+                .map(ProfileId::parse)
+                .collect::<Result<Vec<_>>>()?;
             for id in &ids {
-                let known = self.wanted.iter().any(|wanted| wanted.profile == *id && wanted.provider == provider)
-                    || self.foreign.iter().any(|held| held.profile == *id && held.provider == provider);
+                let known = self
+                    .wanted
+                    .iter()
+                    .any(|wanted| wanted.profile == *id && wanted.provider == provider)
+                    || self
+                        .foreign
+                        .iter()
+                        .any(|held| held.profile == *id && held.provider == provider);
                 if !known {
-                    return Err(Error::usage(format!("--order names a profile that {provider} does not have"))
-                        .hint("clawkeep models auth list"));
+                    return Err(Error::usage(format!(
+                        "--order names a profile that {provider} does not have"
+                    ))
+                    .hint("clawkeep models auth list"));
                 }
             }
             self.orders.insert((AgentId::main(), provider), ids);
@@ -245,19 +326,46 @@ impl Survey {
     }
 }
 
-fn wanted(agent: AgentId, profile: ProfileId, provider: ProviderId, id: SecretId, meta: &Meta) -> Wanted {
+fn wanted(
+    agent: AgentId,
+    profile: ProfileId,
+    provider: ProviderId,
+    id: SecretId,
+    meta: &Meta,
+) -> Wanted {
     let expires = meta.expires.filter(|_| meta.kind == SecretKind::Token);
-    Wanted { agent, profile, provider, kind: meta.kind, id, expires }
+    Wanted {
+        agent,
+        profile,
+        provider,
+        kind: meta.kind,
+        id,
+        expires,
+    }
+}
+
+/// The arguments and the environment with which the resolver finds this vault.
+///
+/// # Errors
+/// `Failed` when the folder's name is not UTF-8.
+pub fn resolver(app: &App, opened: &Opened) -> Result<(Vec<String>, Vec<String>)> {
+    Ok((resolver_args(&app.dir, &[opened.id()])?, pass_env(opened)))
 }
 
 /// What the resolver needs of the environment: nothing, unless the keychain has to be found.
 fn pass_env(opened: &Opened) -> Vec<String> {
     let needs_keychain = match opened {
         Opened::Keychain(_) => true,
-        Opened::File(vault) => vault.contents().slots.iter().any(|slot| slot.kind == SlotKind::Keychain),
+        Opened::File(vault) => vault
+            .contents()
+            .slots
+            .iter()
+            .any(|slot| slot.kind == SlotKind::Keychain),
     };
     if needs_keychain {
-        ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"].map(str::to_owned).to_vec()
+        ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"]
+            .map(str::to_owned)
+            .to_vec()
     } else {
         Vec::new()
     }
