@@ -257,7 +257,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("bip39", &["src/cli/init.rs"]),
     ("getrandom", &["src/host.rs"]),
     ("directories", &["src/host.rs"]),
-    ("tempfile", &["src/file.rs"]),
+    // A file beside another before the rename; and the folder of a plan that OpenClaw reads.
+    ("tempfile", &["src/file.rs", "src/openclaw/link/apply.rs"]),
     ("signal_hook", &["src/terminal/signals.rs"]),
     ("rpassword", &["src/terminal/windows.rs"]),
     ("jsonc_parser", &["src/openclaw/config/"]),

@@ -65,7 +65,8 @@ fn read(path: &Path) -> Source {
     let path = parts.join("/");
     let text = text(&path);
     let (code, bare) = strip(&text);
-    let all_test = path.ends_with("/tests.rs") || path.ends_with("_tests.rs");
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let all_test = name == "tests.rs" || name.starts_with("tests_") || name.ends_with("_tests.rs");
     let shipped = if all_test {
         String::new()
     } else {
