@@ -198,6 +198,40 @@ pub fn check_private_dir(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether two files hold the same bytes.
+///
+/// # Errors
+/// `Failed` when one of them cannot be read.
+pub fn same_content(a: &Path, b: &Path) -> Result<bool> {
+    let open = |path: &Path| File::open(path).map_err(|error| Error::io("read", path, &error));
+    let (mut one, mut other) = (open(a)?, open(b)?);
+    let (mut left, mut right) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        let n = fill(&mut one, &mut left).map_err(|error| Error::io("read", a, &error))?;
+        let m = fill(&mut other, &mut right).map_err(|error| Error::io("read", b, &error))?;
+        if left[..n] != right[..m] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// Puts `bytes` at `path`, mode `mode`, whole or not at all.
 ///
 /// # Errors

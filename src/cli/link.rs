@@ -6,21 +6,18 @@
 
 use super::app::{App, Opened};
 use super::args::{Link, LinkHow};
-use super::proof;
-use super::record::{self, LinkRecord};
+use super::record::LinkRecord;
 use super::survey::Survey;
+use super::{planting, preview, proof};
 use crate::error::{Error, Kind, Result};
-use crate::host;
-use crate::openclaw::auth_state;
+use crate::file;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
-use crate::openclaw::link::{self, Applied, Facts, GatewayToken, Plan, RefKind};
-use crate::openclaw::profiles::{self, ProfilesFile};
+use crate::openclaw::link::{self, Facts, Plan};
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
-use crate::openclaw::version::{Lane, OrderHome};
-use crate::provider::AgentId;
-use crate::secret::{Secret, SecretId, SecretKind};
-use crate::store::{Meta, Resolve, Store};
+use crate::openclaw::version::Lane;
+use crate::secret::SecretId;
+use crate::store::Resolve;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -101,7 +98,7 @@ pub fn connect(
         config_refs: how.config_refs,
         gateway_variable: app.host.var("OPENCLAW_GATEWAY_TOKEN").is_some(),
     })?;
-    show(app, &survey, &plan);
+    preview::show(app, &survey, &plan)?;
     if dry_run {
         app.ui.data(&link::diff(&plan.before, &plan.after))?;
         app.ui.say("Dry run: nothing was changed.");
@@ -144,31 +141,32 @@ fn require_unattended(opened: &Opened) -> Result<()> {
 fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf> {
     let own = app.host.program()?;
     let home = app.host.home()?;
-    let lasting = !command::is_build_folder(&own, &home);
-    if lasting && !how.install {
+    if !how.install && !command::is_build_folder(&own, &home) {
         command::check(&own)?;
         return Ok(own);
     }
     let target = home.join(".local/bin/clawkeep");
+    if own == target || (command::check(&target).is_ok() && file::same_content(&own, &target)?) {
+        return Ok(target);
+    }
     if dry_run {
         app.ui
             .say(&format!("Would put clawkeep into {}.", target.display()));
         return Ok(target);
     }
     if !how.install && !yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(not_lasting(&own));
-        };
         let question = format!(
             "{} is a build folder. Put clawkeep into {}?",
             own.display(),
             target.display()
         );
-        if !terminal.confirm(&question, true)? {
+        let agreed = match app.person()? {
+            Some(mut terminal) => terminal.confirm(&question, true)?,
+            None => false,
+        };
+        if !agreed {
             return Err(not_lasting(&own));
         }
-    } else if !how.install {
-        return Err(not_lasting(&own));
     }
     let installed = command::install_copy(&own, &home)?;
     app.ui.say(&format!("Program: {}", installed.display()));
@@ -183,36 +181,6 @@ fn not_lasting(own: &std::path::Path) -> Error {
     .hint("put it into ~/.local/bin: clawkeep link --install")
 }
 
-fn show(app: &App, survey: &Survey, plan: &Plan) {
-    app.ui.say(&format!(
-        "OpenClaw {} with {}",
-        survey.install.version(),
-        survey.places.config().display()
-    ));
-    for (provider, kind) in &plan.kinds {
-        let how = match kind {
-            RefKind::Config => "one reference in openclaw.json",
-            RefKind::Profiles => "a reference in each profile",
-        };
-        app.ui.say(&format!("  {provider}: {how}"));
-    }
-    app.ui.say(match plan.gateway {
-        GatewayToken::KeepInVault(_) => "  gateway token: moves into the vault, unchanged",
-        GatewayToken::Random => "  gateway token: a new random one, in the vault",
-        GatewayToken::AlreadyOurs => "  gateway token: in the vault",
-        GatewayToken::LeftAlone(_) => "  gateway token: left as it is",
-    });
-    for refused in &plan.refused {
-        app.ui.say(&format!(
-            "  {}: left as it is: {}\n  hint: {}",
-            refused.provider, refused.reason, refused.hint
-        ));
-    }
-    for note in &plan.notes {
-        app.ui.say(&format!("  note: {note}"));
-    }
-}
-
 fn execute(
     app: &App,
     opened: &mut Opened,
@@ -221,7 +189,7 @@ fn execute(
     program: PathBuf,
 ) -> Result<Linked> {
     let token_id = SecretId::parse(GATEWAY_TOKEN)?;
-    keep_gateway_token(app, opened, plan, &token_id)?;
+    planting::keep_gateway_token(app, opened, plan, &token_id)?;
     let known_token = opened.get(&token_id)?.map(|(value, _)| value);
     let mut record = LinkRecord::new(
         survey.lane_name(),
@@ -244,7 +212,7 @@ fn execute(
         survey.record.as_ref(),
     );
     if plan.lane == Lane::Plan {
-        keep_own_profiles(app, survey)?;
+        planting::keep_own_profiles(app, survey)?;
     }
     record.save(&app.dir)?;
     let done = link::apply(
@@ -257,7 +225,7 @@ fn execute(
         },
     )?;
     let done = if plan.lane == Lane::File {
-        write_profiles(app, survey, plan, done)?
+        planting::write_profiles(app, survey, plan, done)?
     } else {
         done
     };
@@ -312,163 +280,6 @@ fn asked_ids(plan: &Plan) -> BTreeSet<String> {
         .filter(SecretRef::is_ours)
         .map(|reference| reference.id)
         .collect()
-}
-
-/// The gateway's token goes into the vault before anything refers to it.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "door: the gateway's token from OpenClaw's file into the vault"
-)]
-fn keep_gateway_token(app: &App, opened: &mut Opened, plan: &Plan, id: &SecretId) -> Result<()> {
-    use secrecy::ExposeSecret;
-    let value = match &plan.gateway {
-        GatewayToken::KeepInVault(value) => Secret::stored(value.expose_secret())?,
-        GatewayToken::Random => match opened.get(id)? {
-            // A link that was cut off made one already.
-            Some(_) => return Ok(()),
-            None => random_token()?,
-        },
-        GatewayToken::AlreadyOurs | GatewayToken::LeftAlone(_) => return Ok(()),
-    };
-    if opened
-        .get(id)?
-        .is_some_and(|(kept, _)| kept.same_as(&value))
-    {
-        return Ok(());
-    }
-    let now = app.host.now();
-    let meta = Meta {
-        kind: SecretKind::Secret,
-        provider: None,
-        created: now,
-        updated: now,
-        expires: None,
-    };
-    opened.put(id, value, &meta)?;
-    match opened.get(id)? {
-        Some(_) => Ok(()),
-        None => Err(Error::broken(
-            "the vault did not keep the gateway's token; OpenClaw's files are untouched",
-        )),
-    }
-}
-
-/// 32 random bytes as hex: what OpenClaw itself makes.
-fn random_token() -> Result<Secret> {
-    let mut bytes = zeroize::Zeroizing::new([0u8; 32]);
-    host::random(bytes.as_mut_slice())?;
-    let text = zeroize::Zeroizing::new(crate::json::hex(bytes.as_slice()));
-    Secret::stored(&text)
-}
-
-/// In the plan lane the vault's folder is the home of profiles, orders and expiry: the selection ids
-/// choose by it.
-fn keep_own_profiles(app: &App, survey: &Survey) -> Result<()> {
-    let agents: BTreeSet<&AgentId> = survey.wanted.iter().map(|wanted| &wanted.agent).collect();
-    for agent in agents {
-        let path = record::own_profiles_path(&app.dir, agent);
-        profiles::edit(&path, &app.host, |file| {
-            for wanted in survey.wanted.iter().filter(|wanted| wanted.agent == *agent) {
-                file.set_ref(
-                    &wanted.profile,
-                    &wanted.provider,
-                    wanted.kind,
-                    &SecretRef::to(&wanted.id),
-                    wanted.expires,
-                )?;
-            }
-            for ((of, provider), ids) in &survey.orders {
-                if of == agent {
-                    file.set_order(provider, ids);
-                }
-            }
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-/// In the file lane OpenClaw's auth-profiles.json is the home: refs, `expires`, and order where this
-/// version reads it.
-fn write_profiles(app: &App, survey: &Survey, plan: &Plan, mut done: Applied) -> Result<Applied> {
-    let agents: BTreeSet<&AgentId> = plan
-        .profile_refs
-        .iter()
-        .map(|planted| &planted.held.agent)
-        .chain(plan.profile_removals.iter().map(|held| &held.agent))
-        .chain(plan.orders.iter().map(|order| &order.agent))
-        .collect();
-    let order_home = survey.install.version().order_home();
-    for agent in agents {
-        let path = survey.places.auth_profiles(agent, Some(&survey.config));
-        app.ui.say(&format!("writing {} …", path.display()));
-        profiles::edit(&path, &app.host, |file| {
-            for planted in plan
-                .profile_refs
-                .iter()
-                .filter(|planted| planted.held.agent == *agent)
-            {
-                let held = &planted.held;
-                file.set_ref(
-                    &held.profile,
-                    &held.provider,
-                    planted.kind,
-                    &planted.reference,
-                    planted.expires,
-                )?;
-            }
-            for held in plan
-                .profile_removals
-                .iter()
-                .filter(|held| held.agent == *agent)
-            {
-                file.remove(&held.profile);
-            }
-            if order_home == OrderHome::AuthProfiles {
-                for order in plan.orders.iter().filter(|order| order.agent == *agent) {
-                    file.set_order(&order.provider, &order.profiles);
-                }
-            }
-            Ok(())
-        })?;
-        if order_home == OrderHome::AuthState {
-            let state = survey.places.auth_state(agent, Some(&survey.config));
-            for order in plan.orders.iter().filter(|order| order.agent == *agent) {
-                auth_state::set_order_in_state(
-                    &state,
-                    &order.provider,
-                    Some(&order.profiles),
-                    &app.host,
-                )?;
-            }
-        }
-        forget_own(app, agent, plan)?;
-    }
-    if !plan.profile_refs.is_empty() {
-        match link::audit(&survey.install) {
-            Ok(audit) => done.audit = Some(audit),
-            Err(error) => done.notes.push(error.message().to_owned()),
-        }
-    }
-    Ok(done)
-}
-
-/// One home, not two: what OpenClaw's file holds now leaves the vault's folder.
-fn forget_own(app: &App, agent: &AgentId, plan: &Plan) -> Result<()> {
-    let path = record::own_profiles_path(&app.dir, agent);
-    if ProfilesFile::load(&path)?.is_none() {
-        return Ok(());
-    }
-    profiles::edit(&path, &app.host, |file| {
-        for planted in plan
-            .profile_refs
-            .iter()
-            .filter(|planted| planted.held.agent == *agent)
-        {
-            file.remove(&planted.held.profile);
-        }
-        Ok(())
-    })
 }
 
 /// The vault's own list of what is linked, which nobody can edit unnoticed.
