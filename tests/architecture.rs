@@ -270,7 +270,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("apple_native_keyring_store", &["src/keychain/"]),
     ("security_framework", &["src/keychain/"]),
     ("windows_native_keyring_store", &["src/keychain/"]),
-    ("jiff", &["src/cli/ui.rs", "src/openclaw/store_lock.rs"]),
+    (
+        "jiff",
+        &[
+            "src/cli/ui.rs",
+            "src/openclaw/link/document.rs",
+            "src/openclaw/store_lock.rs",
+        ],
+    ),
     ("subtle", &["src/"]),
     ("secrecy", &["src/"]),
     ("zeroize", &["src/"]),

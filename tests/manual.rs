@@ -13,6 +13,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use source::{doors, root, sources, table, text};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::process::Command;
 
 /// `clawkeep <path> --help`: exit code 0 and the text.
@@ -185,19 +186,12 @@ fn every_command_has_an_example_that_is_its_own() {
     let leaves = leaves(&commands);
     assert!(leaves.len() > 15, "{leaves:?}");
     for command in leaves {
-        let text = commands[command].replace("\n--", " --");
-        let examples: Vec<String> = text
-            .lines()
-            .filter_map(|line| {
-                line.strip_prefix("Example:")
-                    .or_else(|| line.strip_prefix("Script:"))
-            })
-            .map(|line| line.trim().to_owned())
-            .collect();
-        assert!(
-            !examples.is_empty(),
-            "clawkeep {command} --help shows no example"
-        );
+        // Wrapped to the width of a terminal: what does not begin a line of its own goes on.
+        let (_, after) = commands[command]
+            .split_once("\nExample:")
+            .unwrap_or_else(|| panic!("clawkeep {command} --help shows no example"));
+        let text = after.replace('\n', " ");
+        let examples: Vec<String> = text.split("Script:").map(str::to_owned).collect();
         assert_calls("--help", &examples, &commands);
         for example in &examples {
             assert!(
@@ -338,10 +332,10 @@ fn the_formats_worked_example_is_right() {
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
     mac.update(line.as_bytes());
     let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+        bytes.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     };
     let right = [
         ("secret bytes", hex(&secret)),
