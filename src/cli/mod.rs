@@ -3,6 +3,7 @@
 pub mod app;
 pub mod args;
 pub mod auth;
+pub mod call;
 pub mod init;
 pub mod link;
 pub mod onboard;
@@ -37,7 +38,11 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     if let Some(state_machine) = plugin_call(&args) {
         return finish(Ui::default(), plugin::run(&state_machine));
     }
-    let cli = match usage::parse(args.into_iter()) {
+    let parsed = match call::parse(&args) {
+        Some(cli) => Ok(Ok(cli)),
+        None => usage::parse(args.into_iter()),
+    };
+    let cli = match parsed {
         Ok(Ok(cli)) => cli,
         Ok(Err(text)) => return finish(Ui::default(), Ui::default().raw(text.as_bytes())),
         Err(error) => return finish(Ui::default(), Err(error)),
