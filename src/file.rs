@@ -329,6 +329,19 @@ pub fn claim(path: &Path, bytes: &[u8]) -> Result<bool> {
     }
 }
 
+/// The permission bits of a file, for who puts another in its place; 0600 when there is none.
+#[cfg(unix)]
+pub fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::symlink_metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777)
+}
+
+/// The permission bits of a file, for who puts another in its place.
+#[cfg(not(unix))]
+pub fn mode_of(_: &Path) -> u32 {
+    0o600
+}
+
 /// Removes a file, durably. `false` when it was not there.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! `models auth`: credentials of model providers. Ring 4.
 
-use super::app::{App, take_value};
+use super::app::{App, Opened, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Logout, Paste, SetupToken};
 use super::record::{self, LinkRecord};
 use super::ui;
@@ -10,7 +10,7 @@ use crate::openclaw::profiles::{self, Expires, ProfileKind};
 use crate::openclaw::reference::SecretRef;
 use crate::provider::{self, AgentId, ProfileId, ProviderId};
 use crate::secret::{Alphabet, Secret, SecretKind};
-use crate::store::{Meta, Store};
+use crate::store::{Meta, Resolve, Store};
 use crate::terminal::{Hidden, Terminal};
 use serde_json::json;
 
@@ -155,9 +155,10 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
         expires: credential.expires,
     };
     refuse_oauth(app, agent, credential)?;
+    let is_new = opened.get(&id)?.is_none();
     opened.put(&id, value, &meta)?;
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let path = record::profiles_path(&app.dir, link.as_ref(), agent, &credential.provider);
     profiles::edit(&path, &app.host, |file| {
         file.set_ref(
             &credential.profile,
@@ -187,15 +188,49 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     }
     app.ui.say(&format!("Vault: {}", app.dir.display()));
     match link {
-        Some(link) if !link.covers(&credential.provider, &id) => {
-            app.ui
-                .say("OpenClaw does not refer to this profile yet.\nhint: clawkeep link");
-        }
-        Some(_) => app
-            .ui
-            .say("A running gateway takes the new value with: openclaw secrets reload"),
-        None => {}
+        Some(link) => announce(app, &mut opened, link, agent, credential, is_new),
+        None => Ok(()),
     }
+}
+
+/// Says what is left to do before a gateway uses the value.
+fn announce(
+    app: &App,
+    opened: &mut Opened,
+    mut link: LinkRecord,
+    agent: &AgentId,
+    credential: &Credential,
+    is_new: bool,
+) -> Result<()> {
+    let id = credential.profile.secret_id(agent);
+    let provider = &credential.provider;
+    let by_link = |said: &str| {
+        app.ui
+            .say(&format!("{said}\nhint: {}", link.command_line()));
+        Ok(())
+    };
+    if is_new && agent.is_main() && link.selects(provider) && !link.config_refs {
+        return by_link(&format!(
+            "OpenClaw has one reference for {provider} and takes the first of its profiles; it gets \
+             one for each when it is linked again."
+        ));
+    }
+    if !link.covers(agent, provider, &id) {
+        if !link.notes_in(agent, provider) {
+            return by_link("OpenClaw does not refer to this profile yet.");
+        }
+        // OpenClaw reads the very file that the profile was noted in.
+        link.linked.insert(id.to_string());
+        link.save(&app.dir)?;
+        if let Opened::File(vault) = opened {
+            vault.update(|contents, _| {
+                contents.linked.insert(id);
+                Ok(())
+            })?;
+        }
+    }
+    app.ui
+        .say("A running gateway takes the new value with: openclaw secrets reload");
     Ok(())
 }
 
@@ -312,7 +347,8 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
         .map(ProviderId::parse)
         .transpose()?;
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let homes = record::homes(&app.dir, link.as_ref(), agent);
+    let path = &homes[0];
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
     let now = app.host.now();
     let profiles: Vec<_> = file
@@ -386,7 +422,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
 
 fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let homes = record::homes(&app.dir, link.as_ref(), agent);
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
     let provider = args
         .provider
@@ -427,10 +463,12 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     let mut opened = app.open()?;
     for profile in &gone {
         // The ref goes first: a ref without a value stops a gateway, a value without a ref does not.
-        profiles::edit(&path, &app.host, |file| {
-            file.remove(&profile.id);
-            Ok(())
-        })?;
+        for home in homes.iter().filter(|home| home.exists()) {
+            profiles::edit(home, &app.host, |file| {
+                file.remove(&profile.id);
+                Ok(())
+            })?;
+        }
         let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
         if ours {
             opened.remove(&profile.id.secret_id(agent))?;
@@ -439,9 +477,11 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     app.ui.say(&format!("Removed: {names}"));
     app.ui
         .say("This does not revoke it: do that at the provider.");
-    if link.is_some() {
-        app.ui
-            .say("hint: clawkeep link   (so that OpenClaw's files stop asking for it)");
+    if let Some(link) = link {
+        app.ui.say(&format!(
+            "hint: {}   (so that OpenClaw's files stop asking for it)",
+            link.command_line()
+        ));
     }
     Ok(())
 }

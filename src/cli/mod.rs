@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod secret;
 pub mod setup_token;
 pub mod slot;
+pub mod start;
 pub mod survey;
 pub mod ui;
 pub mod unlink;

@@ -113,6 +113,20 @@ impl Config {
         }
     }
 
+    /// Writes it where it was found, whole or not at all; the mode stays, a new file is 0600 in a
+    /// folder of 0700.
+    ///
+    /// # Errors
+    /// `Failed` when the folder cannot be written, `Broken` when no regular file stands there.
+    pub fn write(&self) -> Result<()> {
+        if let Some(dir) = self.path.parent()
+            && !dir.exists()
+        {
+            file::private_dir(dir)?;
+        }
+        file::replace(&self.path, &self.bytes(), file::mode_of(&self.path))
+    }
+
     /// Where it was found.
     pub fn path(&self) -> &Path {
         &self.path

@@ -94,6 +94,27 @@ impl Draft<'_, '_> {
                 return;
             }
         };
+        let login = profiles(self.facts)
+            .filter(|wanted| wanted.provider == *provider)
+            .find(|wanted| {
+                let same =
+                    |held: &&Held| held.agent == wanted.agent && held.profile == wanted.profile;
+                self.facts.logins.iter().any(|held| same(&held))
+            });
+        if let Some(wanted) = login {
+            self.refused.push(Refused {
+                provider: provider.clone(),
+                reason: format!(
+                    "its profile {} is an OAuth login in OpenClaw, which no reference can stand for",
+                    wanted.profile
+                ),
+                hint: format!(
+                    "clawkeep models auth logout --profile-id {}, then store it under another id",
+                    wanted.profile
+                ),
+            });
+            return;
+        }
         let kind = self.kind(provider);
         self.kinds.insert(provider.clone(), kind);
         let path = owned(&["models", "providers", &slot.key, "apiKey"]);
@@ -116,6 +137,17 @@ impl Draft<'_, '_> {
                 reference: SecretRef::to(&wanted.id),
                 expires: wanted.expires,
             });
+            if self
+                .facts
+                .foreign
+                .iter()
+                .any(|held| held.agent == wanted.agent && held.profile == wanted.profile)
+            {
+                self.notes.push(format!(
+                    "what OpenClaw holds as {} of agent {} now is replaced by the reference",
+                    wanted.profile, wanted.agent
+                ));
+            }
             let mismatch = mismatch(self.facts.config, &wanted.profile, provider, wanted.kind);
             self.notes.extend(mismatch);
         }
@@ -290,12 +322,12 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
         return Err(if is_variable(&text) {
             refuse(
                 format!("{place} names an environment variable"),
-                "take it out of openclaw.json, then: clawkeep link",
+                &format!("openclaw config unset {place} && clawkeep link"),
             )
         } else {
             refuse(
                 format!("{place} holds a key in plaintext"),
-                "clawkeep migrate",
+                &format!("openclaw config unset {place} && clawkeep link"),
             )
         });
     }
@@ -306,7 +338,7 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
             if !reference.is_some_and(|reference| reference.is_ours()) {
                 return Err(refuse(
                     format!("{place} is a ref that another secret provider answers"),
-                    "take it out of openclaw.json, then: clawkeep link",
+                    &format!("openclaw config unset {place} && clawkeep link"),
                 ));
             }
             true

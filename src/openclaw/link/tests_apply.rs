@@ -17,7 +17,7 @@ case "$1 $2 $3 $4" in
     case "$*" in *--dry-run*) exit $(cat $d/dry) ;; esac
     cp $c $c.bak; grep -v '//' $c.bak | sed 's/^{$/{ "meta": { "v": "9" },/' > $c ;;
   "secrets audit "*) echo '{"status":"clean","resolution":{"refsChecked":1},"summary":{},"findings":[]}' ;;
-  "models auth list "*) cat $d/list ;;
+  "models auth --agent "*) cat $d/list ;;
   "models auth logout "*)
     if grep -q once $d/list; then echo '{"profiles":[]}' > $d/list
     else echo '{"once":1,"profiles":[{"id":"anthropic:work"}]}' > $d/list; fi ;;
@@ -105,6 +105,7 @@ impl Lab {
             wanted: &wanted,
             planted,
             foreign: &[],
+            logins: &[],
             orders: &BTreeMap::from([(key, order)]),
             command: &self.command,
             resolver_args: &[],
@@ -255,7 +256,14 @@ fn unlinking_gives_back_the_text_without_us() {
     lab.apply(&plan).unwrap();
     assert_ne!(lab.read("openclaw.json"), text);
     let config = Config::read(lab.places.config()).unwrap();
-    let undo = unlink(lab.install.version(), &lab.places, &config, &[]).unwrap();
+    let undo = unlink(
+        lab.install.version(),
+        &lab.places,
+        &config,
+        &[],
+        &BTreeMap::new(),
+    )
+    .unwrap();
     let done = apply_unlink(&undo, None, &mut |_| ()).unwrap();
     assert!(done.config_written);
     assert_eq!(lab.read("openclaw.json"), text);
