@@ -288,7 +288,11 @@ fn an_update_from_the_file_lane_loses_no_profile() {
     .unwrap();
     scene.has_profile("main", "openrouter:me@example.com", "openrouter key ref");
     scene.has_profile("main", "openrouter:b", "openrouter key ref");
-    scene.has_order("main", "openrouter", "openrouter:me@example.com openrouter:b");
+    scene.has_order(
+        "main",
+        "openrouter",
+        "openrouter:me@example.com openrouter:b",
+    );
     scene.becomes("2026.9.6");
     let run = scene.link(&[]).ok();
     let rows = [
