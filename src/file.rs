@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// The start of the name of every temporary file that this program makes.
-const TEMP_PREFIX: &str = ".clawkeep-tmp-";
+pub const TEMP_PREFIX: &str = ".clawkeep-tmp-";
 
 /// The same for a file that is about to become a lock: it is made by one that does not hold the
 /// lock yet, so the holder must not sweep it away. It holds no secret.
@@ -58,10 +58,10 @@ pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, u
         .metadata()
         .map_err(|error| Error::io("read", path, &error))?;
     if !meta.is_file() {
-        return Err(Error::broken(format!(
-            "{} is not a regular file",
-            path.display()
-        )));
+        return Err(
+            Error::broken(format!("{} is not a regular file", path.display()))
+                .hint(format!("ls -ld {}", path.display())),
+        );
     }
     check_owner_and_mode(path, &meta, privacy)?;
     match usize::try_from(meta.len()) {
@@ -95,6 +95,7 @@ fn too_large(path: &Path, max: usize) -> Error {
         path.display(),
         max / 1024
     ))
+    .hint(format!("ls -l {}", path.display()))
 }
 
 fn open_error(path: &Path, error: &std::io::Error) -> Error {

@@ -1,9 +1,9 @@
 //! `models auth`: credentials of model providers. Ring 4.
 
-use super::app::{App, Opened, take_value};
+use super::app::{App, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Logout, Paste, SetupToken};
 use super::record::{self, LinkRecord};
-use super::ui;
+use super::{ui, uptake};
 use crate::error::{Error, Result};
 use crate::expiry::{Millis, expires_in};
 use crate::openclaw::profiles::{self, Expires, ProfileKind};
@@ -188,50 +188,9 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     }
     app.ui.say(&format!("Vault: {}", app.dir.display()));
     match link {
-        Some(link) => announce(app, &mut opened, link, agent, credential, is_new),
+        Some(link) => uptake::announce(app, &mut opened, link, agent, credential, is_new),
         None => Ok(()),
     }
-}
-
-/// Says what is left to do before a gateway uses the value.
-fn announce(
-    app: &App,
-    opened: &mut Opened,
-    mut link: LinkRecord,
-    agent: &AgentId,
-    credential: &Credential,
-    is_new: bool,
-) -> Result<()> {
-    let id = credential.profile.secret_id(agent);
-    let provider = &credential.provider;
-    let by_link = |said: &str| {
-        app.ui
-            .say(&format!("{said}\nhint: {}", link.command_line()));
-        Ok(())
-    };
-    if is_new && agent.is_main() && link.selects(provider) && !link.config_refs {
-        return by_link(&format!(
-            "OpenClaw has one reference for {provider} and takes the first of its profiles; it gets \
-             one for each when it is linked again."
-        ));
-    }
-    if !link.covers(agent, provider, &id) {
-        if !link.notes_in(agent, provider) {
-            return by_link("OpenClaw does not refer to this profile yet.");
-        }
-        // OpenClaw reads the very file that the profile was noted in.
-        link.linked.insert(id.to_string());
-        link.save(&app.dir)?;
-        if let Opened::File(vault) = opened {
-            vault.update(|contents, _| {
-                contents.linked.insert(id);
-                Ok(())
-            })?;
-        }
-    }
-    app.ui
-        .say("A running gateway takes the new value with: openclaw secrets reload");
-    Ok(())
 }
 
 /// An OAuth login cannot be a ref; overwriting it would log the person out.

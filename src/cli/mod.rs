@@ -22,6 +22,7 @@ pub mod start;
 pub mod survey;
 pub mod ui;
 pub mod unlink;
+pub mod uptake;
 pub mod usage;
 
 use crate::error::Result;

@@ -30,12 +30,19 @@ pub fn keep_gateway_token(
     use secrecy::ExposeSecret;
     let value = match &plan.gateway {
         GatewayToken::KeepInVault(value) => Secret::stored(value.expose_secret())?,
-        GatewayToken::Random => match opened.get(id)? {
-            // A link that was cut off made one already.
-            Some(_) => return Ok(()),
-            None => random_token()?,
-        },
-        GatewayToken::AlreadyOurs | GatewayToken::LeftAlone(_) => return Ok(()),
+        GatewayToken::Random | GatewayToken::AlreadyOurs => {
+            if opened.get(id)?.is_some() {
+                // Also when a link that was cut off made one.
+                return Ok(());
+            }
+            if matches!(plan.gateway, GatewayToken::AlreadyOurs) {
+                // The slot refers to a value that this vault does not have.
+                app.ui
+                    .say("The gateway's token was gone; a new random one is in the vault.");
+            }
+            random_token()?
+        }
+        GatewayToken::LeftAlone(_) => return Ok(()),
     };
     if opened
         .get(id)?

@@ -89,6 +89,7 @@ impl LinkRecord {
     /// What is noted before OpenClaw's files are touched: the link as it is (or that one is being
     /// made), with the profiles that are about to be planted. Who is cut off must be able to tell
     /// them from others.
+    #[must_use]
     pub fn before(&self, earlier: Option<&LinkRecord>) -> LinkRecord {
         let mut record = earlier.cloned().unwrap_or_else(|| LinkRecord {
             pending: true,

@@ -254,7 +254,8 @@ impl Survey {
     fn refuse_leftovers(&self) -> Result<()> {
         for agent in self.agents()? {
             let path = self.places.auth_profiles(&agent, Some(&self.config));
-            if ProfilesFile::load(&path)?.is_some_and(|file| !file.is_bare()) {
+            // Even an empty one.
+            if path.exists() {
                 return Err(listing::needs_doctor(format!(
                     "OpenClaw {} keeps profiles in its database, and {} of an older version is not \
                      imported yet",

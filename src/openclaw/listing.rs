@@ -84,7 +84,7 @@ fn ask(install: &Install, args: &[&str]) -> Result<Value> {
         return document(&output).ok_or_else(|| unreadable(args));
     }
     let says = |text: &&str| output.stdout.contains(*text) || output.stderr.contains(*text);
-    if NOT_IMPORTED.iter().any(|text| says(text)) {
+    if NOT_IMPORTED.iter().any(says) {
         return Err(needs_doctor(format!(
             "OpenClaw {} has profiles of an older version that it has not imported yet",
             install.version()
@@ -108,14 +108,9 @@ fn document(output: &Output) -> Option<Value> {
 }
 
 fn unreadable(args: &[&str]) -> Error {
-    let words: Vec<&str> = args
-        .iter()
-        .copied()
-        .filter(|word| !word.starts_with('-'))
-        .collect();
     Error::failed(format!(
         "`openclaw {}` gave no answer that could be read",
-        words.join(" ")
+        args.join(" ")
     ))
     .hint("openclaw config validate; openclaw doctor")
 }

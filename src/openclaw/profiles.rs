@@ -232,16 +232,6 @@ impl ProfilesFile {
         self
     }
 
-    /// Whether it is a file without profiles and without anything else to be kept.
-    pub fn is_bare(&self) -> bool {
-        self.entries().next().is_none()
-            && self
-                .document
-                .root
-                .keys()
-                .all(|key| key == PROFILES || key == "version")
-    }
-
     /// The order stored for a provider; `None` when there is none.
     pub fn order(&self, provider: &ProviderId) -> Option<Vec<ProfileId>> {
         order::get(&self.document.root, provider)

@@ -62,11 +62,15 @@ fn whichever_call_fails_or_kills_running_again_finishes() {
                 }
                 scene.hook("");
                 let again = scene.link(&ORDER).ok();
-                assert_eq!(
-                    outcome(&scene),
-                    whole,
-                    "{version} {end} at {call}: {run}\n{again}"
-                );
+                let (mut outcome, mut whole) = (outcome(&scene), whole.clone());
+                if end.starts_with("kill") {
+                    // OpenClaw writes the file without its comments, and nobody is left to put them
+                    // back; they are in its openclaw.json.bak.
+                    for text in [&mut outcome, &mut whole] {
+                        *text = text.replace("// Mine.\n", "");
+                    }
+                }
+                assert_eq!(outcome, whole, "{version} {end} at {call}: {run}\n{again}");
                 let answers = scene.resolves(&["anthropic:work", "gateway/token"]);
                 assert_eq!(
                     answers["values"]["anthropic:work"],

@@ -104,7 +104,8 @@ fn a_file_of_an_older_version_is_to_be_imported_first() {
             "hint: openclaw doctor --fix, then: clawkeep link",
         );
         scene.world.write(theirs, "{\"version\":1,\"profiles\":{}}");
-        let _ = scene.link(&[]).ok();
+        // Even an empty one: 2026.9.6 works with no provider then.
+        refused(&scene, &LINK, 1, "hint: openclaw doctor --fix");
     }
     let scene = scene("2026.9.6");
     scene.hook(
@@ -252,4 +253,32 @@ fn a_taken_place_holds_up_no_other_provider() {
             "{text}"
         );
     }
+}
+
+/// A provider that OpenClaw does not bring along may not stand in openclaw.json with a reference and
+/// nothing else: OpenClaw would refuse every command.
+#[test]
+fn a_provider_that_only_a_plugin_knows_gets_profile_refs() {
+    let scene = scene("2026.9.6");
+    scene.paste("api-key", "mine:a", &[]);
+    let run = scene.link(&[]).ok();
+    assert!(
+        run.stderr.contains("mine gets refs in its profiles"),
+        "{run}"
+    );
+    assert!(!scene.config_text().contains("mine"), "{run}");
+    scene.config(
+        "{ models: { providers: { mine: { baseUrl: 'http://127.0.0.1:1', models: [] } } } }\n",
+    );
+    let _ = scene.link(&[]).ok();
+    assert!(scene.config_text().contains("provider/mine"));
+}
+
+/// What OpenClaw would refuse to start with is never written.
+#[test]
+fn a_configuration_that_openclaw_would_refuse_is_not_written() {
+    let scene = scene("2026.9.6");
+    scene.config("{}\n");
+    scene.hook("case \"$*\" in 'config validate') grep -q provider/anthropic \"$OPENCLAW_CONFIG_PATH\" && exit 1 ;; esac");
+    refused(&scene, &LINK, 1, "would refuse openclaw.json");
 }

@@ -60,6 +60,40 @@ pub fn dry_run(plan: &Plan, install: &Install, host: &Host) -> Result<()> {
     }
 }
 
+/// Has OpenClaw look at the configuration that is to be, beside the one that is. A dry run does not:
+/// 2026.9.6 passed a plan whose outcome made it refuse every command (ran).
+///
+/// # Errors
+/// `Failed` when OpenClaw would refuse it.
+fn validate(plan: &Plan, install: &Install) -> Result<()> {
+    // In the same folder, so that `$include` finds its files.
+    let path = plan.places.config();
+    let name = format!("{}validate-{}.json", file::TEMP_PREFIX, std::process::id());
+    let trial = Trial(path.with_file_name(name));
+    let mut candidate = plan.after.clone();
+    candidate.moved_to(&trial.0);
+    candidate.write()?;
+    let variable = [("OPENCLAW_CONFIG_PATH", trial.0.as_os_str())];
+    let output = install.run(&["config", "validate"], CLI_TIME, &variable)?;
+    if output.code == Some(0) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "OpenClaw {} would refuse openclaw.json as it would be then; nothing was written",
+        install.version()
+    ))
+    .hint("see whether it is valid now: openclaw config validate"))
+}
+
+/// A file that is gone afterwards.
+struct Trial(PathBuf);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let _ = file::remove(&self.0);
+    }
+}
+
 /// Asks OpenClaw to audit its files.
 ///
 /// # Errors
@@ -102,6 +136,9 @@ pub fn apply(
     if let Some(install) = install {
         progress("asking OpenClaw to try the plan");
         dry_run(plan, install, host)?;
+        if plan.changes_config() && install.version().prefers_config_refs() {
+            validate(plan, install)?;
+        }
         // The dry run took seconds, and a gateway may have written meanwhile.
         check_unchanged(path, &plan.before)?;
     }

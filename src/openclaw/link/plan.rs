@@ -115,7 +115,7 @@ impl Draft<'_, '_> {
             });
             return;
         }
-        let kind = self.kind(provider);
+        let kind = self.kind(provider, &slot.key);
         self.kinds.insert(provider.clone(), kind);
         let path = owned(&["models", "providers", &slot.key, "apiKey"]);
         if kind == RefKind::Config {
@@ -155,7 +155,7 @@ impl Draft<'_, '_> {
     }
 
     /// Which kind of ref the provider gets.
-    fn kind(&mut self, provider: &ProviderId) -> RefKind {
+    fn kind(&mut self, provider: &ProviderId, key: &str) -> RefKind {
         let facts = self.facts;
         let own: Vec<_> = profiles(facts)
             .filter(|wanted| wanted.provider == *provider)
@@ -194,6 +194,9 @@ impl Draft<'_, '_> {
             )
         } else if main > 1 && !facts.config_refs {
             format!("it has {main} profiles (--config-refs would choose one ref instead)")
+        } else if !takes_config_ref(facts.config, provider, key) {
+            "OpenClaw does not bring it along, and openclaw.json does not say its baseUrl and models"
+                .to_owned()
         } else {
             return RefKind::Config;
         };
@@ -279,6 +282,81 @@ impl Draft<'_, '_> {
             );
         }
     }
+}
+
+/// The providers that `models.providers` may name without `baseUrl` and `models`: those of 2026.6.1
+/// that 2026.9.6 has too (`BUILT_IN_MODEL_PROVIDER_OVERLAY_IDS`). Any other makes the whole
+/// configuration invalid, and OpenClaw refuses every command.
+const KNOWN_TO_OPENCLAW: [&str; 61] = [
+    "amazon-bedrock",
+    "amazon-bedrock-mantle",
+    "anthropic",
+    "anthropic-vertex",
+    "arcee",
+    "byteplus",
+    "byteplus-plan",
+    "cerebras",
+    "chutes",
+    "cloudflare-ai-gateway",
+    "codex",
+    "comfy",
+    "copilot-proxy",
+    "dashscope",
+    "deepinfra",
+    "deepseek",
+    "fal",
+    "fireworks",
+    "github-copilot",
+    "google",
+    "google-antigravity",
+    "google-gemini-cli",
+    "google-vertex",
+    "groq",
+    "huggingface",
+    "kilocode",
+    "kimi",
+    "kimi-coding",
+    "litellm",
+    "lmstudio",
+    "microsoft-foundry",
+    "minimax",
+    "minimax-portal",
+    "mistral",
+    "modelstudio",
+    "moonshot",
+    "nvidia",
+    "ollama",
+    "openai",
+    "opencode",
+    "opencode-go",
+    "openrouter",
+    "qianfan",
+    "qwen",
+    "qwencloud",
+    "sglang",
+    "stepfun",
+    "stepfun-plan",
+    "synthetic",
+    "tencent-tokenhub",
+    "together",
+    "venice",
+    "vercel-ai-gateway",
+    "vllm",
+    "volcengine",
+    "volcengine-plan",
+    "vydra",
+    "xai",
+    "xiaomi",
+    "xiaomi-token-plan",
+    "zai",
+];
+
+/// Whether an entry that holds a ref and what stands there already is one that OpenClaw takes.
+fn takes_config_ref(config: &Config, provider: &ProviderId, key: &str) -> bool {
+    let at = |field| config.get(&["models", "providers", key, field]);
+    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+        || (at("baseUrl").is_some_and(|url| url.as_str().is_some_and(|url| !url.is_empty()))
+            && at("models").is_some_and(|models| models.is_array()))
 }
 
 /// Whether OpenClaw will know the profile after linking. An agent sees main's profiles too.

@@ -247,12 +247,18 @@ fn what_is_not_ours_is_refused_and_stays() {
             "'sk-fake-plain'",
             "openclaw config unset models.providers.anthropic.apiKey && clawkeep link",
         ),
-        ("'${ANTHROPIC_API_KEY}'", "take it out"),
+        (
+            "'${ANTHROPIC_API_KEY}'",
+            "openclaw config unset models.providers.anthropic.apiKey",
+        ),
         (
             "{ source: 'env', provider: 'default', id: 'K' }",
-            "take it out",
+            "openclaw config unset models.providers.anthropic.apiKey",
         ),
-        ("{ source: 'exec', provider: 'op', id: 'k' }", "take it out"),
+        (
+            "{ source: 'exec', provider: 'op', id: 'k' }",
+            "openclaw config unset models.providers.anthropic.apiKey",
+        ),
     ] {
         let text = format!("{{ models: {{ providers: {{ anthropic: {{ apiKey: {key} }} }} }} }}");
         for (version, wanted) in [(NEW, &ONE[..]), (NEW, &TWO[..]), (OLD, &ONE[..])] {
