@@ -21,8 +21,8 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// The start of the name of every temporary file that this program makes.
 pub const TEMP_PREFIX: &str = ".clawkeep-tmp-";
 
-/// The same for a file that is about to become a lock: it is made by one that does not hold the
-/// lock yet, so the holder must not sweep it away. It holds no secret.
+/// The same for a file that is made by one that does not hold the lock of its folder, so the holder
+/// must not sweep it away. It holds no secret.
 const CLAIM_PREFIX: &str = ".clawkeep-claim-";
 
 /// Who may be able to read a file that we read.
@@ -246,8 +246,21 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 ///
 /// # Errors
 /// On any error the old file is untouched and the temporary one is gone.
-#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_by(TEMP_PREFIX, path, bytes, mode)
+}
+
+/// As [`replace`], for who does not hold the lock of a folder that is written under one: whoever
+/// holds it then does not sweep the temporary file away.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_unlocked(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_by(CLAIM_PREFIX, path, bytes, mode)
+}
+
+#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
+fn replace_by(prefix: &str, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let fail = |error: &std::io::Error| Error::io("write", path, error);
     let dir = path
         .parent()
@@ -259,7 +272,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         )));
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMP_PREFIX);
+    builder.prefix(prefix);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

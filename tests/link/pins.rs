@@ -31,6 +31,13 @@ fn a_gateway_can_start_at_every_instant_of_a_rekey() {
             ])
             .ok();
         let ended = AtomicBool::new(false);
+        // Set also when a command fails: the asker must not go on for ever.
+        struct Ends<'a>(&'a AtomicBool);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Release);
+            }
+        }
         let asked = std::thread::scope(|scope| {
             let asker = scope.spawn(|| {
                 let mut asked = 0;
@@ -50,6 +57,7 @@ fn a_gateway_can_start_at_every_instant_of_a_rekey() {
                 }
                 asked
             });
+            let ends = Ends(&ended);
             for args in [
                 &["rekey", "--yes"][..],
                 &["rekey", "--yes"],
@@ -58,7 +66,7 @@ fn a_gateway_can_start_at_every_instant_of_a_rekey() {
                 let _ = scene.run(args).ok();
                 assert_eq!(pins(&scene.config_text()), 1);
             }
-            ended.store(true, Ordering::Release);
+            drop(ends);
             asker.join().unwrap()
         });
         assert!(asked > 0);
