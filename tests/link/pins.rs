@@ -7,6 +7,15 @@ fn pins(text: &str) -> usize {
     text.matches("\"--vault-id\"").count()
 }
 
+/// Set also when a command fails: the asker must not go on for ever.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// While one of the two changes the identity, another asks as the gateway would, with the arguments
 /// that stand in the file.
 #[test]
@@ -31,13 +40,6 @@ fn a_gateway_can_start_at_every_instant_of_a_rekey() {
             ])
             .ok();
         let ended = AtomicBool::new(false);
-        // Set also when a command fails: the asker must not go on for ever.
-        struct Ends<'a>(&'a AtomicBool);
-        impl Drop for Ends<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Release);
-            }
-        }
         let asked = std::thread::scope(|scope| {
             let asker = scope.spawn(|| {
                 let mut asked = 0;
