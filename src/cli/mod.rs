@@ -30,10 +30,12 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     if let Some(state_machine) = plugin_call(&args) {
         return finish(Ui::default(), plugin::run(&state_machine));
     }
+    // Before it is known which command it is: `--json` asks for a document on every error.
+    let ui = Ui::new(args.iter().any(|arg| arg == "--json"));
     let cli = match usage::parse(args.into_iter()) {
         Ok(Ok(cli)) => cli,
-        Ok(Err(text)) => return finish(Ui::default(), Ui::default().raw(text.as_bytes())),
-        Err(error) => return finish(Ui::default(), Err(error)),
+        Ok(Err(text)) => return finish(ui, ui.raw(text.as_bytes())),
+        Err(error) => return finish(ui, Err(error)),
     };
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);

@@ -179,12 +179,11 @@ impl Vault {
         })
     }
 
-    /// Makes a vault in `dir`, whose slots are planted already.
+    /// Makes a vault in `dir`, whose slots were planted under this lock of it.
     ///
     /// # Errors
     /// `Failed` when there is one already.
-    pub fn create(dir: &Path, host: &Host, new: NewVault) -> Result<Self> {
-        let _lock = Lock::take(&dir.join("vault.lock"), LOCK_WAIT)?;
+    pub fn create(dir: &Path, host: &Host, new: NewVault, _held: &Lock) -> Result<Self> {
         let path = dir.join("vault.age");
         let contents = Contents {
             generation: 1,
