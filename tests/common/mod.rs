@@ -22,6 +22,7 @@ pub mod openclaw;
 #[cfg(unix)]
 pub mod pty;
 pub mod run;
+pub mod vault;
 
 use base64::Engine as _;
 use run::Cmd;
