@@ -94,8 +94,9 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.abs() / 1000;
         let (n, unit) = match seconds {
-            s if s >= 2 * 86400 => (s / 86400, "day"),
-            s if s >= 2 * 3600 => (s / 3600, "hour"),
+            // What was 365 days a moment ago is not 364 days now.
+            s if s >= 2 * 86400 - 3600 => ((s + 3600) / 86400, "day"),
+            s if s >= 2 * 3600 - 60 => ((s + 60) / 3600, "hour"),
             s if s >= 120 => (s / 60, "minute"),
             s => (s, "second"),
         };
@@ -148,6 +149,23 @@ mod tests {
             "h",
         ] {
             assert_eq!(added(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_said_in_whole_words() {
+        for (seconds, said) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7_130, "118 minutes"),
+            (7_150, "2 hours"),
+            (-172_800, "2 days"),
+            (365 * 86_400 - 30, "365 days"),
+            (365 * 86_400 - 7_200, "364 days"),
+        ] {
+            assert_eq!(Span(seconds * 1000).to_string(), said, "{seconds}");
         }
     }
 

@@ -221,8 +221,18 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     let named = |error: Error| error.context(format!("slot {}", slot.name));
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
-        SlotKind::IdentityFile { path, .. } => {
-            let Some(key) = slot::read_identity_file(path).map_err(named)? else {
+        SlotKind::IdentityFile { path, recipient } => {
+            let mut key = slot::read_identity_file(path).map_err(named)?;
+            // A home that was moved or restored under another name: the same key, where one is made
+            // by default.
+            if key.is_none()
+                && let Ok(usual) = keys.host.default_identity_file()
+            {
+                key = slot::read_identity_file(&usual)
+                    .map_err(named)?
+                    .filter(|key| key.identity.recipient() == *recipient);
+            }
+            let Some(key) = key else {
                 return Ok(Yield::Absent(format!(
                     "the identity file {} is not there",
                     path.display()
