@@ -16,6 +16,7 @@
     reason = "test support: a panic is how a test fails, and it writes files and reads variables"
 )]
 
+pub mod craft;
 pub mod mock_provider;
 #[cfg(unix)]
 pub mod openclaw;
