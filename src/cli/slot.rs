@@ -73,7 +73,8 @@ fn add(app: &App, args: &SlotAdd) -> Result<()> {
         keychain: &keychain,
     };
     if old.is_some() && !args.keep_identity {
-        let fates = fates(app, &vault, &[&name])?;
+        let keep = "add --keep-identity, then leave it out: clawkeep rekey --drop";
+        let fates = fates(app, &vault, &[&name], keep)?;
         give_new_identity(
             app,
             &mut vault,
@@ -195,7 +196,7 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         app.ui.say("hint: clawkeep rekey");
         return Ok(());
     }
-    let mut fates = fates(app, &vault, &[&name])?;
+    let mut fates = fates(app, &vault, &[&name], LEAVE_OUT)?;
     fates.push((name.clone(), Fate::Drop));
     fates.dedup_by(|a, b| a.0 == b.0);
     give_new_identity(app, &mut vault, fates, Vec::new(), &Sheet::Same, &doors)?;
@@ -230,7 +231,7 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
         "Give the vault a new identity and wrap it for every slot again?",
     )?;
     let skip: Vec<&SlotName> = dropped.iter().collect();
-    let fates = fates(app, &vault, &skip)?;
+    let fates = fates(app, &vault, &skip, LEAVE_OUT)?;
     let keychain = app.keychain();
     let doors = Doors {
         host: &app.host,
@@ -248,8 +249,16 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
     Ok(())
 }
 
+/// What can be done about a slot that nobody can wrap again; its name follows.
+const LEAVE_OUT: &str = "leave it out: clawkeep rekey --drop";
+
 /// One fate for every slot: `dropped` ones go, every other one is wrapped again.
-fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotName, Fate)>> {
+fn fates(
+    app: &App,
+    vault: &Vault,
+    dropped: &[&SlotName],
+    otherwise: &str,
+) -> Result<Vec<(SlotName, Fate)>> {
     vault
         .contents()
         .slots
@@ -258,12 +267,15 @@ fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotNam
             if dropped.contains(&&slot.name) {
                 return Ok((slot.name.clone(), Fate::Drop));
             }
-            Ok((slot.name.clone(), Fate::Keep(rewrap(app, vault, slot)?)))
+            Ok((
+                slot.name.clone(),
+                Fate::Keep(rewrap(app, vault, slot, otherwise)?),
+            ))
         })
         .collect()
 }
 
-fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
+fn rewrap(app: &App, vault: &Vault, slot: &Slot, otherwise: &str) -> Result<SlotPlan> {
     Ok(match &slot.kind {
         SlotKind::Keychain => SlotPlan::Keychain,
         SlotKind::IdentityFile { path, recipient } => {
@@ -276,7 +288,7 @@ fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
                     slot.name
                 ))
                 .hint(format!(
-                    "use --passphrase-file FILE, or leave it out: clawkeep rekey --drop {}",
+                    "use --passphrase-file FILE, or {otherwise} {}",
                     slot.name
                 )));
             };
