@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// A setup-token as long as a real one, 108 characters.
-pub const SETUP_TOKEN: &str = "sk-ant-oat01-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE-FAKE";
+pub const SETUP_TOKEN: &str = "sk-ant-oat01-FAKE-0137-0274-0411-0548-0685-0822-0959-1096-1233-1370-1507-1644-1781-1918-2055-2192-2329-2466Z";
 
 /// A passphrase that a person could have chosen.
 pub const PASSPHRASE: &str = "fake correct horse battery";
