@@ -90,7 +90,7 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
 /// The sheet of paper: an age identity file with its story in comments.
 fn sheet(key: &Identity, id: VaultId) -> Zeroizing<Vec<u8>> {
     let head = format!(
-        "# clawkeep recovery key\n# vault: {} \n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
+        "# clawkeep recovery key\n# vault: {}\n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
         id.short()
     );
     let mut out = Zeroizing::new(Vec::with_capacity(head.len() + 128));

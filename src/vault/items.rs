@@ -18,10 +18,11 @@
 //!   replaces it, `#new` with its record stands in for it.
 //!
 //! What it does not have: no MAC, no generation, no rollback check. Who can write the user's
-//! keychain can forge. Writers of one id must hold the vault's lock.
+//! keychain can forge. Writers of one id must hold one lock: see [`KeychainStore::with_lock`].
 
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
+use crate::file::{LOCK_WAIT, Lock};
 use crate::keychain::{Item, Keychain};
 use crate::provider::ProviderId;
 use crate::secret::{MAX_SECRET, Secret, SecretId, SecretKind};
@@ -30,6 +31,7 @@ use crate::vault::id::VaultId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Ends the account of a companion. `#` is outside the grammar of secret ids.
@@ -133,6 +135,8 @@ pub struct KeychainStore {
     keychain: Box<dyn Keychain>,
     vault: VaultId,
     service: String,
+    /// The sidecar lock of the vault's writers.
+    lock: Option<PathBuf>,
 }
 
 impl KeychainStore {
@@ -142,7 +146,22 @@ impl KeychainStore {
             keychain,
             vault,
             service: format!("clawkeep:{vault}"),
+            lock: None,
         }
+    }
+
+    /// The same, with a lock that every write takes.
+    #[must_use]
+    pub fn with_lock(mut self, path: PathBuf) -> Self {
+        self.lock = Some(path);
+        self
+    }
+
+    fn locked(&self) -> Result<Option<Lock>> {
+        self.lock
+            .as_ref()
+            .map(|path| Lock::take(path, LOCK_WAIT))
+            .transpose()
     }
 
     /// The vault's id.
@@ -373,6 +392,7 @@ impl Store for KeychainStore {
         reason = "door: the value goes into the keychain"
     )]
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
+        let _lock = self.locked()?;
         let value = value.expose_secret().as_bytes();
         let old = self.current(id).map_err(|error| match error.kind() {
             Kind::Broken => error.hint(format!("clawkeep secret remove {id}")),
@@ -395,6 +415,7 @@ impl Store for KeychainStore {
     }
 
     fn remove(&mut self, id: &SecretId) -> Result<bool> {
+        let _lock = self.locked()?;
         let there = match self.current(id) {
             Ok(found) => found.is_some(),
             // What cannot be read can be removed.

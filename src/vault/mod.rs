@@ -179,12 +179,11 @@ impl Vault {
         })
     }
 
-    /// Makes a vault in `dir`, whose slots are planted already.
+    /// Makes a vault in `dir`, whose slots were planted under this lock of it.
     ///
     /// # Errors
     /// `Failed` when there is one already.
-    pub fn create(dir: &Path, host: &Host, new: NewVault) -> Result<Self> {
-        let _lock = Lock::take(&dir.join("vault.lock"), LOCK_WAIT)?;
+    pub fn create(dir: &Path, host: &Host, new: NewVault, _held: &Lock) -> Result<Self> {
         let path = dir.join("vault.age");
         let contents = Contents {
             generation: 1,
@@ -275,7 +274,10 @@ impl Vault {
             );
         }
         file::replace(&self.dir.join("vault.age"), &sealed, 0o600)?;
-        self.cache.vault_id = Some(self.contents.vault_id());
+        // Who tidies up after a cut-off change of identity needs to know the old id.
+        if self.cache.next_vault_id.is_none() {
+            self.cache.vault_id = Some(self.contents.vault_id());
+        }
         self.cache.custody = Custody::File;
         self.cache.slots.clone_from(&self.contents.slots);
         self.cache.seen = Some(State {
@@ -288,9 +290,10 @@ impl Vault {
 
     /// Notes the state that was seen and the slots that the body lists, best effort.
     fn note(&mut self, state: State, accepted: bool) {
+        let changing = self.cache.next_vault_id.is_some();
         let outdated = self.cache.seen != Some(state)
             || self.cache.slots != self.contents.slots
-            || self.cache.vault_id != Some(self.contents.vault_id());
+            || (!changing && self.cache.vault_id != Some(self.contents.vault_id()));
         if !outdated {
             return;
         }
@@ -307,10 +310,12 @@ impl Vault {
         if newer && !accepted {
             return;
         }
-        let next_vault_id = now.and_then(|cache| cache.next_vault_id);
+        let (old_id, next_vault_id) = now
+            .and_then(|cache| Some((cache.vault_id, Some(cache.next_vault_id?))))
+            .unwrap_or_default();
         self.cache = Cache {
             custody: Custody::File,
-            vault_id: Some(self.contents.vault_id()),
+            vault_id: old_id.or(Some(self.contents.vault_id())),
             next_vault_id,
             seen: Some(state),
             slots: self.contents.slots.clone(),
@@ -328,10 +333,19 @@ impl Vault {
         name: &slot::SlotName,
         passphrase: &secrecy::SecretString,
     ) -> Result<()> {
-        let (path, _) = slot::paths(&self.dir, name);
-        let file = slot::read(&path)?
-            .ok_or_else(|| Error::broken("its file is gone from the vault's folder"))?;
-        slot::unwrap_passphrase(&file, passphrase).map(|_| ())
+        let (path, next) = slot::paths(&self.dir, name);
+        let mut refused = Error::broken("its file is gone from the vault's folder");
+        for path in [next, path] {
+            let Some(file) = slot::read(&path)? else {
+                continue;
+            };
+            match slot::unwrap_passphrase(&file, passphrase) {
+                Ok(identity) if identity.vault_id() == self.id() => return Ok(()),
+                Ok(_) => refused = Error::broken("its file is of another vault"),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The vault's id.

@@ -211,8 +211,11 @@ impl Vault {
         let old_slots = self.contents.slots.clone();
         let identity = Identity::generate();
         let new_id = identity.vault_id();
+        // Noted before anything is made, so that who tidies up knows what to look for.
+        self.cache.next_vault_id = Some(new_id);
+        self.cache.save(&self.dir)?;
         let staged = stage(&self.dir, &identity, plan.fates, plan.added, doors).and_then(|slots| {
-            self.cache.next_vault_id = Some(new_id);
+            self.cache.slots = either(&old_slots, &slots);
             self.cache.save(&self.dir)?;
             (plan.before)(new_id)?;
             Ok(slots)
@@ -222,6 +225,7 @@ impl Vault {
             Err(error) => {
                 unstage(&self.dir, &old_slots, new_id, doors);
                 self.cache.next_vault_id = None;
+                self.cache.slots = old_slots;
                 let _ = self.cache.save(&self.dir);
                 return Err(error);
             }
@@ -302,6 +306,19 @@ fn stage(
     Ok(slots)
 }
 
+/// The slots to try at an instant when the old ones or the new ones may be the right ones.
+fn either(old: &[Slot], new: &[Slot]) -> Vec<Slot> {
+    let passphrase = |slot: &Slot| matches!(slot.kind, SlotKind::Passphrase(_));
+    let known = |slot: &Slot| {
+        old.iter().any(|old| {
+            old.name == slot.name
+                && (old.kind == slot.kind || (passphrase(old) && passphrase(slot)))
+        })
+    };
+    let added = new.iter().filter(|slot| !known(slot));
+    old.iter().chain(added).cloned().collect()
+}
+
 /// Takes back what [`stage`] made. Best effort: what stays opens nothing that exists.
 fn unstage(dir: &Path, slots: &[Slot], new_id: VaultId, doors: &Doors<'_>) {
     let _ = sweep(dir, |_, is_next| is_next);
@@ -345,8 +362,19 @@ pub(super) fn settle(vault: &mut Vault) -> Result<()> {
                 file::remove(&staged)?;
             }
         }
+        let gone = if arrived {
+            vault.cache.vault_id.filter(|old| *old != next)
+        } else {
+            Some(next)
+        };
+        for slot in &vault.contents.slots {
+            if let (SlotKind::IdentityFile { path, .. }, Some(gone)) = (&slot.kind, gone) {
+                let _ = unpin_identity_file(path, gone);
+            }
+        }
         vault.cache.next_vault_id = None;
         vault.cache.vault_id = Some(vault.id());
+        vault.cache.slots.clone_from(&vault.contents.slots);
         vault.cache.save(&vault.dir)?;
     }
     let listed: Vec<String> = vault

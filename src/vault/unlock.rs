@@ -129,14 +129,22 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
     };
     // After vault.json, so that the file is never older than what was noted as seen.
     let file = read_vault(dir)?;
+    // While the vault changes its identity, a slot may be of the old one or of the new one alone.
+    let changing = cache.next_vault_id.is_some();
     let mut absent = Vec::new();
+    let mut refused = None;
     for source in sources(&cache, keys) {
-        let (found, by) = match ask(dir, &source, &cache, keys)? {
-            Yield::Absent(reason) => {
+        let (found, by) = match ask(dir, &source, &cache, keys) {
+            Ok(Yield::Absent(reason)) => {
                 absent.push(reason);
                 continue;
             }
-            Yield::Found(found) => (found, describe(&source)),
+            Ok(Yield::Found(found)) => (found, describe(&source)),
+            Err(error) if changing && error.kind() == Kind::Broken => {
+                refused.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         for identity in found {
             match envelope::open(&file, &identity) {
@@ -154,13 +162,17 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
-        return Err(Error::broken(format!(
+        let error = Error::broken(format!(
             "{by} gives the identity of another vault than the one in {}",
             dir.display()
         ))
-        .hint("put the vault and its slots back from one backup, then: clawkeep slot list"));
+        .hint("put the vault and its slots back from one backup, then: clawkeep slot list");
+        if !changing {
+            return Err(error);
+        }
+        refused.get_or_insert(error);
     }
-    Err(nothing_opened(dir, &absent))
+    Err(refused.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
 /// Opens `vault.age` for reading.
@@ -209,8 +221,18 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     let named = |error: Error| error.context(format!("slot {}", slot.name));
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
-        SlotKind::IdentityFile { path, .. } => {
-            let Some(key) = slot::read_identity_file(path).map_err(named)? else {
+        SlotKind::IdentityFile { path, recipient } => {
+            let mut key = slot::read_identity_file(path).map_err(named)?;
+            // A home that was moved or restored under another name: the same key, where one is made
+            // by default.
+            if key.is_none()
+                && let Ok(usual) = keys.host.default_identity_file()
+            {
+                key = slot::read_identity_file(&usual)
+                    .map_err(named)?
+                    .filter(|key| key.identity.recipient() == *recipient);
+            }
+            let Some(key) = key else {
                 return Ok(Yield::Absent(format!(
                     "the identity file {} is not there",
                     path.display()
@@ -288,12 +310,20 @@ fn from_files(
 ) -> Result<Yield> {
     let (path, next) = slot::paths(dir, &slot.name);
     let mut found = Vec::new();
+    let mut refused = None;
     for path in [path, next] {
         if let Some(bytes) = slot::read(&path)? {
-            found.push(unwrap(&bytes)?);
+            // A changed passphrase opens one of the two.
+            match unwrap(&bytes) {
+                Ok(identity) => found.push(identity),
+                Err(error) => refused = refused.or(Some(error)),
+            }
         }
     }
     if found.is_empty() {
+        if let Some(error) = refused {
+            return Err(error);
+        }
         return Err(Error::broken("its file is gone from the vault's folder")
             .hint("open the vault another way and run: clawkeep slot add --replace"));
     }
