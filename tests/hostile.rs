@@ -23,6 +23,14 @@ use zeroize::Zeroizing;
 
 const VALUE: &str = "fake-value-0123456789";
 
+/// Writes a vault as if a while ago: a reader looks twice at one that was written just now.
+fn write_old(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+}
+
 struct NoKeychain;
 
 impl Keychain for NoKeychain {
@@ -105,7 +113,7 @@ fn no_flipped_byte_anywhere_yields_a_value() {
     for at in 0..good.len() {
         let mut bad = good.clone();
         bad[at] ^= 1 << (at % 8);
-        std::fs::write(&path, &bad).unwrap();
+        write_old(&path, &bad);
         let error = picked(&world.vault()).expect_err("a flipped byte");
         assert_eq!(error.kind(), Kind::Broken, "byte {at}: {error}");
     }
@@ -119,7 +127,7 @@ fn no_cut_anywhere_yields_a_value() {
     let path = world.vault().join("vault.age");
     let good = std::fs::read(&path).unwrap();
     for len in 0..good.len() {
-        std::fs::write(&path, &good[..len]).unwrap();
+        write_old(&path, &good[..len]);
         let error = picked(&world.vault()).expect_err("a cut file");
         assert_eq!(error.kind(), Kind::Broken, "{len} bytes: {error}");
     }
@@ -162,8 +170,8 @@ fn a_forged_or_newer_payload_is_refused_by_every_command() {
     let line = craft::body(&good, &key).to_string();
     // Whoever has the public half can encrypt, and no more.
     let mut forged = craft::authentic(&line.replace(VALUE, "evil-value-0123456789"), &key);
-    let at = forged.len() - 10;
-    forged[at] ^= 1;
+    let end = forged.len() - "\"}\n".len();
+    forged[end - 64..end].fill(b'0');
     std::fs::write(&path, craft::sealed(&forged, &key)).unwrap();
     assert_refused(&world, "MAC is wrong");
     let newer = line.replacen("\"version\":1", "\"version\":7", 1);
@@ -233,7 +241,10 @@ fn a_slot_of_another_vault_is_an_error_and_never_that_vault() {
     assert_refused(&world, "another vault");
     std::fs::remove_file(world.vault().join(slot)).unwrap();
     assert_refused(&world, "its file is gone");
-    std::fs::write(world.vault().join(slot), "not an age file").unwrap();
+    world.write(
+        ".local/share/clawkeep/slots/identity-file.age",
+        "not an age file",
+    );
     assert_refused(&world, "not an age file");
 }
 
