@@ -128,6 +128,8 @@ enum Fault {
     Gone,
     /// The value is larger than this many bytes, the most that it takes.
     TooLong(u32),
+    /// The keychain's library would speak to another bus than was asked for; the address that was.
+    OtherBus(Option<String>),
     /// Several items have this one name.
     Ambiguous(Item, usize),
     /// Anything else.
@@ -147,6 +149,17 @@ impl From<Fault> for Error {
                 "the value is larger than {most} bytes, the most that this keychain takes"
             ))
             .hint("keep it in the vault file: clawkeep init --custody file"),
+            Fault::OtherBus(address) => {
+                let error = Error::broken(
+                    "the keychain's dialogs need a session bus that is named by one plain address",
+                );
+                match address {
+                    Some(address) => {
+                        error.hint(format!("export DBUS_SESSION_BUS_ADDRESS='{address}'"))
+                    }
+                    None => error,
+                }
+            }
             Fault::Ambiguous(item, count) => Error::broken(format!(
                 "the keychain has {count} items of service {} and username {}",
                 item.service, item.account
@@ -186,7 +199,8 @@ impl OsKeychain {
         Self::at(platform::Place::of(host))
     }
 
-    /// The Secret Service on the bus with this D-Bus address, in place of the session's.
+    /// The Secret Service on the bus with this D-Bus address, in place of the session's. Attended
+    /// calls are refused unless the environment names the same bus.
     #[cfg(target_os = "linux")]
     pub fn on_bus(address: &str) -> Self {
         Self::at(platform::Place::named(address))
@@ -341,6 +355,7 @@ mod tests {
             (Fault::Locked("x".into()), Kind::Locked),
             (Fault::Gone, Kind::Broken),
             (Fault::TooLong(2560), Kind::Failed),
+            (Fault::OtherBus(None), Kind::Broken),
             (Fault::Ambiguous(item, 2), Kind::Broken),
             (Fault::Broken("x".into()), Kind::Broken),
         ] {

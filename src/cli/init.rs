@@ -237,7 +237,7 @@ fn choose_slots(app: &App, args: &Init, person: Option<&mut Terminal>) -> Result
         ))
         .hint("add --slot identity-file (opens without a person) or --slot passphrase"));
     };
-    terminal.show(&format!("No keychain: {why}.\n"))?;
+    terminal.show(&format!("{}.\n", super::ui::capital(why.message())))?;
     let choice = terminal.choose(
         "How shall the vault open?",
         &[
@@ -390,7 +390,9 @@ fn generated(terminal: &mut Terminal) -> Result<SecretString> {
                 .ask_line("Enter when it is written down: ")
                 .map(|_| ())
         })?;
-        let typed = to_passphrase(&terminal.ask_hidden("Type it back: ", Hidden::Passphrase)?).ok();
+        let typed =
+            to_passphrase(&terminal.ask_hidden("Type the passphrase back: ", Hidden::Passphrase)?)
+                .ok();
         if typed.is_some_and(|typed| same(&typed, &passphrase)) {
             return Ok(passphrase);
         }

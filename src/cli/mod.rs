@@ -3,16 +3,25 @@
 pub mod app;
 pub mod args;
 pub mod auth;
+pub mod call;
 pub mod init;
+pub mod link;
+pub mod onboard;
 pub mod pins;
+pub mod planting;
 pub mod plugin;
+pub mod preview;
+pub mod proof;
 pub mod record;
 pub mod recovery;
 pub mod resolve;
 pub mod secret;
 pub mod setup_token;
 pub mod slot;
+pub mod slot_list;
+pub mod survey;
 pub mod ui;
+pub mod unlink;
 pub mod usage;
 
 use crate::error::Result;
@@ -32,7 +41,11 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     }
     // Before it is known which command it is: `--json` asks for a document on every error.
     let ui = Ui::new(args.iter().any(|arg| arg == "--json"));
-    let cli = match usage::parse(args.into_iter()) {
+    let parsed = match call::parse(&args) {
+        Some(cli) => Ok(Ok(cli)),
+        None => usage::parse(args.into_iter()),
+    };
+    let cli = match parsed {
         Ok(Ok(cli)) => cli,
         Ok(Err(text)) => return finish(ui, ui.raw(text.as_bytes())),
         Err(error) => return finish(ui, Err(error)),
@@ -54,7 +67,9 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Slot(command) => slot::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
-        _ => Ok(()),
+        Command::Onboard(args) => onboard::run(app, args),
+        Command::Link(args) => link::run(app, args),
+        Command::Unlink(args) => unlink::run(app, args),
     }
 }
 

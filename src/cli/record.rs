@@ -5,8 +5,9 @@
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
+use crate::openclaw::link::Held;
 use crate::openclaw::profiles::{self, ProfilesFile};
-use crate::provider::{AgentId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,12 @@ pub struct LinkRecord {
     pub command: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
+    /// Variables that OpenClaw hands on to it.
+    #[serde(default)]
+    pub pass_env: Vec<String>,
+    /// Profiles that we planted in OpenClaw's stores: agent, profile, provider.
+    #[serde(default)]
+    planted: Vec<(String, String, String)>,
     /// Profiles and selection ids that OpenClaw's files refer to.
     pub linked: BTreeSet<String>,
 }
@@ -53,6 +60,7 @@ impl LinkRecord {
         config: PathBuf,
         command: PathBuf,
         args: Vec<String>,
+        pass_env: Vec<String>,
     ) -> Self {
         LinkRecord {
             version: 1,
@@ -62,8 +70,48 @@ impl LinkRecord {
             config,
             command,
             args,
+            pass_env,
+            planted: Vec::new(),
             linked: BTreeSet::new(),
         }
+    }
+
+    /// Notes which profiles we planted, those of an earlier link included: until OpenClaw has
+    /// removed them they are still ours.
+    pub fn planted(&mut self, held: &[Held], earlier: Option<&LinkRecord>) {
+        let new = held.iter().map(|held| {
+            (
+                held.agent.to_string(),
+                held.profile.to_string(),
+                held.provider.to_string(),
+            )
+        });
+        let old = earlier
+            .into_iter()
+            .flat_map(|record| record.planted.iter().cloned());
+        let all: BTreeSet<_> = new.chain(old).collect();
+        self.planted = all.into_iter().collect();
+    }
+
+    /// Whether we planted this profile.
+    pub fn has_planted(&self, agent: &AgentId, profile: &ProfileId) -> bool {
+        self.planted
+            .iter()
+            .any(|(of, id, _)| of == agent.as_str() && id == profile.as_str())
+    }
+
+    /// The profiles that we planted.
+    pub fn planted_profiles(&self) -> Vec<Held> {
+        self.planted
+            .iter()
+            .filter_map(|(agent, profile, provider)| {
+                Some(Held {
+                    agent: AgentId::parse(agent).ok()?,
+                    profile: ProfileId::parse(profile).ok()?,
+                    provider: ProviderId::parse(provider).ok()?,
+                })
+            })
+            .collect()
     }
 
     /// Whether OpenClaw's files refer to this profile, by its own id or by its provider's.

@@ -125,7 +125,7 @@ fn show(terminal: &mut Terminal, key: &Identity, id: VaultId) -> Result<bool> {
                 .map(|_| ())
         })?;
         let typed = terminal.ask_hidden(
-            "Type or paste it back (Enter to do that later): ",
+            "Type or paste the recovery key back (Enter to do that later): ",
             Hidden::Key,
         )?;
         if typed.is_empty() {

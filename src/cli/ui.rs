@@ -53,9 +53,15 @@ impl Ui {
         self.data(&format!("{value:#}"))
     }
 
-    /// A line of talk on stderr.
-    pub fn say(self, line: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    /// Lines of talk on stderr; on a terminal, wrapped at its width between words.
+    pub fn say(self, text: &str) {
+        let stderr = std::io::stderr();
+        let width = width_of(&stderr);
+        let mut out = String::with_capacity(text.len() + 16);
+        for line in text.lines() {
+            wrap(line, width, &mut out);
+        }
+        let _ = stderr.lock().write_all(out.as_bytes());
     }
 
     /// An error, its hint, and with `--json` the document.
@@ -75,6 +81,51 @@ impl Ui {
         if let Some(hint) = error.hint_text() {
             self.say(&format!("hint: {}", plain(hint)));
         }
+    }
+}
+
+/// The terminal's width in columns; `None` when stderr is none.
+#[cfg(unix)]
+fn width_of(stderr: &std::io::Stderr) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stderr).ok()?;
+    (size.ws_col >= 20).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(not(unix))]
+fn width_of(_: &std::io::Stderr) -> Option<usize> {
+    None
+}
+
+/// Appends `line` in pieces of at most `width` columns; later pieces keep its indentation. A word
+/// that is wider stays whole, so that paths can be copied.
+fn wrap(line: &str, width: Option<usize>, out: &mut String) {
+    let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+    let mut column = 0;
+    for word in line.split_whitespace() {
+        let length = word.chars().count();
+        if column == 0 {
+            out.push_str(&indent);
+            column = indent.len();
+        } else if width.is_some_and(|width| column + 1 + length > width) {
+            out.push('\n');
+            out.push_str(&indent);
+            column = indent.len();
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+}
+
+/// The text with its first letter large, where a message begins a sentence.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
     }
 }
 
@@ -166,5 +217,37 @@ pub fn expiry(expires: Option<Millis>, now: Millis) -> String {
         format!("expired {} ago ({})", Span(left), date(at))
     } else {
         format!("in {} ({})", Span(left), date(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines_break_between_words_and_keep_their_indentation() {
+        let mut out = String::new();
+        wrap(
+            "  one two /a/long/path/that/is/wider three",
+            Some(12),
+            &mut out,
+        );
+        assert_eq!(out, "  one two\n  /a/long/path/that/is/wider\n  three\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_word_is_lost(text in "[a-z ]{0,80}", width in 20usize..60) {
+            let mut out = String::new();
+            wrap(&text, Some(width), &mut out);
+            prop_assert!(out.split_whitespace().eq(text.split_whitespace()));
+            prop_assert!(out.lines().all(|line| line.len() <= width || !line.trim().contains(' ')));
+        }
+
+        #[test]
+        fn no_control_character_reaches_a_terminal(text in "\\PC{0,20}[\\x00-\\x1f]{0,5}") {
+            prop_assert!(plain(&text).chars().all(|c| !c.is_control() || c == '\n'));
+        }
     }
 }

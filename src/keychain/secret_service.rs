@@ -1,33 +1,43 @@
 //! Linux: the freedesktop Secret Service (GNOME Keyring, KDE Wallet, KeePassXC) over the session
 //! bus. Part of the keychain door, ring 1.
 //!
+//! Two ways lead to the same items: `attended`, keyring-core's store with its dialogs, where a person
+//! is there; `quiet`, which opens none, everywhere else. This file knows where the bus is, which way
+//! to take, and what an error of either means.
+//!
 //! Promise: only a local bus is spoken to (`unix:` addresses; `unixexec:` would start a program and
 //! `tcp:` leave the machine), and no prompt is run unless the caller is attended.
 
+mod attended;
+mod quiet;
+
 use super::{Answer, Fault, Item, Manner};
 use crate::host::Host;
-use secret_service::blocking::{Collection, Item as Entry, SecretService};
-use secret_service::{EncryptionType, Error as ServiceError};
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use attended::Attended;
+use quiet::Quiet;
+use secret_service::Error as ServiceError;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use zbus::DBusError;
+use zbus::address::transport::{Unix, UnixSocket};
+use zbus::address::{Address, Transport};
 use zeroize::Zeroizing;
 
-/// The attributes that name an item, as libsecret's and Python's keyring use them.
+/// The attributes that name an item, as keyring-core's store, libsecret and Python's keyring use
+/// them.
 const SERVICE: &str = "service";
 const ACCOUNT: &str = "username";
 
-/// libsecret's generic schema, which its tools put on what they store. A service that compares all
-/// attributes when it replaces would else keep a second item beside ours (GNOME Keyring adds this
-/// one by itself).
+/// libsecret's generic schema, which its tools put on what they store and keyring-core's store does
+/// not. A service that compares all attributes when it replaces would else keep a second item beside
+/// ours (GNOME Keyring replaces either way).
 const SCHEMA: (&str, &str) = ("xdg:schema", "org.freedesktop.Secret.Generic");
 
-/// The collection that GNOME Keyring keeps in memory only.
-const SESSION_COLLECTION: &str = "/org/freedesktop/secrets/collection/session";
+/// What a desktop's keyring program shows as the item's name.
+fn label(item: &Item) -> String {
+    format!("{} ({})", item.account, item.service)
+}
 
 /// Where the session bus is said to be.
 #[derive(Debug)]
@@ -39,7 +49,8 @@ pub(super) enum Place {
 }
 
 /// The `unix:` addresses to try, in order; at least one.
-pub(super) struct Route(Vec<String>);
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Route(Vec<Address>);
 
 impl Place {
     /// `$DBUS_SESSION_BUS_ADDRESS`, else `$XDG_RUNTIME_DIR/bus`, else `/run/user/<uid>/bus`: with an
@@ -65,11 +76,10 @@ impl Place {
     pub(super) fn route(&self) -> Answer<Route> {
         match self {
             Place::Named(list) => {
-                let local: Vec<String> = list
+                let local: Vec<Address> = list
                     .split(';')
-                    .map(str::trim)
-                    .filter(|address| address.starts_with("unix:"))
-                    .map(str::to_owned)
+                    .filter_map(|address| Address::try_from(address.trim()).ok())
+                    .filter(|address| matches!(address.transport(), Transport::Unix(_)))
                     .collect();
                 if local.is_empty() {
                     return Err(Fault::Absent(
@@ -78,7 +88,10 @@ impl Place {
                 }
                 Ok(Route(local))
             }
-            Place::Socket(path) if path.exists() => Ok(Route(vec![address_of(path)])),
+            Place::Socket(path) if path.exists() => {
+                let socket = UnixSocket::File(path.clone());
+                Ok(Route(vec![Transport::Unix(Unix::new(socket)).into()]))
+            }
             Place::Socket(path) => Err(Fault::Absent(format!(
                 "there is no session bus (DBUS_SESSION_BUS_ADDRESS is not set, {} does not exist)",
                 path.display()
@@ -87,159 +100,72 @@ impl Place {
     }
 }
 
-/// A D-Bus address: bytes outside the specification's plain set are percent-escaped.
-fn address_of(path: &Path) -> String {
-    let mut address = "unix:path=".to_owned();
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_/.\\*".contains(&byte) {
-            address.push(char::from(byte));
-        } else {
-            let _ = write!(address, "%{byte:02x}");
+impl Route {
+    /// Refuses unless keyring-core's store would speak to a bus of this route. The store takes no
+    /// address: it asks zbus for the session's, which reads the environment by itself, does not know
+    /// lists, and would run the program that a `unixexec:` address names. The same function is asked
+    /// here, of the same zbus, before the store is; and nothing in this process sets the environment.
+    fn is_where_the_store_goes(&self) -> Answer<()> {
+        match Address::session() {
+            Ok(read) if self.0.contains(&read) => Ok(()),
+            _ => Err(Fault::OtherBus(
+                self.0.iter().map(ToString::to_string).next(),
+            )),
         }
     }
-    address
 }
 
-/// One connection with one negotiated key: values are encrypted on the bus.
-pub(super) struct Session {
-    service: SecretService<'static>,
-    manner: Manner,
+/// What stays open between calls.
+pub(super) enum Session {
+    Quiet(Quiet),
+    Attended(Attended),
 }
 
 impl Session {
     pub(super) fn open(route: &Route, manner: Manner, limit: Duration) -> Answer<Self> {
-        let mut last = Fault::Absent("there is no session bus".to_owned());
-        for address in &route.0 {
-            match Self::connect(address, limit) {
-                Ok(service) => return Ok(Session { service, manner }),
-                Err(error) => last = fault(&error),
+        match manner {
+            Manner::Quiet => Quiet::open(&route.0, limit).map(Session::Quiet),
+            Manner::Attended => {
+                route.is_where_the_store_goes()?;
+                Attended::open(Quiet::open(&route.0, limit)?).map(Session::Attended)
             }
         }
-        Err(last)
     }
 
-    fn connect(
-        address: &str,
-        limit: Duration,
-    ) -> std::result::Result<SecretService<'static>, ServiceError> {
-        let bus = zbus::blocking::connection::Builder::address(address)?
-            // Ends most threads that nobody waits for any more; the handshake has no such limit.
-            .method_timeout(limit)
-            .build()?;
-        SecretService::connect_with_existing(EncryptionType::Dh, bus)
-    }
-
+    /// Never asks: whether there is a keychain can be seen while it is locked.
     pub(super) fn probe(&self) -> Answer<()> {
-        self.home().map(|_| ())
+        match self {
+            Session::Quiet(quiet) => quiet.probe(),
+            Session::Attended(attended) => attended.probe(),
+        }
     }
 
     pub(super) fn get(&self, item: &Item) -> Answer<Option<Zeroizing<Vec<u8>>>> {
-        let found = self.find(item)?;
-        match found.as_slice() {
-            [] => Ok(None),
-            [entry] => Ok(Some(Zeroizing::new(
-                entry.get_secret().map_err(|error| fault(&error))?,
-            ))),
-            several => Err(Fault::Ambiguous(item.clone(), several.len())),
+        match self {
+            Session::Quiet(quiet) => quiet.get(item),
+            Session::Attended(attended) => attended.get(item),
         }
     }
 
     pub(super) fn set(&self, item: &Item, value: &[u8]) -> Answer<()> {
-        let found = self.find(item)?;
-        match found.as_slice() {
-            [] => self
-                .home()?
-                .create_item(
-                    &format!("{} ({})", item.account, item.service),
-                    HashMap::from([
-                        (SERVICE, item.service.as_str()),
-                        (ACCOUNT, item.account.as_str()),
-                        SCHEMA,
-                    ]),
-                    value,
-                    true,
-                    "text/plain",
-                )
-                .map(|_| ())
-                .map_err(|error| fault(&error)),
-            [entry] => entry
-                .set_secret(value, "text/plain")
-                .map_err(|error| fault(&error)),
-            several => Err(Fault::Ambiguous(item.clone(), several.len())),
+        match self {
+            Session::Quiet(quiet) => quiet.set(item, value),
+            Session::Attended(attended) => attended.set(item, value),
         }
     }
 
     /// Removes every item of that name: a second one would come to light as the value.
     pub(super) fn delete(&self, item: &Item) -> Answer<bool> {
-        let found = self.find(item)?;
-        for entry in &found {
-            entry.delete().map_err(|error| fault(&error))?;
+        match self {
+            Session::Quiet(quiet) => quiet.delete(item),
+            Session::Attended(attended) => attended.delete(item),
         }
-        Ok(!found.is_empty())
     }
 
     pub(super) fn list(&self, service: &str) -> Answer<Vec<String>> {
-        let mut accounts = Vec::new();
-        for entry in self.search(HashMap::from([(SERVICE, service)]))? {
-            match entry.get_attributes() {
-                Ok(mut attributes) => accounts.extend(attributes.remove(ACCOUNT)),
-                Err(error) => match fault(&error) {
-                    Fault::Gone => {}
-                    other => return Err(other),
-                },
-            }
-        }
-        Ok(accounts)
-    }
-
-    fn find(&self, item: &Item) -> Answer<Vec<Entry<'_>>> {
-        self.search(HashMap::from([
-            (SERVICE, item.service.as_str()),
-            (ACCOUNT, item.account.as_str()),
-        ]))
-    }
-
-    /// All items with these attributes, unlocked. Attributes can be searched while a keyring is
-    /// locked, so "no such item" is an honest answer then too.
-    fn search(&self, attributes: HashMap<&str, &str>) -> Answer<Vec<Entry<'_>>> {
-        let mut found = self
-            .service
-            .search_items(attributes)
-            .map_err(|error| fault(&error))?;
-        if !found.locked.is_empty() {
-            self.may_ask()?;
-            for entry in &found.locked {
-                entry.unlock().map_err(|error| fault(&error))?;
-            }
-        }
-        found.unlocked.append(&mut found.locked);
-        Ok(found.unlocked)
-    }
-
-    /// The keyring that new items go to, unlocked.
-    fn home(&self) -> Answer<Collection<'_>> {
-        let none = |what: &str| Fault::Absent(format!("the keyring service has {what}"));
-        let collection = match self.service.get_default_collection() {
-            Ok(collection) => collection,
-            Err(ServiceError::NoResult) => return Err(none("no default keyring")),
-            Err(error) => return Err(fault(&error)),
-        };
-        if collection.collection_path.as_str() == SESSION_COLLECTION {
-            return Err(none(
-                "only a keyring that is forgotten when the session ends",
-            ));
-        }
-        if collection.is_locked().map_err(|error| fault(&error))? {
-            self.may_ask()?;
-            collection.unlock().map_err(|error| fault(&error))?;
-        }
-        Ok(collection)
-    }
-
-    fn may_ask(&self) -> Answer<()> {
-        match self.manner {
-            Manner::Attended => Ok(()),
-            Manner::Quiet => Err(locked("the user's keyring has not been unlocked")),
+        match self {
+            Session::Quiet(quiet) => quiet.list(service),
+            Session::Attended(attended) => attended.list(service),
         }
     }
 }
@@ -248,13 +174,21 @@ fn locked(why: &str) -> Fault {
     Fault::Locked(why.to_owned())
 }
 
+fn not_unlocked() -> Fault {
+    locked("the user's keyring has not been unlocked")
+}
+
 /// What an error of the service means. Only error names and kinds are looked at and only our own
 /// words are passed on.
 fn fault(error: &ServiceError) -> Fault {
     match error {
-        ServiceError::Locked => locked("the user's keyring has not been unlocked"),
+        ServiceError::Locked => not_unlocked(),
         ServiceError::Prompt | ServiceError::PromptDisconnected => {
             locked("its unlock dialog was closed, or could not be shown")
+        }
+        // Only asking for the default keyring is answered so.
+        ServiceError::NoResult => {
+            Fault::Absent("the keyring service has no default keyring".to_owned())
         }
         ServiceError::Unavailable => Fault::Absent("there is no session bus".to_owned()),
         ServiceError::Zbus(error) | ServiceError::ZbusFdo(zbus::fdo::Error::ZBus(error)) => {
@@ -304,9 +238,7 @@ fn named_fault(name: &str) -> Fault {
         | "org.freedesktop.DBus.Error.Spawn.ServiceNotFound" => {
             Fault::Absent("no keyring service runs on the session bus".to_owned())
         }
-        "org.freedesktop.Secret.Error.IsLocked" => {
-            locked("the user's keyring has not been unlocked")
-        }
+        "org.freedesktop.Secret.Error.IsLocked" => not_unlocked(),
         "org.freedesktop.Secret.Error.NoSuchObject"
         | "org.freedesktop.DBus.Error.UnknownObject" => Fault::Gone,
         "org.freedesktop.DBus.Error.AccessDenied" => {
@@ -338,29 +270,44 @@ mod tests {
             let fault = Place::named(refused).route().err();
             assert!(matches!(fault, Some(Fault::Absent(_))), "{refused:?}");
         }
-        let list = "tcp:host=203.0.113.1,port=1; unix:path=/run/user/1/bus,guid=0;unix:abstract=x";
+        let list = "tcp:host=203.0.113.1,port=1; unix:path=/run/user/1/bus,guid=00000000000000000000000000000000;unix:abstract=x;unix:nonsense=1";
+        let accepted = [
+            "unix:path=/run/user/1/bus,guid=00000000000000000000000000000000",
+            "unix:abstract=x",
+        ];
         assert_eq!(
-            Place::named(list).route().map(|route| route.0),
-            Ok(vec![
-                "unix:path=/run/user/1/bus,guid=0".to_owned(),
-                "unix:abstract=x".to_owned()
-            ])
+            Place::named(list).route(),
+            Ok(Route(
+                accepted.map(|one| Address::try_from(one).unwrap()).to_vec()
+            ))
         );
     }
 
+    /// What an address may hold is escaped in the specification, and zbus does not undo that.
     #[test]
-    fn a_path_becomes_an_address_that_means_it() {
-        assert_eq!(
-            address_of(Path::new("/run/user/0/a b,c=d;e")),
-            "unix:path=/run/user/0/a%20b%2cc%3dd%3be"
-        );
+    fn a_folder_with_odd_characters_is_taken_as_it_is() {
+        let dir = tempfile::Builder::new()
+            .prefix("a b,c=d;e%20")
+            .tempdir()
+            .unwrap();
+        let path = dir.path().join("bus");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let Route(addresses) = Place::Socket(path.clone()).route().unwrap();
+        let [address] = addresses.as_slice() else {
+            panic!("{addresses:?}")
+        };
+        let Transport::Unix(socket) = address.transport() else {
+            panic!("{address}")
+        };
+        assert_eq!(socket.path(), &UnixSocket::File(path));
     }
 
     proptest! {
         #[test]
-        fn no_address_panics_or_reaches_out(list in "\\PC{0,60}") {
+        fn no_address_panics_or_reaches_out(list in "((unix|unixexec|tcp):)?\\PC{0,60}") {
             if let Ok(route) = Place::named(&list).route() {
-                prop_assert!(route.0.iter().all(|address| address.starts_with("unix:")));
+                prop_assert!(!route.0.is_empty());
+                prop_assert!(route.0.iter().all(|address| address.to_string().starts_with("unix:")));
             }
         }
     }

@@ -64,7 +64,8 @@ impl Install {
         Self::at(&named, node, host).map(Some)
     }
 
-    fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
+    /// The OpenClaw at `named`, run with `node` where it is a script.
+    pub(crate) fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
         let real = std::fs::canonicalize(named)
             .map_err(|error| Error::io("find OpenClaw at", named, &error))?;
         let mut program = if real.is_dir() {

@@ -8,6 +8,7 @@ pub mod config;
 mod document;
 pub mod exec;
 pub mod install;
+pub mod link;
 mod order;
 pub mod places;
 mod profile;

@@ -36,6 +36,17 @@ impl Places {
         )
     }
 
+    /// The default places of a user with that home.
+    #[cfg(test)]
+    pub(crate) fn below(home: &Path) -> Self {
+        Places {
+            home: home.to_owned(),
+            state: home.join(".openclaw"),
+            config: home.join(".openclaw/openclaw.json"),
+            main_agent: None,
+        }
+    }
+
     /// As [`Places::find`], with the environment and the user database as arguments.
     fn from_variables(
         var: &dyn Fn(&str) -> Option<String>,

@@ -124,18 +124,18 @@ impl Version {
         self.at_least(2026, 4, 5)
     }
 
+    /// Whether `gateway.auth.token` may be a ref: from 2026.3.7 (its changelog). Before, a ref there
+    /// makes the whole configuration invalid.
+    pub fn takes_gateway_ref(&self) -> bool {
+        self.at_least(2026, 3, 7)
+    }
+
     /// Whether a provider with one profile is better served by a ref in `openclaw.json`: after
     /// 2026.7.1. In some release between 2026.7.1 and 2026.8.2 `models status --check` began to
     /// answer 1 for profile refs; a config ref answers 0 on either side of that release, so every
     /// later one counts as new, prereleases of 2026.7.2 too.
     pub fn prefers_config_refs(&self) -> bool {
         self.base > (2026, 7, 1)
-    }
-
-    /// Whether `openclaw models auth logout` is there: not in 2026.6.1, there in 2026.9.6. Asked
-    /// only in the plan lane, whose versions between were not looked at: a failure there is said.
-    pub fn may_have_logout(&self) -> bool {
-        self.lane() == Lane::Plan
     }
 
     /// What a version without refs leaves open.
@@ -283,6 +283,7 @@ mod tests {
             assert_eq!(v.takes_profile_plans(), plans, "{text}");
             assert_eq!(v.takes_allow_exec(), allow, "{text}");
             assert_eq!(v.prefers_config_refs(), config, "{text}");
+            assert_eq!(v.takes_gateway_ref(), allow, "{text}");
         }
     }
 

@@ -47,7 +47,7 @@ fn put(store: &mut KeychainStore, (value, meta): &Pair) -> Result<()> {
     store.put(&id(), secret, meta)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test looks at fake values")]
+#[allow(clippy::disallowed_methods, reason = "looks at fake values")]
 fn got(store: &KeychainStore) -> Option<Pair> {
     let found = store.get(&id()).unwrap();
     found.map(|(secret, meta)| (secret.expose_secret().to_owned(), meta))

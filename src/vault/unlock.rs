@@ -6,7 +6,7 @@
 
 use super::body::{self, Contents, Picked};
 use super::cache::Cache;
-use super::envelope::{self, Body, Refusal};
+use super::envelope::{self, Body, Refusal, Sealed};
 use super::id::VaultId;
 use super::identity::{Identity, IdentityText};
 use super::slot::{self, Slot, SlotKind, SlotName};
@@ -175,9 +175,9 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
     Err(refused.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
-/// Reads `vault.age`.
-pub(super) fn read_vault(dir: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    file::read(&dir.join("vault.age"), envelope::MAX_FILE, Privacy::Private)?.ok_or_else(|| {
+/// Opens `vault.age` for reading.
+pub(super) fn read_vault(dir: &Path) -> Result<Sealed> {
+    Sealed::find(&dir.join("vault.age"))?.ok_or_else(|| {
         if dir.join("vault.json").exists() || dir.join("slots").exists() {
             Error::broken(format!("vault.age is gone from {}", dir.display()))
                 .hint("put it back from a backup, then: clawkeep secret list")

@@ -2,6 +2,8 @@
 //! Every program here runs with an empty environment but for that home and that bus, and ends with
 //! the value that stands for it.
 
+pub(crate) mod attended;
+
 use clawkeep::host::Host;
 use clawkeep::keychain::{Item, OsKeychain};
 use rustix::process::Pid;
@@ -55,11 +57,23 @@ impl Drop for Running {
 
 /// A session bus with a home of its own, which starts no service by itself.
 pub(crate) struct Bus {
-    dir: TempDir,
-    pub(crate) daemon: Running,
+    dir: PathBuf,
+    pub(crate) daemon: Option<Running>,
+    /// Dropped after the daemon.
+    _home: Option<TempDir>,
 }
 
 impl Bus {
+    /// The bus of the test that runs this one in a process of its own.
+    pub(crate) fn inherited() -> Self {
+        let run_dir = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").unwrap());
+        Bus {
+            dir: run_dir.parent().unwrap().to_owned(),
+            daemon: None,
+            _home: None,
+        }
+    }
+
     pub(crate) fn start() -> Self {
         let dir = tempfile::Builder::new().prefix("ck").tempdir().unwrap();
         for name in ["home/.local/share/keyrings", "run"] {
@@ -92,11 +106,15 @@ impl Bus {
             .read_line(&mut line)
             .unwrap();
         assert!(line.starts_with("unix:path="), "{line}");
-        Bus { dir, daemon }
+        Bus {
+            dir: dir.path().to_owned(),
+            daemon: Some(daemon),
+            _home: Some(dir),
+        }
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {
-        self.dir.path().join("run")
+        self.dir.join("run")
     }
 
     pub(crate) fn address(&self) -> String {
@@ -109,13 +127,17 @@ impl Bus {
 
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
+        self.give(command.env_clear());
         command
-            .env_clear()
+    }
+
+    /// Lets a program find this bus and its home.
+    pub(crate) fn give(&self, command: &mut Command) {
+        command
             .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.dir.path().join("home"))
+            .env("HOME", self.dir.join("home"))
             .env("XDG_RUNTIME_DIR", self.run_dir())
             .env("DBUS_SESSION_BUS_ADDRESS", self.address());
-        command
     }
 
     /// Starts the keyring service and waits until it owns its name. With a password it is unlocked,
@@ -167,6 +189,15 @@ impl Bus {
         let output = self.secret_tool(&["lookup", "service", service, "username", account], "");
         let text = String::from_utf8(output.stdout).unwrap();
         output.status.success().then_some(text)
+    }
+
+    /// How many items of this name there are.
+    pub(crate) fn witness_count(&self, item: &Item) -> usize {
+        let (service, account) = (item.service(), item.account());
+        let arguments = ["search", "--all", "service", service, "username", account];
+        let output = self.secret_tool(&arguments, "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter(|line| line.starts_with('[')).count()
     }
 
     pub(crate) fn witness_store(&self, item: &Item, more: &[&str], value: &str) {

@@ -281,6 +281,14 @@ fn what_is_left_of_a_paste_answers_no_question() {
 }
 
 #[test]
+fn what_is_left_of_a_paste_reaches_no_shell() {
+    let script = "\"$0\" child --exact --nocapture; echo 'shell>'; read -r l; echo \"got=$l.\"";
+    let mut person = Person::at_shell("line", script);
+    person.sees("line> ").types("one\nrm -rf\n");
+    person.sees("shell>").types("mine\n").sees("got=mine.");
+}
+
+#[test]
 fn the_alternate_screen_is_wiped_and_left_on_every_way_out() {
     const ON: &str = "\x1b[?1049h";
     const OFF: &str = "\x1b[2J\x1b[H\x1b[?1049l";
@@ -305,6 +313,19 @@ fn the_alternate_screen_is_wiped_and_left_on_every_way_out() {
         assert_eq!(person.code(), code, "{keys:?} {signal:?}");
         assert_eq!(person.screen.matches(ON).count(), 1);
     }
+    let mut person = Person::at("alternate");
+    person
+        .sees("key> ")
+        .types("a")
+        .signals(Signal::TSTP)
+        .types("bc\r")
+        .sees(OFF);
+    assert_eq!(person.code(), "0");
+    assert_eq!(
+        person.screen.matches("key> ").count(),
+        1,
+        "it was suspended"
+    );
     let mut person = Person::at("panic");
     person.sees(ON).sees(OFF);
     assert_eq!(person.code(), "101");
@@ -392,15 +413,24 @@ fn in_the_background_a_question_is_an_error_and_does_not_wait() {
 }
 
 #[test]
-fn ctrl_z_without_a_shell_does_not_hang() {
+fn ctrl_z_where_nobody_could_continue_us_does_not_hang() {
     let script = "exec \"$0\" child --exact --nocapture";
     for way in WAYS {
-        let mut person = Person::at_shell(&format!("{way}key"), script);
-        person
+        // As the leader of the session, and below a shell without job control.
+        let mut leader = Person::at_shell(&format!("{way}key"), script);
+        leader
             .sees("key> ")
             .types("ab\x1ac\r")
             .sees("[3 characters]")
             .ends();
+        assert_eq!(leader.result().trim(), digest(b"abc"));
+        let mut person = Person::at(&format!("{way}key"));
+        person
+            .sees("key> ")
+            .types("ab\x1a")
+            .sees("key> ")
+            .types("c\r");
+        assert_eq!(person.code(), "0");
         assert_eq!(person.result().trim(), digest(b"abc"));
     }
 }

@@ -25,10 +25,12 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use scrub::names_credential;
 pub use scrub::{MARKER, Replacement, scrub};
 pub(crate) use syntax::{Comment, StringAt};
 
 use crate::error::{Error, Result};
+use crate::file::{self, Privacy};
 use crate::openclaw::reference::SecretRef;
 use jsonc_parser::ast;
 use serde_json::Value;
@@ -97,6 +99,18 @@ impl Config {
             bom,
             path: path.to_owned(),
         })
+    }
+
+    /// Reads the file at `path`; [`Config::empty`] when there is none.
+    ///
+    /// # Errors
+    /// As [`Config::parse`]; `Broken` too when it is a link, no regular file, another user's, or
+    /// others may write it.
+    pub fn read(path: &Path) -> Result<Self> {
+        match file::read(path, MAX_CONFIG, Privacy::Shared)? {
+            Some(bytes) => Self::parse(&bytes, path),
+            None => Ok(Self::empty(path)),
+        }
     }
 
     /// Where it was found.
@@ -296,6 +310,36 @@ impl Config {
             }
         }
         Ok(true)
+    }
+
+    /// Takes over the values of `newer`, another program's rewrite of this file, and keeps this
+    /// text where the values are the same: comments, order and spelling survive. `false` when no
+    /// value differs.
+    ///
+    /// # Errors
+    /// As [`Config::set`].
+    pub fn adopt(&mut self, newer: &Config) -> Result<bool> {
+        let changes = syntax::with_root(&self.text, |old| {
+            syntax::with_root(&newer.text, |new| {
+                let mut changes = Vec::new();
+                syntax::differences(&old.object, &new.object, &mut Vec::new(), &mut changes);
+                changes
+            })
+        });
+        let changes = match changes {
+            Ok(Ok(changes)) => changes,
+            Ok(Err(place)) | Err(place) => return Err(self.broken(&[], &place.to_string())),
+        };
+        for (path, value) in &changes {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            match value {
+                Some(value) => self.set(&path, value)?,
+                None => {
+                    self.remove(&path)?;
+                }
+            }
+        }
+        Ok(!changes.is_empty())
     }
 
     /// Every string value with its place, for masking; every comment with its place.

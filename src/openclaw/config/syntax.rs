@@ -60,6 +60,7 @@ pub(crate) type Comment = Range<usize>;
 
 /// The parsed root, together with the text that it was parsed from.
 pub(super) struct Root<'a> {
+    /// The object itself.
     pub(super) object: Object<'a>,
     text: &'a str,
 }
@@ -305,6 +306,57 @@ pub(super) fn to_value(node: &Node<'_>) -> Value {
                 .map(|property| (property.name.as_str().to_owned(), to_value(&property.value)))
                 .collect(),
         ),
+    }
+}
+
+/// What `new` says otherwise than `old`: new or changed values, and `None` for what is gone.
+/// Only what differs is copied.
+pub(super) fn differences(
+    old: &Object<'_>,
+    new: &Object<'_>,
+    path: &mut Vec<String>,
+    out: &mut Vec<(Vec<String>, Option<Value>)>,
+) {
+    for property in &old.properties {
+        let key = property.name.as_str();
+        if new.get(key).is_none() {
+            path.push(key.to_owned());
+            out.push((path.clone(), None));
+            path.pop();
+        }
+    }
+    for property in &new.properties {
+        let key = property.name.as_str();
+        path.push(key.to_owned());
+        match (last_named(old, key).map(|old| &old.value), &property.value) {
+            (Some(Node::Object(old)), Node::Object(new)) => differences(old, new, path, out),
+            (Some(old), new) if same(old, new) => {}
+            (_, new) => out.push((path.clone(), Some(to_value(new)))),
+        }
+        path.pop();
+    }
+}
+
+/// Whether two values are equal, whatever their spelling and the order of their keys.
+fn same(a: &Node<'_>, b: &Node<'_>) -> bool {
+    match (a, b) {
+        (Node::StringLit(a), Node::StringLit(b)) => a.value == b.value,
+        (Node::Array(a), Node::Array(b)) => {
+            a.elements.len() == b.elements.len()
+                && a.elements.iter().zip(&b.elements).all(|(a, b)| same(a, b))
+        }
+        (Node::Object(a), Node::Object(b)) => {
+            a.properties.len() == b.properties.len()
+                && a.properties.iter().all(|property| {
+                    b.get(property.name.as_str())
+                        .is_some_and(|other| same(&property.value, &other.value))
+                })
+        }
+        (Node::NumberLit(a), Node::NumberLit(b)) => {
+            let (a, b) = (number_value(a.value), number_value(b.value));
+            a == b || (a.as_f64().is_some() && a.as_f64() == b.as_f64())
+        }
+        (a, b) => to_value(a) == to_value(b),
     }
 }
 

@@ -1,0 +1,333 @@
+//! `link`: OpenClaw's files refer to the vault. Ring 4.
+//!
+//! Order of a link: values into the vault (the gateway's own token too), OpenClaw's dry run, then
+//! openclaw.json and its old copies, then profile refs and order, then OpenClaw's audit, and last the
+//! resolver is asked as the gateway will ask it. Cut off anywhere, running it again finishes.
+
+use super::app::{App, Opened};
+use super::args::{Link, LinkHow};
+use super::record::LinkRecord;
+use super::survey::Survey;
+use super::{planting, preview, proof};
+use crate::error::{Error, Kind, Result};
+use crate::file;
+use crate::openclaw::command;
+use crate::openclaw::install::Install;
+use crate::openclaw::link::{self, Facts, Plan};
+use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
+use crate::openclaw::version::Lane;
+use crate::secret::SecretId;
+use crate::store::Resolve;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Runs `link`.
+pub fn run(app: &App, args: &Link) -> Result<()> {
+    let install = Install::find(&app.host, args.how.openclaw.as_deref())?.ok_or_else(|| {
+        Error::missing("OpenClaw was not found on PATH")
+            .hint("name it: clawkeep link --openclaw DIR")
+    })?;
+    let mut opened = app.open()?;
+    let linked = connect(app, &mut opened, install, &args.how, args.dry_run, args.yes)?;
+    if let Some(linked) = linked {
+        prove(app, &linked.record, &linked.ids)?;
+        linked.verdict(app)?;
+    }
+    Ok(())
+}
+
+/// A link that was made.
+pub struct Linked {
+    /// What was noted of it.
+    pub record: LinkRecord,
+    /// The ids that OpenClaw's files ask for.
+    pub ids: Vec<String>,
+    refused: usize,
+    unclean: usize,
+}
+
+impl Linked {
+    /// An error when something was left as it is, after everything else is done and said.
+    ///
+    /// # Errors
+    /// `Failed` when a provider was refused or the audit found something.
+    pub fn verdict(&self, app: &App) -> Result<()> {
+        if self.refused > 0 {
+            return Err(
+                Error::failed("linked, but for the providers named above").hint("clawkeep link")
+            );
+        }
+        if self.unclean > 0 {
+            return Err(
+                Error::failed("linked, but OpenClaw's audit found what is named above")
+                    .hint("openclaw secrets audit --check --allow-exec"),
+            );
+        }
+        app.ui.say("Linked.");
+        Ok(())
+    }
+}
+
+/// Plans the link, shows it, asks, and does it. `None` for a dry run.
+///
+/// # Errors
+/// `Cancelled`; whatever stands in the way.
+pub fn connect(
+    app: &App,
+    opened: &mut Opened,
+    install: Install,
+    how: &LinkHow,
+    dry_run: bool,
+    yes: bool,
+) -> Result<Option<Linked>> {
+    require_unattended(opened)?;
+    let program = program(app, how, dry_run, yes)?;
+    let mut survey = Survey::take(app, opened, install)?;
+    survey.set_orders(&how.order)?;
+    let plan = link::plan(&Facts {
+        version: survey.install.version(),
+        places: &survey.places,
+        config: &survey.config,
+        wanted: &survey.wanted,
+        planted: &survey.planted,
+        foreign: &survey.foreign,
+        orders: &survey.orders,
+        command: &program,
+        resolver_args: &survey.args,
+        pass_env: &survey.pass_env,
+        config_refs: how.config_refs,
+        gateway_variable: app.host.var("OPENCLAW_GATEWAY_TOKEN").is_some(),
+    })?;
+    preview::show(app, &survey, &plan)?;
+    if dry_run {
+        app.ui.data(&link::diff(&plan.before, &plan.after))?;
+        app.ui.say("Dry run: nothing was changed.");
+        return Ok(None);
+    }
+    if !yes {
+        let Some(mut terminal) = app.person()? else {
+            return Err(Error::usage(
+                "linking changes OpenClaw's files and asks first, and there is nobody to ask",
+            )
+            .hint("add --yes, or look first: clawkeep link --dry-run"));
+        };
+        if !terminal.confirm("Change these files?", true)? {
+            return Err(Error::cancelled());
+        }
+    }
+    execute(app, opened, &survey, &plan, program).map(Some)
+}
+
+/// A gateway starts with nobody at the keyboard.
+fn require_unattended(opened: &Opened) -> Result<()> {
+    let Opened::File(vault) = opened else {
+        return Ok(());
+    };
+    if vault
+        .contents()
+        .slots
+        .iter()
+        .any(|slot| slot.kind.unattended())
+    {
+        return Ok(());
+    }
+    Err(
+        Error::failed("only a person can open this vault, so a gateway could not start with it")
+            .hint("add a slot that opens by itself: clawkeep slot add identity-file"),
+    )
+}
+
+/// The program that OpenClaw will run: this one, from a place that lasts.
+fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf> {
+    let own = app.host.program()?;
+    let home = app.host.home()?;
+    if !how.install && !command::is_build_folder(&own, &home) {
+        command::check(&own)?;
+        return Ok(own);
+    }
+    let target = home.join(".local/bin/clawkeep");
+    if own == target || (command::check(&target).is_ok() && file::same_content(&own, &target)?) {
+        return Ok(target);
+    }
+    if dry_run {
+        app.ui
+            .say(&format!("Would put clawkeep into {}.", target.display()));
+        return Ok(target);
+    }
+    if !how.install && !yes {
+        let question = format!(
+            "{} is a build folder. Put clawkeep into {}?",
+            own.display(),
+            target.display()
+        );
+        let agreed = match app.person()? {
+            Some(mut terminal) => terminal.confirm(&question, true)?,
+            None => false,
+        };
+        if !agreed {
+            return Err(not_lasting(&own));
+        }
+    }
+    let installed = command::install_copy(&own, &home)?;
+    app.ui.say(&format!("Program: {}", installed.display()));
+    Ok(installed)
+}
+
+fn not_lasting(own: &std::path::Path) -> Error {
+    Error::failed(format!(
+        "OpenClaw needs a program that stays where it is, and {} may not",
+        own.display()
+    ))
+    .hint("put it into ~/.local/bin: clawkeep link --install")
+}
+
+fn execute(
+    app: &App,
+    opened: &mut Opened,
+    survey: &Survey,
+    plan: &Plan,
+    program: PathBuf,
+) -> Result<Linked> {
+    let token_id = SecretId::parse(GATEWAY_TOKEN)?;
+    planting::keep_gateway_token(app, opened, plan, &token_id)?;
+    let known_token = opened.get(&token_id)?.map(|(value, _)| value);
+    let mut record = LinkRecord::new(
+        survey.lane_name(),
+        survey.install.version().to_string(),
+        survey.places.config().to_owned(),
+        program,
+        survey.args.clone(),
+        survey.pass_env.clone(),
+    );
+    record.profiles = survey.profile_paths();
+    record.linked = asked_ids(plan);
+    // Before OpenClaw's files: who is cut off in between must be able to tell our profiles from
+    // others.
+    record.planted(
+        &plan
+            .profile_refs
+            .iter()
+            .map(|planted| planted.held.clone())
+            .collect::<Vec<_>>(),
+        survey.record.as_ref(),
+    );
+    if plan.lane == Lane::Plan {
+        planting::keep_own_profiles(app, survey)?;
+    }
+    record.save(&app.dir)?;
+    let done = link::apply(
+        plan,
+        Some(&survey.install),
+        &app.host,
+        known_token.as_ref(),
+        &mut |step| {
+            app.ui.say(&format!("{step} …"));
+        },
+    )?;
+    let done = if plan.lane == Lane::File {
+        planting::write_profiles(app, survey, plan, done)?
+    } else {
+        done
+    };
+    note_linked(opened, plan)?;
+    let mut unclean = 0;
+    for copy in &done.copies_scrubbed {
+        app.ui.say(&format!(
+            "Scrubbed the gateway token from {}",
+            copy.display()
+        ));
+    }
+    for note in &done.notes {
+        app.ui.say(&format!("note: {note}"));
+    }
+    if let Some(audit) = &done.audit {
+        for finding in &audit.findings {
+            app.ui.say(&format!(
+                "audit: {} at {} in {}",
+                finding.code, finding.place, finding.file
+            ));
+        }
+        unclean = audit.findings.len();
+        if unclean == 0 && audit.is_clean() {
+            app.ui.say(&format!(
+                "OpenClaw's audit: clean, {} references resolved.",
+                audit.checked
+            ));
+        }
+    }
+    let ids = record.linked.iter().cloned().collect();
+    Ok(Linked {
+        record,
+        ids,
+        refused: plan.refused.len(),
+        unclean,
+    })
+}
+
+/// Every id that OpenClaw's files ask for after the plan.
+fn asked_ids(plan: &Plan) -> BTreeSet<String> {
+    let config = plan
+        .after
+        .refs()
+        .into_iter()
+        .map(|(_, reference)| reference);
+    let profiles = plan
+        .profile_refs
+        .iter()
+        .map(|planted| planted.reference.clone());
+    config
+        .chain(profiles)
+        .filter(SecretRef::is_ours)
+        .map(|reference| reference.id)
+        .collect()
+}
+
+/// The vault's own list of what is linked, which nobody can edit unnoticed.
+fn note_linked(opened: &mut Opened, plan: &Plan) -> Result<()> {
+    let Opened::File(vault) = opened else {
+        return Ok(());
+    };
+    let ids: BTreeSet<SecretId> = asked_ids(plan)
+        .iter()
+        .filter_map(|id| SecretId::parse(id).ok())
+        .collect();
+    if vault.contents().linked == ids {
+        return Ok(());
+    }
+    vault.update(|contents, _| {
+        contents.linked = ids;
+        Ok(())
+    })
+}
+
+/// Asks the resolver for everything that OpenClaw will ask for.
+///
+/// # Errors
+/// `Failed` naming the first id that does not resolve, with the reason's code.
+pub fn prove(app: &App, record: &LinkRecord, ids: &[String]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let answers = proof::ask(
+        &app.host,
+        &record.command,
+        &record.args,
+        &record.pass_env,
+        ids,
+    )?;
+    for id in ids {
+        if answers.value(id).is_none() {
+            let code = answers.code(id).unwrap_or("no answer");
+            let error = Error::failed(format!("the gateway would not get {id}: {code}"));
+            return Err(match code {
+                "LOCKED" => error.as_kind(Kind::Locked).hint("clawkeep slot list"),
+                _ => error.hint("clawkeep secret list"),
+            });
+        }
+    }
+    app.ui.say(&format!(
+        "Resolved as the gateway would: {}",
+        ids.join(", ")
+    ));
+    Ok(())
+}

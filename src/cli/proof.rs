@@ -1,0 +1,119 @@
+//! The closing check: asks the resolver exactly as the gateway would. Ring 4.
+//!
+//! The command that OpenClaw's configuration names is started with an empty environment (but for
+//! `passEnv`), in its own folder, with one request on stdin.
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::json::place;
+use crate::openclaw::reference::SECRET_PROVIDER;
+use crate::secret::Secret;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use zeroize::Zeroizing;
+
+/// The most bytes of an answer that are read: OpenClaw's own bound.
+const MAX_ANSWER: u64 = 20_971_520;
+
+/// What the resolver answered for each id.
+pub struct Answers {
+    values: BTreeMap<String, Secret>,
+    errors: BTreeMap<String, String>,
+}
+
+impl Answers {
+    /// The value of an id, if it resolved.
+    pub fn value(&self, id: &str) -> Option<&Secret> {
+        self.values.get(id)
+    }
+
+    /// Why an id did not resolve: the protocol's code.
+    pub fn code(&self, id: &str) -> Option<&str> {
+        self.errors.get(id).map(String::as_str)
+    }
+}
+
+/// Asks `command args` for `ids`.
+///
+/// # Errors
+/// `Failed` when it cannot be started or does not answer; `Broken` when the answer is no answer.
+pub fn ask(
+    host: &Host,
+    command: &Path,
+    args: &[String],
+    pass_env: &[String],
+    ids: &[String],
+) -> Result<Answers> {
+    let request =
+        serde_json::json!({"protocolVersion": 1, "provider": SECRET_PROVIDER, "ids": ids})
+            .to_string();
+    let mut child = Command::new(command);
+    child
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    if let Some(dir) = command.parent() {
+        child.current_dir(dir);
+    }
+    for name in pass_env {
+        if let Some(value) = host.var(name) {
+            child.env(name, value);
+        }
+    }
+    let mut child = child
+        .spawn()
+        .map_err(|error| Error::io("run", command, &error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A resolver that ends early is told by its answer, not by our pipe.
+        let _ = stdin.write_all(request.as_bytes());
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(256 * 1024));
+    if let Some(stdout) = child.stdout.take() {
+        stdout
+            .take(MAX_ANSWER)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read from", command, &error))?;
+    }
+    let status = child
+        .wait()
+        .map_err(|error| Error::io("wait for", command, &error))?;
+    if !status.success() {
+        return Err(Error::failed(format!(
+            "{} did not answer as OpenClaw asks",
+            command.display()
+        ))
+        .hint(format!("{} --version", command.display())));
+    }
+    parse(&bytes)
+}
+
+fn parse(bytes: &[u8]) -> Result<Answers> {
+    #[derive(serde::Deserialize)]
+    struct Wire {
+        values: BTreeMap<String, Secret>,
+        #[serde(default)]
+        errors: BTreeMap<String, WireError>,
+    }
+    #[derive(serde::Deserialize)]
+    struct WireError {
+        code: String,
+    }
+    let wire: Wire = serde_json::from_slice(bytes).map_err(|error| {
+        Error::broken(format!(
+            "the resolver's answer cannot be read ({})",
+            place(&error)
+        ))
+    })?;
+    Ok(Answers {
+        values: wire.values,
+        errors: wire
+            .errors
+            .into_iter()
+            .map(|(id, error)| (id, error.code))
+            .collect(),
+    })
+}

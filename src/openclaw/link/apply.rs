@@ -1,0 +1,367 @@
+//! Does what a plan says: writes `openclaw.json`, scrubs its old copies, and lets OpenClaw's CLI do
+//! what only it can. Knows files and processes.
+//!
+//! Order, so that a crash leaves nothing unresolvable: the caller has stored every value; OpenClaw's
+//! dry run resolves every ref; then `openclaw.json`; then its copies; then profiles, order and
+//! removals; then the audit. Running again finishes what was left.
+//!
+//! OpenClaw's CLI writes `openclaw.json` anew when it plants or removes profiles, without comments
+//! (2026.9.6, ran; also for a plan that names profiles only). So the text is put back afterwards
+//! with the values that it changed.
+
+use super::audit::Audit;
+use super::{GatewayToken, Held, Order, Plan, Unlink, document, edited};
+use crate::error::{Error, Result};
+use crate::file::{self, Privacy};
+use crate::host::Host;
+use crate::openclaw::command;
+use crate::openclaw::config::{Config, MAX_CONFIG, Replacement, scrub};
+use crate::openclaw::install::{Install, Output};
+use crate::openclaw::reference::{GATEWAY_TOKEN, SECRET_PROVIDER, SecretRef};
+use crate::openclaw::version::{Lane, Version};
+use crate::secret::Secret;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long one OpenClaw command may take: Node starts in 2 to 14 s, first runs migrate for a
+/// minute.
+const CLI_TIME: Duration = Duration::from_mins(4);
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Whether `openclaw.json` was written.
+    pub config_written: bool,
+    /// Old copies from which the gateway's token was taken.
+    pub copies_scrubbed: Vec<PathBuf>,
+    /// Profiles that OpenClaw still has although they were to go, and whole sentences about what
+    /// could not be done.
+    pub notes: Vec<String>,
+    /// OpenClaw's own judgement afterwards; `None` when it could not be asked.
+    pub audit: Option<Audit>,
+}
+
+/// Lets OpenClaw try the whole plan without writing: every ref must resolve. Nothing to try is fine.
+///
+/// # Errors
+/// `Failed` when OpenClaw says no.
+pub fn dry_run(plan: &Plan, install: &Install, host: &Host) -> Result<()> {
+    match document::full_plan(plan, install.version(), host.now()) {
+        Some(document) => run_plan(install, &document, true),
+        None => Ok(()),
+    }
+}
+
+/// Asks OpenClaw to audit its files.
+///
+/// # Errors
+/// `Failed` when it cannot be run, `Broken` when its answer cannot be read.
+pub fn audit(install: &Install) -> Result<Audit> {
+    let mut args = vec!["secrets", "audit", "--json"];
+    if install.version().takes_allow_exec() {
+        args.push("--allow-exec");
+    }
+    Audit::parse(&install.run(&args, CLI_TIME, &[])?.stdout)
+}
+
+/// Does the plan. The values that it refers to are in the vault already, the gateway's token too.
+///
+/// `token` is the gateway's token when it was in the vault before, so that old copies which still
+/// hold it are found. `install` may be missing in the file lane; then there is no dry run and no
+/// audit.
+///
+/// # Errors
+/// `Failed` when the command would not be run, when `openclaw.json` changed since the plan was made,
+/// when OpenClaw refuses the dry run (nothing is written then) or a later step (the message says
+/// which; running again goes on from there).
+pub fn apply(
+    plan: &Plan,
+    install: Option<&Install>,
+    host: &Host,
+    token: Option<&Secret>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Applied> {
+    command::check(&plan.command)?;
+    let path = plan.places.config();
+    check_unchanged(path, &plan.before)?;
+    let by_cli = plan.lane == Lane::Plan
+        && !(plan.profile_refs.is_empty()
+            && plan.profile_removals.is_empty()
+            && plan.orders.is_empty());
+    if by_cli && install.is_none() {
+        return Err(Error::missing(
+            "this version's profiles can only be changed by OpenClaw itself, and it was not found",
+        )
+        .hint("name it: --openclaw DIR"));
+    }
+    if let Some(install) = install {
+        progress("asking OpenClaw to try the plan");
+        dry_run(plan, install, host)?;
+        // The dry run took seconds, and a gateway may have written meanwhile.
+        check_unchanged(path, &plan.before)?;
+    }
+    let mut done = Applied::default();
+    if plan.changes_config() {
+        progress("writing openclaw.json");
+        write_config(path, &plan.after)?;
+        done.config_written = true;
+    }
+    let token = match &plan.gateway {
+        GatewayToken::KeepInVault(value) => Some(value),
+        _ => token,
+    };
+    if let Some(token) = token {
+        scrub_copies(plan, token, &mut done)?;
+    }
+    if let Some(install) = install {
+        if by_cli {
+            let run = run_cli_parts(plan, install, host, &mut done, progress);
+            keep_text(path, &plan.after)?;
+            run?;
+        }
+        if let (Some(token), true) = (token, by_cli) {
+            scrub_copies(plan, token, &mut done)?;
+        }
+        progress("asking OpenClaw to audit its files");
+        match audit(install) {
+            Ok(audit) => done.audit = Some(audit),
+            Err(error) => done.notes.push(error.message().to_owned()),
+        }
+    }
+    Ok(done)
+}
+
+/// Undoes the link: profiles first, while everything still resolves, then `openclaw.json`.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_unlink(
+    plan: &Unlink,
+    install: Option<&Install>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Applied> {
+    let path = plan.places.config();
+    check_unchanged(path, &plan.before)?;
+    let mut done = Applied::default();
+    let mut after = plan.after.clone();
+    if plan.lane == Lane::Plan && !plan.profile_removals.is_empty() {
+        let install = install.ok_or_else(|| {
+            Error::missing(
+                "this version's profiles can only be removed by OpenClaw itself, and it was not \
+                 found",
+            )
+            .hint("name it: --openclaw DIR")
+        })?;
+        progress("removing profiles from OpenClaw");
+        let removed = remove_profiles(install, &plan.profile_removals, &mut done.notes);
+        let text = keep_text(path, &plan.before)?;
+        removed?;
+        after = edited(&text, &plan.edits)?;
+    }
+    if after.bytes() != Config::read(path)?.bytes() {
+        progress("writing openclaw.json");
+        write_config(path, &after)?;
+        done.config_written = true;
+    }
+    Ok(done)
+}
+
+fn check_unchanged(path: &Path, before: &Config) -> Result<()> {
+    if Config::read(path)?.bytes() == before.bytes() {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "{} changed while the plan was made; nothing was written",
+        path.display()
+    ))
+    .hint("run the same command again"))
+}
+
+/// Writes whole or not at all; the mode stays, a new file is 0600 in a folder of 0700.
+fn write_config(path: &Path, config: &Config) -> Result<()> {
+    if let Some(dir) = path.parent()
+        && !dir.exists()
+    {
+        file::private_dir(dir)?;
+    }
+    file::replace(path, &config.bytes(), mode_of(path))
+}
+
+#[cfg(unix)]
+fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::symlink_metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &Path) -> u32 {
+    0o600
+}
+
+/// Puts `ours` back after OpenClaw's CLI wrote the file, with the values that it changed.
+fn keep_text(path: &Path, ours: &Config) -> Result<Config> {
+    let newer = Config::read(path)?;
+    let mut text = ours.clone();
+    text.adopt(&newer)?;
+    if text.bytes() != newer.bytes() {
+        write_config(path, &text)?;
+    }
+    Ok(text)
+}
+
+fn scrub_copies(plan: &Plan, token: &Secret, done: &mut Applied) -> Result<()> {
+    let reference = SecretRef {
+        provider: SECRET_PROVIDER.to_owned(),
+        id: GATEWAY_TOKEN.to_owned(),
+    };
+    let replacement = Replacement {
+        reference: &reference,
+        secret_provider: plan.secret_provider(),
+    };
+    for copy in plan.places.config_copies()? {
+        let Some(bytes) = file::read(&copy, 4 * MAX_CONFIG, Privacy::Shared)? else {
+            continue;
+        };
+        if let Some(cleaned) = scrub(&bytes, token, &replacement) {
+            file::replace(&copy, &cleaned, mode_of(&copy))?;
+            if !done.copies_scrubbed.contains(&copy) {
+                done.copies_scrubbed.push(copy);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run_cli_parts(
+    plan: &Plan,
+    install: &Install,
+    host: &Host,
+    done: &mut Applied,
+    progress: &mut dyn FnMut(&str),
+) -> Result<()> {
+    if let Some(document) = document::profile_plan(plan, host.now()) {
+        progress("having OpenClaw put refs into its profiles");
+        run_plan(install, &document, false)?;
+    }
+    for order in &plan.orders {
+        progress(&format!("setting the order of {}", order.provider));
+        set_order(install, order)?;
+    }
+    if !plan.profile_removals.is_empty() {
+        progress("removing profiles from OpenClaw");
+        remove_profiles(install, &plan.profile_removals, &mut done.notes)?;
+    }
+    Ok(())
+}
+
+/// Runs a plan file. It holds refs only; it is private and gone afterwards all the same.
+fn run_plan(install: &Install, document: &Value, dry: bool) -> Result<()> {
+    let dir = tempfile::Builder::new()
+        .prefix("clawkeep-plan-")
+        .tempdir()
+        .map_err(|error| Error::failed(format!("cannot make a folder: {}", error.kind())))?;
+    let path = dir.path().join("plan.json");
+    file::create(&path, document.to_string().as_bytes(), 0o600)?;
+    let said = path.to_string_lossy();
+    let mut args = vec!["secrets", "apply", "--from", &said, "--json"];
+    if dry {
+        args.push("--dry-run");
+    }
+    if install.version().takes_allow_exec() {
+        args.push("--allow-exec");
+    }
+    let output = install.run(&args, CLI_TIME, &[])?;
+    expect(
+        &output,
+        install.version(),
+        if dry {
+            "the plan in its dry run; nothing was written"
+        } else {
+            "the refs for its profiles"
+        },
+    )
+}
+
+fn set_order(install: &Install, order: &Order) -> Result<()> {
+    let mut args = vec!["models", "auth", "order", "set", "--provider"];
+    args.extend([order.provider.as_str(), "--agent", order.agent.as_str()]);
+    // Ids are free text: one that begins with a hyphen is no option.
+    args.push("--");
+    args.extend(
+        order
+            .profiles
+            .iter()
+            .map(crate::provider::ProfileId::as_str),
+    );
+    let output = install.run(&args, CLI_TIME, &[])?;
+    expect(&output, install.version(), "the order of its profiles")
+}
+
+/// Has OpenClaw forget profiles. One can stand in two stores (an agent's and the shared one), and
+/// each `logout` takes it from one of them: so it asks, removes what is there, and asks again.
+fn remove_profiles(install: &Install, gone: &[Held], notes: &mut Vec<String>) -> Result<()> {
+    let agents: BTreeSet<&str> = gone.iter().map(|held| held.agent.as_str()).collect();
+    for agent in agents {
+        let mine = || gone.iter().filter(|held| held.agent.as_str() == agent);
+        for round in 0.. {
+            let there = listed(install, agent)?;
+            let left: Vec<&Held> = mine()
+                .filter(|held| there.contains(held.profile.as_str()))
+                .collect();
+            if left.is_empty() {
+                break;
+            }
+            if round == 3 {
+                notes.extend(left.iter().map(|held| {
+                    format!(
+                        "OpenClaw still lists {} for agent {agent} after it was removed",
+                        held.profile
+                    )
+                }));
+                break;
+            }
+            for held in left {
+                let id = held.profile.as_str();
+                let args = [
+                    "models", "auth", "logout", "--agent", agent, "--yes", "--", id,
+                ];
+                let output = install.run(&args, CLI_TIME, &[])?;
+                expect(&output, install.version(), "to forget a profile")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ids of the agent's profiles.
+fn listed(install: &Install, agent: &str) -> Result<BTreeSet<String>> {
+    let args = ["models", "auth", "list", "--agent", agent, "--json"];
+    let output = install.run(&args, CLI_TIME, &[])?;
+    expect(&output, install.version(), "to list its profiles")?;
+    let start = output.stdout.find('{').unwrap_or(0);
+    let list: Value = serde_json::from_str(&output.stdout[start..])
+        .map_err(|_| Error::broken("OpenClaw's list of profiles cannot be read"))?;
+    let ids = list["profiles"].as_array().map(Vec::as_slice);
+    Ok(ids
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|profile| Some(profile["id"].as_str()?.to_owned()))
+        .collect())
+}
+
+/// Turns a failed command into an error. Its output is not repeated: 2026.6.1 and before print what
+/// a resolver said, and validation messages can quote values.
+fn expect(output: &Output, version: &Version, what: &str) -> Result<()> {
+    match output.code {
+        Some(0) => Ok(()),
+        Some(code) => Err(Error::failed(format!(
+            "OpenClaw {version} refused {what} (exit code {code})"
+        ))
+        .hint("see what it has against it: openclaw config validate; openclaw secrets audit")),
+        None => Err(Error::failed(format!(
+            "OpenClaw {version} was ended by a signal over {what}"
+        ))),
+    }
+}
