@@ -154,7 +154,7 @@ fn without_a_keychain_and_a_person_nothing_weaker_is_chosen() {
 fn on_a_terminal_without_a_keychain_init_asks() {
     let world = World::new();
     let mut pty = world.pty(&["init", "--no-recovery"]);
-    pty.expect("No keychain");
+    pty.expect("There is no keychain here");
     pty.expect("Choice [i]: ");
     pty.send_line("p");
     pty.expect("New passphrase");
@@ -204,12 +204,12 @@ fn a_generated_passphrase_is_typed_back_before_it_counts() {
         .expect("six words on the screen")
         .to_owned();
     pty.send_line("");
-    pty.expect("Type it back: ");
+    pty.expect("Type the passphrase back: ");
     pty.send_line("wrong words");
     pty.expect("here it is again");
     pty.expect("Enter when it is written down: ");
     pty.send_line("");
-    pty.expect("Type it back: ");
+    pty.expect("Type the passphrase back: ");
     pty.send_line(&words);
     assert!(pty.finish().run.ok().stdout.contains("Slot: passphrase"));
     let _ = world.passphrase_file("words", &words);

@@ -268,8 +268,11 @@ impl Change {
         assert_eq!(world.get("id"), VALUE, "{at:?}");
         let away = world.root().join("away");
         std::fs::rename(identity, &away).unwrap();
-        let run = world.run(&[&flags[..], &["secret", "get", "id"]].concat());
-        assert_eq!(run.stdout, VALUE, "{at:?} {run}");
+        // Argon2id takes its time, so once for each side of the swap.
+        if at != Cut::Staging && at != Cut::Noted {
+            let run = world.run(&[&flags[..], &["secret", "get", "id"]].concat());
+            assert_eq!(run.stdout, VALUE, "{at:?} {run}");
+        }
         std::fs::rename(&away, identity).unwrap();
 
         world.set("id2", "fake-later");
@@ -295,6 +298,9 @@ impl Change {
         );
         assert_eq!(world.get("id2"), "fake-later");
         // And the change can be made again.
+        if at != Cut::Swapped {
+            return;
+        }
         let _ = world.run(&[&flags[..], &["rekey", "--yes"]].concat()).ok();
         assert_eq!(world.get("id"), VALUE);
     }
