@@ -17,6 +17,7 @@ use clawkeep::vault::Vault;
 use clawkeep::vault::unlock::Keys;
 use common::vault::{PASSPHRASE, copy_dir, put_back, request};
 use common::{World, craft, rounds};
+use secrecy::ExposeSecret as _;
 use std::collections::BTreeSet;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -63,7 +64,6 @@ fn picked(dir: &Path) -> Result<Option<String>> {
     };
     let id = SecretId::parse("id")?;
     let picked = Vault::pick(dir, &keys, &BTreeSet::from([id.clone()]))?;
-    use secrecy::ExposeSecret as _;
     let entry = picked.entries.get(&id);
     Ok(entry.map(|entry| entry.value.expose_secret().to_owned()))
 }

@@ -182,8 +182,8 @@ fn change(world: World, command: &[&str]) -> Change {
         copy
     };
     let before = copied("before");
-    let identity = |_: ()| std::fs::read_to_string(world.identity_file()).unwrap();
-    let old_text = identity(());
+    let identity = || std::fs::read_to_string(world.identity_file()).unwrap();
+    let old_text = identity();
     let _ = world.run(command).ok();
     let after = copied("after");
     // In between, an identity file pins both.
@@ -191,7 +191,7 @@ fn change(world: World, command: &[&str]) -> Change {
         .lines()
         .find(|line| line.contains("vault:"))
         .unwrap();
-    let new_text = identity(());
+    let new_text = identity();
     let both = new_text.replacen(
         "# clawkeep vault:",
         &format!("{old_pin}\n# clawkeep vault:"),

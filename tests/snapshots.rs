@@ -14,6 +14,7 @@ mod common;
 
 use common::World;
 use common::vault::{SETUP_TOKEN, request};
+use std::fmt::Write as _;
 
 /// One transcript: each command with what it was given, and what came.
 struct Transcript {
@@ -36,8 +37,7 @@ impl Transcript {
     fn piped(&mut self, args: &[&str], input: &str) -> &mut Self {
         let run = self.world.cmd(args).stdin(input).run();
         let pipe = if input.is_empty() { "" } else { "… | " };
-        self.text
-            .push_str(&format!("$ {pipe}clawkeep {}\n{run}\n", args.join(" ")));
+        let _ = writeln!(self.text, "$ {pipe}clawkeep {}\n{run}", args.join(" "));
         self
     }
 
