@@ -340,7 +340,11 @@ fn as_nobody(world: &World, home: &Path, vault: &Path, request: &str) -> Value {
         chown_tree(home, 65534);
         args.splice(
             0..0,
-            ["--reuid=65534".into(), "--clear-groups".into(), program],
+            [
+                "--reuid=65534".into(),
+                "--clear-groups".into(),
+                program.clone(),
+            ],
         );
         "/usr/bin/setpriv".clone_into(&mut program);
     }
