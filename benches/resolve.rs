@@ -21,6 +21,7 @@
 
 use clawkeep::expiry::Millis;
 use clawkeep::file;
+use clawkeep::file::{LOCK_WAIT, Lock};
 use clawkeep::host::Host;
 use clawkeep::keychain::OsKeychain;
 use clawkeep::secret::{Alphabet, Secret, SecretId, SecretKind};
@@ -239,7 +240,9 @@ impl Sample {
             }),
             slots,
         };
-        let mut made = Vault::create(&vault, &host, new).expect("a new vault");
+        let lock = Lock::take(&vault.join("vault.lock"), LOCK_WAIT).expect("a free lock");
+        let mut made = Vault::create(&vault, &host, new, &lock).expect("a new vault");
+        drop(lock);
         made.update(|contents, now| {
             for n in 0..count {
                 let entry = entry(n, now);

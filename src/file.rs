@@ -379,7 +379,7 @@ impl Lock {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            let flags = rustix::fs::OFlags::NOFOLLOW;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
             options
                 .mode(0o600)
                 .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
@@ -387,6 +387,12 @@ impl Lock {
         let file = options
             .open(path)
             .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::broken(format!(
+                "{} is not a regular file",
+                path.display()
+            )));
+        }
         let deadline = Instant::now() + wait;
         let mut pause = Duration::from_millis(1);
         loop {

@@ -133,9 +133,8 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         app.ui.say("hint: clawkeep rekey");
         return Ok(());
     }
-    let mut fates = fates(app, &vault, &[&name], LEAVE_OUT)?;
-    fates.push((name.clone(), Fate::Drop));
-    fates.dedup_by(|a, b| a.0 == b.0);
+    let both = format!("leave both out: clawkeep rekey --drop {name} --drop");
+    let fates = fates(app, &vault, &[&name], &both)?;
     give_new_identity(app, &mut vault, fates, Vec::new(), &Sheet::Same, &doors)?;
     app.ui.say(&format!(
         "Slot {name} removed; its old copies open nothing that is written from now on."

@@ -150,7 +150,7 @@ impl Vault {
             Err(Refusal::NotForThisKey) => {
                 return Err(
                     Error::broken("this recovery key is not the one of this vault")
-                        .hint("compare the vault id on your sheet with: clawkeep slot list"),
+                        .hint("take the sheet that was made last; with a slot, a new one: clawkeep rekey --new-recovery"),
                 );
             }
             Err(Refusal::Error(error)) => return Err(error),

@@ -349,6 +349,7 @@ fn forget_old(slots: &[Slot], old_id: VaultId, doors: &Doors<'_>) {
 /// vault does not list. Called under the lock, by writers.
 pub(super) fn settle(vault: &mut Vault) -> Result<()> {
     let slots = vault.dir.join("slots");
+    file::sweep(&slots);
     if let Some(next) = vault.cache.next_vault_id {
         let arrived = vault.id() == next;
         for entry in names(&slots)? {

@@ -218,7 +218,17 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
         Source::Credential(path) => return from_credential(path),
         Source::Slot(slot) => *slot,
     };
-    let named = |error: Error| error.context(format!("slot {}", slot.name));
+    let named = |error: Error| {
+        let error = error.context(format!("slot {}", slot.name));
+        if error.kind() != Kind::Broken {
+            return error;
+        }
+        error.hint(format!(
+            "open the vault another way, then: clawkeep slot add {} --name {} --replace",
+            slot.kind.name(),
+            slot.name
+        ))
+    };
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
         SlotKind::IdentityFile { path, recipient } => {
