@@ -249,7 +249,7 @@ mod tests {
     }
 
     /// What was picked, comparable.
-    #[allow(clippy::disallowed_methods, reason = "fake values, compared")]
+    #[allow(clippy::disallowed_methods, reason = "compares fake values")]
     fn shown(picked: &Picked) -> Vec<String> {
         let head = picked.generation.to_string();
         let entries = picked
