@@ -75,6 +75,10 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
         return Err(Error::usage("the recovery file would lie in the vault's own folder: one backup would hold lock and key")
             .hint("use --recovery-file ~/recovery.txt"));
     }
+    if let Some(folder) = path.parent() {
+        // A run that was killed here may have left a key behind.
+        file::sweep_dead(folder);
+    }
     let text = sheet(key, id);
     file::create(&path, &text, 0o600)?;
     let back = file::read(&path, 4096, file::Privacy::Private)?;

@@ -80,6 +80,8 @@ pub fn find(dir: &Path) -> Result<Found> {
         return Ok(Found::Vault(Custody::File));
     }
     match Cache::load(dir)? {
+        // A vault whose making was cut off.
+        Some(cache) if cache.custody == Custody::File && cache.seen.is_none() => Ok(Found::Nothing),
         Some(cache) => Ok(Found::Vault(cache.custody)),
         None => Ok(Found::Nothing),
     }
@@ -196,14 +198,20 @@ impl Vault {
             secrets: BTreeMap::new(),
         };
         let (sealed, mac) = seal(&contents)?;
-        file::create(&path, &sealed, 0o600)?;
-        let cache = Cache {
+        // The cache first: cut off between the two, what says where the slots are is there as soon as
+        // the vault is. That nothing was seen yet says that the vault was never made ([`find`]).
+        let mut cache = Cache {
             custody: Custody::File,
             vault_id: Some(contents.vault_id()),
             next_vault_id: None,
-            seen: Some(State { generation: 1, mac }),
+            seen: None,
             slots: contents.slots.clone(),
         };
+        if path.symlink_metadata().is_err() {
+            cache.save(dir)?;
+        }
+        file::create(&path, &sealed, 0o600)?;
+        cache.seen = Some(State { generation: 1, mac });
         cache.save(dir)?;
         Ok(Vault {
             dir: dir.to_owned(),
@@ -266,7 +274,11 @@ impl Vault {
 
     /// Writes the next generation under the lock, then the cache, whose loss costs nothing.
     fn commit(&mut self, _held: &Lock) -> Result<()> {
-        self.contents.generation += 1;
+        self.contents.generation = self
+            .contents
+            .generation
+            .checked_add(1)
+            .ok_or_else(|| Error::broken("the vault's generation is at its end"))?;
         self.contents.written = self.host.now();
         let (sealed, mac) = seal(&self.contents)?;
         if sealed.len() > envelope::MAX_FILE {
@@ -277,11 +289,11 @@ impl Vault {
         file::replace(&self.dir.join("vault.age"), &sealed, 0o600)?;
         self.cache.vault_id = Some(self.contents.vault_id());
         self.cache.custody = Custody::File;
-        self.cache.slots.clone_from(&self.contents.slots);
         self.cache.seen = Some(State {
             generation: self.contents.generation,
             mac,
         });
+        self.cache.slots.clone_from(&self.contents.slots);
         let _ = self.cache.save(&self.dir);
         Ok(())
     }
@@ -328,8 +340,7 @@ impl Vault {
         name: &slot::SlotName,
         passphrase: &secrecy::SecretString,
     ) -> Result<()> {
-        let (path, _) = slot::paths(&self.dir, name);
-        let file = slot::read(&path)?
+        let file = slot::read(&slot::path(&self.dir, name))?
             .ok_or_else(|| Error::broken("its file is gone from the vault's folder"))?;
         slot::unwrap_passphrase(&file, passphrase).map(|_| ())
     }

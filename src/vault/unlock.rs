@@ -123,20 +123,35 @@ fn just_written(dir: &Path, keys: &Keys<'_>) -> bool {
 }
 
 fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
-    let cache = match Cache::load(dir)? {
-        Some(cache) => cache,
-        None => Cache::guess(dir, keys.host, keys.pins.first().copied()),
-    };
+    let known = Cache::load(dir)?;
+    // While slots change (or where it is only guessed what they are) one that does not fit may be one
+    // that went, or that is still to come: the others are tried all the same.
+    let settled = known
+        .as_ref()
+        .is_some_and(|cache| cache.next_vault_id.is_none());
+    let cache = known.unwrap_or_else(|| Cache::guess(dir, keys.host, keys.pins.first().copied()));
     // After vault.json, so that the file is never older than what was noted as seen.
     let file = read_vault(dir)?;
     let mut absent = Vec::new();
+    let mut failed: Option<Error> = None;
     for source in sources(&cache, keys) {
-        let (found, by) = match ask(dir, &source, &cache, keys)? {
-            Yield::Absent(reason) => {
+        let by = describe(&source);
+        let found = match ask(dir, &source, &cache, keys) {
+            Ok(Yield::Absent(reason)) => {
                 absent.push(reason);
                 continue;
             }
-            Yield::Found(found) => (found, describe(&source)),
+            Ok(Yield::Found(found)) => found,
+            Err(error) if settled || error.kind() == Kind::Cancelled => return Err(error),
+            Err(error) => {
+                // A passphrase that is wrong can be typed again; so that is what is said.
+                if error.kind() == Kind::Locked {
+                    failed = Some(error);
+                } else {
+                    failed.get_or_insert(error);
+                }
+                continue;
+            }
         };
         for identity in found {
             match envelope::open(&file, &identity) {
@@ -154,13 +169,17 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
-        return Err(Error::broken(format!(
+        let error = Error::broken(format!(
             "{by} gives the identity of another vault than the one in {}",
             dir.display()
         ))
-        .hint("put the vault and its slots back from one backup, then: clawkeep slot list"));
+        .hint("put the vault and its slots back from one backup, then: clawkeep slot list");
+        if settled {
+            return Err(error);
+        }
+        failed.get_or_insert(error);
     }
-    Err(nothing_opened(dir, &absent))
+    Err(failed.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
 /// Reads `vault.age`.
@@ -210,6 +229,8 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
         SlotKind::IdentityFile { path, .. } => {
+            // The path is from vault.json, which anyone who can write the folder has written.
+            slot::outside_vault(dir, path).map_err(|error| named(error.as_kind(Kind::Broken)))?;
             let Some(key) = slot::read_identity_file(path).map_err(named)? else {
                 return Ok(Yield::Absent(format!(
                     "the identity file {} is not there",
@@ -280,18 +301,25 @@ fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
     Ok(Yield::Found(found))
 }
 
-/// A slot's file, and its successor where a change of identity was interrupted.
+/// A slot's file, and its successors where a change of slots was interrupted.
 fn from_files(
     dir: &Path,
     slot: &Slot,
     unwrap: impl Fn(&[u8]) -> Result<Identity>,
 ) -> Result<Yield> {
-    let (path, next) = slot::paths(dir, &slot.name);
     let mut found = Vec::new();
-    for path in [path, next] {
-        if let Some(bytes) = slot::read(&path)? {
-            found.push(unwrap(&bytes)?);
+    let mut failed = None;
+    for path in slot::files(dir, &slot.name)? {
+        match slot::read(&path).and_then(|bytes| bytes.map(|bytes| unwrap(&bytes)).transpose()) {
+            Ok(identity) => found.extend(identity),
+            // One of them may be under a passphrase or a key that is not this one.
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
+    }
+    if let (true, Some(error)) = (found.is_empty(), failed) {
+        return Err(error);
     }
     if found.is_empty() {
         return Err(Error::broken("its file is gone from the vault's folder")
