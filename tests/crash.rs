@@ -235,7 +235,8 @@ fn copy(from: &Path, to: &Path) {
 #[track_caller]
 fn gives(run: Run, value: &str, point: &str) {
     assert!(run.code == 0, "{run:#}\n{point}");
-    assert_eq!(run.stdout, value, "{point}");
+    let Run { stdout, .. } = run;
+    assert_eq!(stdout, value, "{point}");
 }
 
 #[test]
@@ -354,6 +355,8 @@ fn a_killed_removal_leaves_the_slots_that_stay() {
     let front = ["--passphrase-file", passphrase.to_str().unwrap()];
     let args = [&front[..], &["slot", "remove", "identity-file", "--yes"]].concat();
     lab.kill_everywhere(&args, "", |lab, point| {
+        // First with the file that goes: it is tried before what stays.
+        gives(lab.get(&front), VALUE, point);
         gives(lab.get_by_passphrase("passphrase"), VALUE, point);
         let args = [&front[..], &["secret", "set", "s/two"]].concat();
         let _ = lab.world.cmd(&args).stdin(VALUE).run().ok();

@@ -342,8 +342,9 @@ pub fn take_value(
     hidden: Hidden,
     alphabet: crate::secret::Alphabet,
 ) -> Result<Secret> {
-    let stdin = std::io::stdin();
-    let bytes = if stdin.is_terminal() {
+    let bytes = if let Some(piped) = terminal::from_stdin(MAX_SECRET)? {
+        piped
+    } else {
         let Some(mut terminal) = app.person()? else {
             return Err(Error::usage(
                 "the value is typed at a terminal or piped, and there is neither",
@@ -351,8 +352,6 @@ pub fn take_value(
             .hint("printf %s \"$TOKEN\" | clawkeep …"));
         };
         terminal.ask_hidden(prompt, hidden)?
-    } else {
-        terminal::piped(&mut stdin.lock(), MAX_SECRET)?
     };
     Secret::new(&bytes, alphabet)
 }

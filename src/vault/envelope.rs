@@ -27,6 +27,10 @@ use zeroize::Zeroizing;
 /// The largest vault file that is read: 256 MiB.
 pub const MAX_FILE: usize = 256 * 1024 * 1024;
 
+/// The longest age header that is read: a vault has two recipients, and trying a key on each of the
+/// millions that fit into a large file takes minutes.
+const MAX_HEADER: usize = 16 * 1024;
+
 const PAD: usize = 4096;
 const MAC_CONTEXT: &str = "clawkeep/v1/mac/vault";
 const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
@@ -124,6 +128,10 @@ fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Ve
                 .hint("put a copy back that you trust, then: clawkeep secret list"),
         )
     };
+    let head = &file[..file.len().min(MAX_HEADER)];
+    if !head.windows(4).any(|four| four == b"\n---") {
+        return Err(damaged());
+    }
     let decryptor = age::Decryptor::new_buffered(file).map_err(|error| match error {
         E::UnknownFormat => Refusal::Error(
             Error::broken("vault.age is of a newer age format than this program reads")
