@@ -107,11 +107,11 @@ pub struct Span(pub i64);
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.abs() / 1000;
-        // To the nearest unit: a year that began a moment ago is 365 days, not 364.
         let (n, unit) = match seconds {
-            s if s >= 2 * 86400 => ((s + 43200) / 86400, "day"),
-            s if s >= 2 * 3600 => ((s + 1800) / 3600, "hour"),
-            s if s >= 120 => ((s + 30) / 60, "minute"),
+            // What was 365 days a moment ago is not 364 days now.
+            s if s >= 2 * 86400 - 3600 => ((s + 3600) / 86400, "day"),
+            s if s >= 2 * 3600 - 60 => ((s + 60) / 3600, "hour"),
+            s if s >= 120 => (s / 60, "minute"),
             s => (s, "second"),
         };
         write!(f, "{n} {unit}{}", if n == 1 { "" } else { "s" })
@@ -185,14 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_said_to_the_nearest_unit() {
-        for (ms, said) in [
-            (365 * 86_400_000 - 5, "365 days"),
-            (36 * 3_600_000, "36 hours"),
-            (-90_000, "90 seconds"),
-            (1_000, "1 second"),
+    fn a_span_is_said_in_whole_words() {
+        for (seconds, said) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7_130, "118 minutes"),
+            (7_150, "2 hours"),
+            (-172_800, "2 days"),
+            (365 * 86_400 - 30, "365 days"),
+            (365 * 86_400 - 7_200, "364 days"),
         ] {
-            assert_eq!(Span(ms).to_string(), said);
+            assert_eq!(Span(seconds * 1000).to_string(), said, "{seconds}");
         }
     }
 

@@ -34,12 +34,12 @@ pub enum Privacy {
     Shared,
 }
 
-/// Reads a whole regular file. `Ok(None)` when it does not exist.
+/// Opens a regular file for reading and gives its size in bytes. `Ok(None)` when it does not exist.
 ///
 /// # Errors
 /// `Broken` when the path is a link or no regular file, belongs to another user, is open to others
-/// against `privacy`, or is larger than `max` bytes. The bytes are wiped when dropped.
-pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizing<Vec<u8>>>> {
+/// against `privacy`, or is larger than `max` bytes.
+pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, usize)>> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -49,7 +49,7 @@ pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizin
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
     }
-    let mut file = match options.open(path) {
+    let file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(open_error(path, &error)),
@@ -64,14 +64,23 @@ pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizin
         )));
     }
     check_owner_and_mode(path, &meta, privacy)?;
-    if meta.len() > max as u64 {
-        return Err(too_large(path, max));
+    match usize::try_from(meta.len()) {
+        Ok(size) if size <= max => Ok(Some((file, size))),
+        _ => Err(too_large(path, max)),
     }
-    let size = usize::try_from(meta.len()).unwrap_or(max).min(max);
+}
+
+/// Reads a whole regular file. `Ok(None)` when it does not exist.
+///
+/// # Errors
+/// As [`open`]. The bytes are wiped when dropped.
+pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let Some((file, size)) = open(path, max, privacy)? else {
+        return Ok(None);
+    };
     // One spare byte lets the last read see the end without growing (and so copying) the buffer.
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    (&mut file)
-        .take(max as u64 + 1)
+    file.take(max as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("read", path, &error))?;
     if bytes.len() > max {

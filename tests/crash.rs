@@ -15,6 +15,7 @@
 
 mod common;
 
+use clawkeep::file::{LOCK_WAIT, Lock};
 use clawkeep::host::Host;
 use clawkeep::keychain::OsKeychain;
 use clawkeep::vault::argon::Cost;
@@ -106,7 +107,9 @@ impl Lab {
             recovery: None,
             slots: slots.into(),
         };
-        Vault::create(&dir, &host, new).unwrap();
+        let lock = Lock::take(&dir.join("vault.lock"), LOCK_WAIT).unwrap();
+        Vault::create(&dir, &host, new, &lock).unwrap();
+        drop(lock);
         let _ = lab.set("s/one", VALUE).ok();
         lab
     }

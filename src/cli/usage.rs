@@ -5,6 +5,7 @@
 
 use super::args::Cli;
 use crate::error::{Error, Result};
+use crate::provider::is_shaped_as_credential;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -15,6 +16,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 pub fn parse(
     args: impl Iterator<Item = std::ffi::OsString>,
 ) -> Result<std::result::Result<Cli, String>> {
+    let args: Vec<_> = args.collect();
+    if args.iter().skip(1).any(|arg| holds_credential(arg)) {
+        return Err(Error::usage(
+            "an argument looks like a token or key; values of secrets are typed at a prompt or \
+             piped, never given here, where other programs and the shell's history see them",
+        )
+        .hint("replace that credential at its provider, then: clawkeep models auth add"));
+    }
     match Cli::try_parse_from(args) {
         Ok(cli) => Ok(Ok(cli)),
         Err(error) => match error.kind() {
@@ -27,6 +36,17 @@ pub fn parse(
             _ => Err(usage(&error)),
         },
     }
+}
+
+/// A token pasted as an argument, be it as the value of a flag: it would become a name, which is
+/// listed and shown.
+fn holds_credential(arg: &std::ffi::OsStr) -> bool {
+    let text = arg.to_string_lossy();
+    let value = text
+        .strip_prefix("--")
+        .and_then(|flag| flag.split_once('='))
+        .map_or(&*text, |(_, value)| value);
+    is_shaped_as_credential(value.trim())
 }
 
 /// clap's own message quotes what was typed; this one is made of our own words only.

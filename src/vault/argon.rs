@@ -343,7 +343,7 @@ mod tests {
         .unwrap();
         assert_eq!(cost_in(std::slice::from_ref(&made)).unwrap(), Some(CHEAP));
         let opened = unwrap(&made, &right).unwrap().unwrap();
-        #[allow(clippy::disallowed_methods)]
+        #[allow(clippy::disallowed_methods, reason = "compares fake keys")]
         let same = opened.expose_secret() == key.expose_secret();
         assert!(same);
         let error = unwrap(&made, &wrong).unwrap().err().unwrap();

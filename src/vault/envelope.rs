@@ -19,9 +19,13 @@
 use super::id::VaultId;
 use super::identity::{Identity, Recipient};
 use crate::error::{Error, Result};
+use crate::file::{self, Privacy};
 use crate::json::{hex, unhex32};
+use crate::wipe::Wiped;
 use hmac::Mac;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// The largest vault file that is read: 256 MiB.
@@ -37,7 +41,7 @@ const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
 
 /// The authenticated line 1 of a vault, with its padding.
 pub struct Body {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     line: usize,
     mac: [u8; 32],
 }
@@ -54,6 +58,34 @@ impl Body {
     }
 }
 
+/// A `vault.age` that was found and checked, not yet read. It is decrypted as it is read, so that
+/// memory holds its plaintext alone; a writer puts a new file in its place, so this one stays whole.
+pub struct Sealed {
+    file: File,
+    size: usize,
+}
+
+impl Sealed {
+    /// Opens the file. `Ok(None)` when it does not exist.
+    ///
+    /// # Errors
+    /// `Broken` when it is not what it should be; see [`crate::file::open`].
+    pub fn find(path: &Path) -> Result<Option<Self>> {
+        let found = file::open(path, MAX_FILE, Privacy::Private)?;
+        Ok(found.map(|(file, size)| Sealed { file, size }))
+    }
+
+    /// From its start, each time.
+    fn reader(&self) -> std::io::Result<BufReader<std::io::Take<&File>>> {
+        let mut file = &self.file;
+        file.rewind()?;
+        Ok(BufReader::with_capacity(
+            MAX_HEADER,
+            file.take(self.size as u64),
+        ))
+    }
+}
+
 /// Why a file did not open.
 pub enum Refusal {
     /// It is not encrypted to this identity; another one may fit.
@@ -63,7 +95,7 @@ pub enum Refusal {
 }
 
 /// Decrypts `file` with the vault identity and checks who wrote it.
-pub fn open(file: &[u8], identity: &Identity) -> std::result::Result<Body, Refusal> {
+pub fn open(file: &Sealed, identity: &Identity) -> std::result::Result<Body, Refusal> {
     let bytes = decrypt(file, identity)?;
     authenticate(bytes, identity).map_err(Refusal::Error)
 }
@@ -71,14 +103,14 @@ pub fn open(file: &[u8], identity: &Identity) -> std::result::Result<Body, Refus
 /// Decrypts `file` with the recovery key. The body is returned unchecked with a way to check it,
 /// since the MAC key is in the body itself.
 pub(super) fn open_unauthenticated(
-    file: &[u8],
+    file: &Sealed,
     recovery: &Identity,
-) -> std::result::Result<Zeroizing<Vec<u8>>, Refusal> {
+) -> std::result::Result<Wiped, Refusal> {
     decrypt(file, recovery)
 }
 
 /// Splits a plaintext into its two lines and compares the MAC.
-pub(super) fn authenticate(bytes: Zeroizing<Vec<u8>>, identity: &Identity) -> Result<Body> {
+pub(super) fn authenticate(bytes: Wiped, identity: &Identity) -> Result<Body> {
     let (line, said) = split(&bytes)?;
     let mut mac = identity.mac(&identity.vault_id(), MAC_CONTEXT)?;
     mac.update(&bytes[..line]);
@@ -100,8 +132,12 @@ fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
         Error::broken("vault.age opens but does not hold a vault (its two lines are not there)")
             .hint("put a copy back that you trust, then: clawkeep secret list")
     };
-    let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(bad)?;
-    let rest = &bytes[line + 1..];
+    // The standard library's fast search for a byte; `position` takes ten times as long.
+    let mut rest = bytes;
+    let line = match rest.skip_until(b'\n') {
+        Ok(skipped) if bytes[..skipped].ends_with(b"\n") => skipped - 1,
+        _ => return Err(bad()),
+    };
     if rest.len() != MAC_LINE + 1 || rest[MAC_LINE] != b'\n' {
         return Err(bad());
     }
@@ -114,9 +150,14 @@ fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
     Ok((line, mac))
 }
 
-fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Vec<u8>>, Refusal> {
+fn decrypt(file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Refusal> {
     use age::DecryptError as E;
-    if !file.starts_with(b"age-encryption.org/") {
+    let unreadable =
+        |error: &std::io::Error| Refusal::Error(Error::io("read", Path::new("vault.age"), error));
+    let mut reader = file.reader().map_err(|error| unreadable(&error))?;
+    let start = reader.fill_buf().map_err(|error| unreadable(&error))?;
+    let has_end = start.windows(4).any(|four| four == b"\n---");
+    if !start.starts_with(b"age-encryption.org/") {
         return Err(Refusal::Error(
             Error::broken("vault.age is not an age file")
                 .hint("put a copy back that you trust, then: clawkeep secret list"),
@@ -128,27 +169,27 @@ fn decrypt(file: &[u8], identity: &Identity) -> std::result::Result<Zeroizing<Ve
                 .hint("put a copy back that you trust, then: clawkeep secret list"),
         )
     };
-    let head = &file[..file.len().min(MAX_HEADER)];
-    if !head.windows(4).any(|four| four == b"\n---") {
+    if !has_end {
         return Err(damaged());
     }
-    let decryptor = age::Decryptor::new_buffered(file).map_err(|error| match error {
+    let decryptor = age::Decryptor::new_buffered(reader).map_err(|error| match error {
         E::UnknownFormat => Refusal::Error(
             Error::broken("vault.age is of a newer age format than this program reads")
                 .hint("install the newest clawkeep"),
         ),
         _ => damaged(),
     })?;
-    let mut stream = decryptor
+    let stream = decryptor
         .decrypt(std::iter::once(identity.as_age() as &dyn age::Identity))
         .map_err(|error| match error {
             E::NoMatchingKeys => Refusal::NotForThisKey,
             _ => damaged(),
         })?;
-    // The plaintext is shorter than the file: this buffer never grows, so it leaves no copies.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(file.len()));
-    stream.read_to_end(&mut bytes).map_err(|_| damaged())?;
-    Ok(bytes)
+    // The plaintext is shorter than the file.
+    match Wiped::read(stream, file.size) {
+        Ok(Some(bytes)) => Ok(bytes),
+        _ => Err(damaged()),
+    }
 }
 
 /// Pads, authenticates and encrypts line 1. `write` appends the line to a buffer with `room` bytes

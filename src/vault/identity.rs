@@ -11,12 +11,15 @@ use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::sync::OnceLock;
 use zeroize::{Zeroize, Zeroizing};
 
 /// An X25519 identity: opens what was encrypted to its public half.
 pub struct Identity {
     age: age::x25519::Identity,
     text: SecretString,
+    /// Made when first asked for: the public half costs a multiplication on the curve each time.
+    id: OnceLock<VaultId>,
 }
 
 /// The public half of an identity.
@@ -31,7 +34,11 @@ impl Identity {
     pub fn generate() -> Self {
         let age = age::x25519::Identity::generate();
         let text = age.to_string();
-        Identity { age, text }
+        Identity {
+            age,
+            text,
+            id: OnceLock::new(),
+        }
     }
 
     /// Parses the text form, in either case, without surrounding white space.
@@ -50,6 +57,7 @@ impl Identity {
         Ok(Identity {
             age,
             text: canonical,
+            id: OnceLock::new(),
         })
     }
 
@@ -62,7 +70,9 @@ impl Identity {
 
     /// The id of the vault whose identity this is.
     pub fn vault_id(&self) -> VaultId {
-        VaultId::from_bytes(Sha256::digest(self.recipient().text.as_bytes()).into())
+        *self.id.get_or_init(|| {
+            VaultId::from_bytes(Sha256::digest(self.recipient().text.as_bytes()).into())
+        })
     }
 
     /// The text form, for the doors that keep it: slots, the recovery sheet, the vault's body.

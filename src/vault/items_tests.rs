@@ -47,7 +47,7 @@ fn put(store: &mut KeychainStore, (value, meta): &Pair) -> Result<()> {
     store.put(&id(), secret, meta)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test looks at fake values")]
+#[allow(clippy::disallowed_methods, reason = "looks at fake values")]
 fn got(store: &KeychainStore) -> Option<Pair> {
     let found = store.get(&id()).unwrap();
     found.map(|(secret, meta)| (secret.expose_secret().to_owned(), meta))
@@ -360,6 +360,22 @@ fn locked_broken_and_missing_keychains_are_never_an_absent_secret() {
     assert_eq!(store.list().unwrap_err().kind(), Kind::Locked);
     assert_eq!(store.remove(&id()).unwrap_err().kind(), Kind::Locked);
     assert_eq!(put(&mut store, &new()).unwrap_err().kind(), Kind::Locked);
+}
+
+#[test]
+fn a_value_that_nobody_could_have_typed_is_broken() {
+    for bad in [
+        &b"fake\x1b]0;marker\x07"[..],
+        b"fake\xc2\x9b2Jmarker",
+        b"marker\xff",
+        b"",
+    ] {
+        let keychain = InMemory::new();
+        raw(&keychain, "anthropic:work", bad);
+        let said = store(&keychain).get(&id()).unwrap_err();
+        assert_eq!(said.kind(), Kind::Broken);
+        assert!(!said.message().contains("marker"), "{said}");
+    }
 }
 
 #[test]

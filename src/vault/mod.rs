@@ -144,6 +144,7 @@ impl Vault {
         host: &Host,
         recovery: &Identity,
         pins: &[VaultId],
+        accept_rollback: bool,
     ) -> Result<Self> {
         check_dir(dir)?;
         let file = read_vault(dir)?;
@@ -165,12 +166,23 @@ impl Vault {
         let body = envelope::authenticate(bytes, &claimed.identity)?;
         let contents = Contents::parse(body.line())?;
         let id = contents.vault_id();
+        let ours = |kept: &Recovery| kept.recipient == recovery.recipient();
+        if !contents.recovery.as_ref().is_some_and(ours) {
+            return Err(Error::broken(
+                "vault.age opens with this recovery key but names another one: every later write \
+                 would be for that one",
+            )
+            .hint("put a copy back that you trust, then: clawkeep recovery check"));
+        }
         if !pins.is_empty() && !pins.contains(&id) {
             return Err(Error::broken(
                 "another vault was put in this one's place: --vault-id names a different vault id",
             ));
         }
         let cache = Cache::load(dir)?.unwrap_or_else(|| Cache::guess(dir, host, Some(id)));
+        if !accept_rollback {
+            unlock::check_rollback(&cache, contents.generation, &body.mac())?;
+        }
         Ok(Vault {
             dir: dir.to_owned(),
             host: host.clone(),
@@ -181,12 +193,11 @@ impl Vault {
         })
     }
 
-    /// Makes a vault in `dir`, whose slots are planted already.
+    /// Makes a vault in `dir`, whose slots were planted under this lock of it.
     ///
     /// # Errors
     /// `Failed` when there is one already.
-    pub fn create(dir: &Path, host: &Host, new: NewVault) -> Result<Self> {
-        let _lock = Lock::take(&dir.join("vault.lock"), LOCK_WAIT)?;
+    pub fn create(dir: &Path, host: &Host, new: NewVault, _held: &Lock) -> Result<Self> {
         let path = dir.join("vault.age");
         let contents = Contents {
             generation: 1,
@@ -287,7 +298,10 @@ impl Vault {
             );
         }
         file::replace(&self.dir.join("vault.age"), &sealed, 0o600)?;
-        self.cache.vault_id = Some(self.contents.vault_id());
+        // Who tidies up after a cut-off change of identity needs to know the old id.
+        if self.cache.next_vault_id.is_none() {
+            self.cache.vault_id = Some(self.contents.vault_id());
+        }
         self.cache.custody = Custody::File;
         self.cache.seen = Some(State {
             generation: self.contents.generation,
@@ -300,9 +314,10 @@ impl Vault {
 
     /// Notes the state that was seen and the slots that the body lists, best effort.
     fn note(&mut self, state: State, accepted: bool) {
+        let changing = self.cache.next_vault_id.is_some();
         let outdated = self.cache.seen != Some(state)
             || self.cache.slots != self.contents.slots
-            || self.cache.vault_id != Some(self.contents.vault_id());
+            || (!changing && self.cache.vault_id != Some(self.contents.vault_id()));
         if !outdated {
             return;
         }
@@ -319,10 +334,12 @@ impl Vault {
         if newer && !accepted {
             return;
         }
-        let next_vault_id = now.and_then(|cache| cache.next_vault_id);
+        let (old_id, next_vault_id) = now
+            .and_then(|cache| Some((cache.vault_id, Some(cache.next_vault_id?))))
+            .unwrap_or_default();
         self.cache = Cache {
             custody: Custody::File,
-            vault_id: Some(self.contents.vault_id()),
+            vault_id: old_id.or(Some(self.contents.vault_id())),
             next_vault_id,
             seen: Some(state),
             slots: self.contents.slots.clone(),
@@ -340,9 +357,18 @@ impl Vault {
         name: &slot::SlotName,
         passphrase: &secrecy::SecretString,
     ) -> Result<()> {
-        let file = slot::read(&slot::path(&self.dir, name))?
-            .ok_or_else(|| Error::broken("its file is gone from the vault's folder"))?;
-        slot::unwrap_passphrase(&file, passphrase).map(|_| ())
+        let mut refused = Error::broken("its file is gone from the vault's folder");
+        for path in slot::files(&self.dir, name)? {
+            let Some(file) = slot::read(&path)? else {
+                continue;
+            };
+            match slot::unwrap_passphrase(&file, passphrase) {
+                Ok(identity) if identity.vault_id() == self.id() => return Ok(()),
+                Ok(_) => refused = Error::broken("its file is of another vault"),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The vault's id.

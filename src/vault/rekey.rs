@@ -208,6 +208,9 @@ impl Vault {
         let old_id = self.id();
         let identity = Identity::generate();
         let new_id = identity.vault_id();
+        // Noted before anything is made, so that who tidies up knows what to look for.
+        self.cache.next_vault_id = Some(new_id);
+        self.cache.save(&self.dir)?;
         let staged = stage_all(&self.dir, &identity, plan.fates, plan.added, doors)
             .and_then(|slots| self.announce(new_id, &slots).map(|()| slots))
             .and_then(|slots| (plan.before)(new_id).map(|()| slots));
@@ -230,7 +233,9 @@ impl Vault {
             done
         });
         if let Err(error) = done {
-            self.take_back(&known, new_id, doors);
+            // Best effort: what stays opens nothing that exists, and the next writer tries again.
+            let _ = settle(self);
+            let _ = doors.keychain.delete(&slot::keychain_item(&new_id));
             return Err(error);
         }
         self.identity = identity;
@@ -268,24 +273,8 @@ impl Vault {
     /// Lets readers know, before it counts, by what the vault will open.
     fn announce(&mut self, next: VaultId, slots: &[Slot]) -> Result<()> {
         self.cache.next_vault_id = Some(next);
-        self.cache.slots.clone_from(&self.contents.slots);
-        let news = slots
-            .iter()
-            .filter(|slot| !self.contents.slots.contains(slot));
-        self.cache.slots.extend(news.cloned());
+        self.cache.slots = either(&self.contents.slots, slots);
         self.cache.save(&self.dir)
-    }
-
-    /// Takes back what was staged for an identity that never counted. Best effort: what stays opens
-    /// nothing that exists, and the next writer tries again.
-    fn take_back(&mut self, slots: &[Slot], new_id: VaultId, doors: &Doors<'_>) {
-        let _ = settle(self);
-        let _ = doors.keychain.delete(&slot::keychain_item(&new_id));
-        for slot in slots {
-            if let SlotKind::IdentityFile { path, .. } = &slot.kind {
-                let _ = unpin_identity_file(path, new_id);
-            }
-        }
     }
 
     /// Removes a slot without changing the identity: an old copy of it still opens the vault.
@@ -336,6 +325,20 @@ fn stage_all(
     }
     slots.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(slots)
+}
+
+/// The slots to try at an instant when the old ones or the new ones may be the right ones. A
+/// passphrase is asked for once, and tried on both.
+fn either(old: &[Slot], new: &[Slot]) -> Vec<Slot> {
+    let passphrase = |slot: &Slot| matches!(slot.kind, SlotKind::Passphrase(_));
+    let known = |slot: &Slot| {
+        old.iter().any(|old| {
+            old.name == slot.name
+                && (old.kind == slot.kind || (passphrase(old) && passphrase(slot)))
+        })
+    };
+    let added = new.iter().filter(|slot| !known(slot));
+    old.iter().chain(added).cloned().collect()
 }
 
 /// Removes what opened the old identity outside the vault's folder.
@@ -389,7 +392,17 @@ pub(super) fn settle(vault: &mut Vault) -> Result<()> {
             file::sweep_dead(parent);
         }
     }
-    if vault.cache.next_vault_id.is_some() {
+    if let Some(next) = vault.cache.next_vault_id {
+        let gone = if id == next {
+            vault.cache.vault_id.filter(|old| *old != next)
+        } else {
+            Some(next)
+        };
+        for slot in in_file() {
+            if let (SlotKind::IdentityFile { path, .. }, Some(gone)) = (&slot.kind, gone) {
+                let _ = unpin_identity_file(path, gone);
+            }
+        }
         vault.cache.next_vault_id = None;
         vault.cache.vault_id = Some(id);
         vault.cache.slots.clone_from(listed);

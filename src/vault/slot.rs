@@ -133,12 +133,16 @@ pub(super) fn path(dir: &Path, name: &SlotName) -> PathBuf {
     dir.join("slots").join(format!("{name}.age"))
 }
 
-/// Where the file of a slot lies until the vault lists that slot: `slots/<name>.<tag>.age`. The tag,
-/// 16 hex digits of a SHA-256 over the vault's id and the slot as the vault will list it, lets the
-/// next writer tell, from the vault's body alone, whether that moment came.
+/// Where the file of a slot lies until the vault lists that slot.
 pub(super) fn staged_path(dir: &Path, id: &VaultId, slot: &Slot) -> PathBuf {
-    let tag = tag(id, slot);
-    dir.join("slots").join(format!("{}.{tag}.age", slot.name))
+    dir.join("slots").join(staged_name(id, slot))
+}
+
+/// The name of that file: `<name>.<tag>.age`. The tag, 16 hex digits of a SHA-256 over the vault's id
+/// and the slot as the vault will list it, lets the next writer tell, from the vault's body alone,
+/// whether that moment came.
+pub fn staged_name(id: &VaultId, slot: &Slot) -> String {
+    format!("{}.{}.age", slot.name, tag(id, slot))
 }
 
 fn tag(id: &VaultId, slot: &Slot) -> String {

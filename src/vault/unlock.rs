@@ -6,7 +6,7 @@
 
 use super::body::{self, Contents, Picked};
 use super::cache::Cache;
-use super::envelope::{self, Body, Refusal};
+use super::envelope::{self, Body, Refusal, Sealed};
 use super::id::VaultId;
 use super::identity::{Identity, IdentityText};
 use super::slot::{self, Slot, SlotKind, SlotName};
@@ -62,25 +62,32 @@ impl Unsealed {
     }
 
     fn check_rollback(&self, generation: u64) -> Result<()> {
-        let Some(seen) = self.cache.seen.filter(|_| !self.accept_rollback) else {
+        if self.accept_rollback {
             return Ok(());
-        };
-        let what = if generation < seen.generation {
-            format!(
-                "an older copy of the vault was put back (generation {generation}, last seen {})",
-                seen.generation
-            )
-        } else if generation == seen.generation && self.body.mac() != seen.mac {
-            format!(
-                "two copies of the vault went separate ways (generation {generation} with other content was seen)"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::broken(what).hint(
-            "if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list",
-        ))
+        }
+        check_rollback(&self.cache, generation, &self.body.mac())
     }
+}
+
+/// Refuses a state that is older than the one last seen, or beside it.
+pub(super) fn check_rollback(cache: &Cache, generation: u64, mac: &[u8; 32]) -> Result<()> {
+    let Some(seen) = cache.seen else {
+        return Ok(());
+    };
+    let what = if generation < seen.generation {
+        format!(
+            "an older copy of the vault was put back (generation {generation}, last seen {})",
+            seen.generation
+        )
+    } else if generation == seen.generation && *mac != seen.mac {
+        format!(
+            "two copies of the vault went separate ways (generation {generation} with other content was seen)"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::broken(what)
+        .hint("if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list"))
 }
 
 enum Source<'s> {
@@ -182,9 +189,9 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
     Err(failed.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
-/// Reads `vault.age`.
-pub(super) fn read_vault(dir: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    file::read(&dir.join("vault.age"), envelope::MAX_FILE, Privacy::Private)?.ok_or_else(|| {
+/// Opens `vault.age` for reading.
+pub(super) fn read_vault(dir: &Path) -> Result<Sealed> {
+    Sealed::find(&dir.join("vault.age"))?.ok_or_else(|| {
         if dir.join("vault.json").exists() || dir.join("slots").exists() {
             Error::broken(format!("vault.age is gone from {}", dir.display()))
                 .hint("put it back from a backup, then: clawkeep secret list")
@@ -228,10 +235,20 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     let named = |error: Error| error.context(format!("slot {}", slot.name));
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
-        SlotKind::IdentityFile { path, .. } => {
+        SlotKind::IdentityFile { path, recipient } => {
             // The path is from vault.json, which anyone who can write the folder has written.
             slot::outside_vault(dir, path).map_err(|error| named(error.as_kind(Kind::Broken)))?;
-            let Some(key) = slot::read_identity_file(path).map_err(named)? else {
+            let mut key = slot::read_identity_file(path).map_err(named)?;
+            // A home that was moved or restored under another name: the same key, where one is made
+            // by default.
+            if key.is_none()
+                && let Ok(usual) = keys.host.default_identity_file()
+            {
+                key = slot::read_identity_file(&usual)
+                    .map_err(named)?
+                    .filter(|key| key.identity.recipient() == *recipient);
+            }
+            let Some(key) = key else {
                 return Ok(Yield::Absent(format!(
                     "the identity file {} is not there",
                     path.display()

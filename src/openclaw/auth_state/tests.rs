@@ -1,3 +1,5 @@
+//! What auth-state.json promises: order is written where it is read, the rest stays.
+
 use super::*;
 use crate::error::Kind;
 use crate::file;

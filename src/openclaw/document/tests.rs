@@ -1,3 +1,5 @@
+//! What reading, editing and writing an OpenClaw file promise, on generated JSON too.
+
 use super::*;
 use crate::error::Kind;
 use proptest::prelude::*;

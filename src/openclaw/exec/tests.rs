@@ -1,3 +1,5 @@
+//! What protocol 1 promises, on chosen and on hostile requests.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! What one profile comes to, whatever stands in its place.
+
 use super::*;
 use crate::openclaw::document::tests::arbitrary_json;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What auth-profiles.json promises: refs alone are written, what is not ours stays.
+
 use super::*;
 use crate::error::Kind;
 use crate::file;

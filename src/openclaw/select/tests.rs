@@ -1,3 +1,5 @@
+//! The choice of a profile, held against what OpenClaw itself chose.
+
 use super::*;
 use crate::provider::ProfileId;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What OpenClaw's lock promises: one holder, stale locks go, live ones stay.
+
 use super::*;
 use crate::error::Kind;
 use proptest::prelude::*;
