@@ -21,8 +21,7 @@
 )]
 
 use clawkeep::expiry::Millis;
-use clawkeep::file;
-use clawkeep::file::{LOCK_WAIT, Lock};
+use clawkeep::file::{self, LOCK_WAIT, Lock};
 use clawkeep::host::Host;
 use clawkeep::keychain::OsKeychain;
 use clawkeep::secret::{Alphabet, Secret, SecretId, SecretKind};
@@ -250,7 +249,7 @@ impl Sample {
             }),
             slots,
         };
-        let lock = Lock::take(&vault.join("vault.lock"), LOCK_WAIT).expect("a free lock");
+        let lock = Lock::take(&vault.join("vault.lock"), LOCK_WAIT).expect("a lock");
         let mut made = Vault::create(&vault, &host, new, &lock).expect("a new vault");
         drop(lock);
         made.update(|contents, now| {

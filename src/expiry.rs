@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
-#[serde(transparent)]
+#[serde(into = "i64", try_from = "i64")]
 pub struct Millis(i64);
 
 const MAX_DATE: i64 = 8_640_000_000_000_000;
@@ -22,6 +22,20 @@ impl Millis {
     /// Milliseconds since 1970.
     pub fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl From<Millis> for i64 {
+    fn from(at: Millis) -> i64 {
+        at.0
+    }
+}
+
+impl TryFrom<i64> for Millis {
+    type Error = &'static str;
+
+    fn try_from(ms: i64) -> std::result::Result<Self, &'static str> {
+        Millis::new(ms).ok_or("no moment")
     }
 }
 
@@ -108,6 +122,24 @@ impl fmt::Display for Span {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_moment_read_from_a_file_is_within_the_calendar() {
+        let read = |text: &str| serde_json::from_str::<Millis>(text).ok().map(Millis::get);
+        assert_eq!(read("1700000000000"), Some(1_700_000_000_000));
+        for bad in [
+            "0",
+            "-1",
+            "8640000000000001",
+            "-9223372036854775808",
+            "1e3",
+            "null",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let at = Millis::new(7).unwrap();
+        assert_eq!(serde_json::to_string(&at).unwrap(), "7");
+    }
 
     const NOW: i64 = 1_795_182_199_000;
 

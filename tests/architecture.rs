@@ -252,6 +252,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/provider.rs",
             "src/vault/identity.rs",
             "src/vault/items.rs",
+            "src/vault/slot.rs",
         ],
     ),
     ("bip39", &["src/cli/init.rs"]),

@@ -10,6 +10,8 @@
 
 mod common;
 
+use clawkeep::vault::id::VaultId;
+use clawkeep::vault::slot::{Slot, staged_name};
 use common::World;
 use common::vault::{PASSPHRASE, copy_dir, put_back};
 use serde_json::{Value, json};
@@ -249,7 +251,12 @@ impl Change {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            std::fs::copy(entry.path(), vault.join(format!("slots/{stem}.next.age"))).unwrap();
+            let slots = new["slots"].as_array().unwrap();
+            let slot = slots.iter().find(|slot| slot["name"] == stem).unwrap();
+            let slot: Slot = serde_json::from_value(slot.clone()).unwrap();
+            let id = VaultId::parse(new["vault_id"].as_str().unwrap()).unwrap();
+            let staged = vault.join("slots").join(staged_name(&id, &slot));
+            std::fs::copy(entry.path(), staged).unwrap();
         }
         if matches!(at, Cut::Swapped | Cut::Noted) {
             std::fs::copy(self.after.join("vault.age"), vault.join("vault.age")).unwrap();

@@ -244,7 +244,24 @@ impl App {
     /// As [`Vault::open_with_recovery`].
     pub fn open_with_recovery(&self, file: Option<&Path>) -> Result<Vault> {
         let key = self.recovery_key(file)?;
-        Vault::open_with_recovery(&self.dir, &self.host, &key, &self.pins)
+        let vault = self.open_by(&key)?;
+        // Who knows the key's public half could have made such a file: only a person can tell.
+        self.ui.say(&format!(
+            "The recovery key opens the vault {} with {} secrets. Is that yours? Its id stands on your sheet, \
+             unless it was given a new one since (rekey, a removed slot).",
+            vault.id().short(),
+            vault.contents().secrets.len()
+        ));
+        Ok(vault)
+    }
+
+    /// Opens the vault with this recovery key.
+    ///
+    /// # Errors
+    /// As [`Vault::open_with_recovery`].
+    pub fn open_by(&self, key: &Identity) -> Result<Vault> {
+        let accept = self.accepts_rollback()?;
+        Vault::open_with_recovery(&self.dir, &self.host, key, &self.pins, accept)
     }
 
     /// The recovery key from a file, or typed back by a person.
@@ -347,8 +364,9 @@ pub fn take_value(
     hidden: Hidden,
     alphabet: crate::secret::Alphabet,
 ) -> Result<Secret> {
-    let stdin = std::io::stdin();
-    let bytes = if stdin.is_terminal() {
+    let bytes = if let Some(piped) = terminal::from_stdin(MAX_SECRET)? {
+        piped
+    } else {
         let Some(mut terminal) = app.person()? else {
             return Err(Error::usage(
                 "the value is typed at a terminal or piped, and there is neither",
@@ -356,8 +374,6 @@ pub fn take_value(
             .hint("printf %s \"$TOKEN\" | clawkeep …"));
         };
         terminal.ask_hidden(prompt, hidden)?
-    } else {
-        terminal::piped(&mut stdin.lock(), MAX_SECRET)?
     };
     Secret::new(&bytes, alphabet)
 }

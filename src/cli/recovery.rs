@@ -75,6 +75,10 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
         return Err(Error::usage("the recovery file would lie in the vault's own folder: one backup would hold lock and key")
             .hint("use --recovery-file ~/recovery.txt"));
     }
+    if let Some(folder) = path.parent() {
+        // A run that was killed here may have left a key behind.
+        file::sweep_dead(folder);
+    }
     let text = sheet(key, id);
     file::create(&path, &text, 0o600)?;
     let back = file::read(&path, 4096, file::Privacy::Private)?;
@@ -155,7 +159,7 @@ fn check(app: &App, args: &RecoveryCheck) -> Result<()> {
         }
         Err(error) => return Err(error.clone()),
     };
-    let opened = crate::vault::Vault::open_with_recovery(&app.dir, &app.host, &key, &app.pins)?;
+    let opened = app.open_by(&key)?;
     app.ui.say(&format!(
         "The recovery key opens the vault {} with {} secrets.",
         opened.id().short(),

@@ -95,7 +95,10 @@ impl Survey {
                 let Some(id) = id.and_then(|reference| SecretId::parse(&reference.id).ok()) else {
                     continue;
                 };
+                // Whose credential it is, the vault says: an edited file could send one provider's
+                // key to another.
                 if let Some(meta) = stored.get(&id)
+                    && meta.provider.as_ref() == Some(&profile.provider)
                     && seen.insert(id.clone())
                 {
                     self.wanted.push(wanted(

@@ -32,6 +32,10 @@ use zeroize::Zeroizing;
 /// The largest vault file that is read: 256 MiB.
 pub const MAX_FILE: usize = 256 * 1024 * 1024;
 
+/// The longest age header that is read: a vault has two recipients, and trying a key on each of the
+/// millions that fit into a large file takes minutes.
+const MAX_HEADER: usize = 16 * 1024;
+
 const PAD: usize = 4096;
 const MAC_CONTEXT: &str = "clawkeep/v1/mac/vault";
 const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
@@ -76,7 +80,10 @@ impl Sealed {
     fn reader(&self) -> std::io::Result<BufReader<std::io::Take<&File>>> {
         let mut file = &self.file;
         file.rewind()?;
-        Ok(BufReader::new(file.take(self.size as u64)))
+        Ok(BufReader::with_capacity(
+            MAX_HEADER,
+            file.take(self.size as u64),
+        ))
     }
 }
 
@@ -146,6 +153,7 @@ fn decrypt(file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Ref
         |error: &std::io::Error| Refusal::Error(Error::io("read", Path::new("vault.age"), error));
     let mut reader = file.reader().map_err(|error| unreadable(&error))?;
     let start = reader.fill_buf().map_err(|error| unreadable(&error))?;
+    let has_end = start.windows(4).any(|four| four == b"\n---");
     if !start.starts_with(b"age-encryption.org/") {
         return Err(Refusal::Error(
             Error::broken("vault.age is not an age file")
@@ -158,6 +166,9 @@ fn decrypt(file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Ref
                 .hint("put a copy back that you trust, then: clawkeep secret list"),
         )
     };
+    if !has_end {
+        return Err(damaged());
+    }
     let decryptor = age::Decryptor::new_buffered(reader).map_err(|error| match error {
         E::UnknownFormat => Refusal::Error(
             Error::broken("vault.age is of a newer age format than this program reads")

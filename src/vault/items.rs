@@ -25,7 +25,7 @@ use crate::expiry::Millis;
 use crate::file::{LOCK_WAIT, Lock};
 use crate::keychain::{Item, Keychain};
 use crate::provider::ProviderId;
-use crate::secret::{MAX_SECRET, Secret, SecretId, SecretKind};
+use crate::secret::{Alphabet, Secret, SecretId, SecretKind};
 use crate::store::{Meta, Resolve, Store};
 use crate::vault::id::VaultId;
 use secrecy::ExposeSecret;
@@ -357,21 +357,14 @@ fn parse_companion(json: &[u8]) -> Result<Vec<(Record, Meta)>> {
         .collect()
 }
 
+/// Held to what could have been typed: any program of the session may have put it there, and it may
+/// be shown on a terminal.
 fn to_secret(id: &SecretId, value: &[u8]) -> Result<Secret> {
-    if value.len() > MAX_SECRET {
-        return Err(Error::broken(format!(
-            "the keychain's value of {id} is larger than {MAX_SECRET} bytes"
-        )));
-    }
-    let text = std::str::from_utf8(value)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| {
-            Error::broken(format!(
-                "the keychain's value of {id} is empty or not UTF-8 text"
-            ))
-        })?;
-    Secret::stored(text)
+    Secret::new(value, Alphabet::Text).map_err(|error| {
+        error
+            .context(format!("the keychain's value of {id}"))
+            .as_kind(Kind::Broken)
+    })
 }
 
 impl Resolve for KeychainStore {

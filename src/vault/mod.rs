@@ -82,6 +82,8 @@ pub fn find(dir: &Path) -> Result<Found> {
         return Ok(Found::Vault(Custody::File));
     }
     match Cache::load(dir)? {
+        // A vault whose making was cut off.
+        Some(cache) if cache.custody == Custody::File && cache.seen.is_none() => Ok(Found::Nothing),
         Some(cache) => Ok(Found::Vault(cache.custody)),
         None => Ok(Found::Nothing),
     }
@@ -144,6 +146,7 @@ impl Vault {
         host: &Host,
         recovery: &Identity,
         pins: &[VaultId],
+        accept_rollback: bool,
     ) -> Result<Self> {
         check_dir(dir)?;
         let file = read_vault(dir)?;
@@ -165,12 +168,23 @@ impl Vault {
         let body = envelope::authenticate(bytes, &claimed.identity)?;
         let contents = Contents::parse(body.line())?;
         let id = contents.vault_id();
+        let ours = |kept: &Recovery| kept.recipient == recovery.recipient();
+        if !contents.recovery.as_ref().is_some_and(ours) {
+            return Err(Error::broken(
+                "vault.age opens with this recovery key but names another one: every later write \
+                 would be for that one",
+            )
+            .hint("put a copy back that you trust, then: clawkeep recovery check"));
+        }
         if !pins.is_empty() && !pins.contains(&id) {
             return Err(Error::broken(
                 "another vault was put in this one's place: --vault-id names a different vault id",
             ));
         }
         let cache = Cache::load(dir)?.unwrap_or_else(|| Cache::guess(dir, host, Some(id)));
+        if !accept_rollback {
+            unlock::check_rollback(&cache, contents.generation, &body.mac())?;
+        }
         Ok(Vault {
             dir: dir.to_owned(),
             host: host.clone(),
@@ -197,14 +211,20 @@ impl Vault {
             secrets: BTreeMap::new(),
         };
         let (sealed, mac) = seal(&contents)?;
-        file::create(&path, &sealed, 0o600)?;
-        let cache = Cache {
+        // The cache first: cut off between the two, what says where the slots are is there as soon as
+        // the vault is. That nothing was seen yet says that the vault was never made ([`find`]).
+        let mut cache = Cache {
             custody: Custody::File,
             vault_id: Some(contents.vault_id()),
             next_vault_id: None,
-            seen: Some(State { generation: 1, mac }),
+            seen: None,
             slots: contents.slots.clone(),
         };
+        if path.symlink_metadata().is_err() {
+            cache.save(dir)?;
+        }
+        file::create(&path, &sealed, 0o600)?;
+        cache.seen = Some(State { generation: 1, mac });
         cache.save(dir)?;
         Ok(Vault {
             dir: dir.to_owned(),
@@ -267,7 +287,11 @@ impl Vault {
 
     /// Writes the next generation under the lock, then the cache, whose loss costs nothing.
     fn commit(&mut self, _held: &Lock) -> Result<()> {
-        self.contents.generation += 1;
+        self.contents.generation = self
+            .contents
+            .generation
+            .checked_add(1)
+            .ok_or_else(|| Error::broken("the vault's generation is at its end"))?;
         self.contents.written = self.host.now();
         let (sealed, mac) = seal(&self.contents)?;
         if sealed.len() > envelope::MAX_FILE {
@@ -281,11 +305,11 @@ impl Vault {
             self.cache.vault_id = Some(self.contents.vault_id());
         }
         self.cache.custody = Custody::File;
-        self.cache.slots.clone_from(&self.contents.slots);
         self.cache.seen = Some(State {
             generation: self.contents.generation,
             mac,
         });
+        self.cache.slots.clone_from(&self.contents.slots);
         let _ = self.cache.save(&self.dir);
         Ok(())
     }
@@ -335,9 +359,8 @@ impl Vault {
         name: &slot::SlotName,
         passphrase: &secrecy::SecretString,
     ) -> Result<()> {
-        let (path, next) = slot::paths(&self.dir, name);
         let mut refused = Error::broken("its file is gone from the vault's folder");
-        for path in [next, path] {
+        for path in slot::files(&self.dir, name)? {
             let Some(file) = slot::read(&path)? else {
                 continue;
             };

@@ -63,25 +63,32 @@ impl Unsealed {
     }
 
     fn check_rollback(&self, generation: u64) -> Result<()> {
-        let Some(seen) = self.cache.seen.filter(|_| !self.accept_rollback) else {
+        if self.accept_rollback {
             return Ok(());
-        };
-        let what = if generation < seen.generation {
-            format!(
-                "an older copy of the vault was put back (generation {generation}, last seen {})",
-                seen.generation
-            )
-        } else if generation == seen.generation && self.body.mac() != seen.mac {
-            format!(
-                "two copies of the vault went separate ways (generation {generation} with other content was seen)"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::broken(what).hint(
-            "if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list",
-        ))
+        }
+        check_rollback(&self.cache, generation, &self.body.mac())
     }
+}
+
+/// Refuses a state that is older than the one last seen, or beside it.
+pub(super) fn check_rollback(cache: &Cache, generation: u64, mac: &[u8; 32]) -> Result<()> {
+    let Some(seen) = cache.seen else {
+        return Ok(());
+    };
+    let what = if generation < seen.generation {
+        format!(
+            "an older copy of the vault was put back (generation {generation}, last seen {})",
+            seen.generation
+        )
+    } else if generation == seen.generation && *mac != seen.mac {
+        format!(
+            "two copies of the vault went separate ways (generation {generation} with other content was seen)"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::broken(what)
+        .hint("if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list"))
 }
 
 enum Source<'s> {
@@ -124,28 +131,35 @@ fn just_written(dir: &Path, keys: &Keys<'_>) -> bool {
 }
 
 fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
-    let cache = match Cache::load(dir)? {
-        Some(cache) => cache,
-        None => Cache::guess(dir, keys.host, keys.pins.first().copied()),
-    };
+    let known = Cache::load(dir)?;
+    // While slots change (or where it is only guessed what they are) one that does not fit may be one
+    // that went, or that is still to come: the others are tried all the same.
+    let settled = known
+        .as_ref()
+        .is_some_and(|cache| cache.next_vault_id.is_none());
+    let cache = known.unwrap_or_else(|| Cache::guess(dir, keys.host, keys.pins.first().copied()));
     // After vault.json, so that the file is never older than what was noted as seen.
     let file = read_vault(dir)?;
-    // While the vault changes its identity, a slot may be of the old one or of the new one alone.
-    let changing = cache.next_vault_id.is_some();
     let mut absent = Vec::new();
-    let mut refused = None;
+    let mut failed: Option<Error> = None;
     for source in sources(&cache, keys) {
-        let (found, by) = match ask(dir, &source, &cache, keys) {
+        let by = describe(&source);
+        let found = match ask(dir, &source, &cache, keys) {
             Ok(Yield::Absent(reason)) => {
                 absent.push(reason);
                 continue;
             }
-            Ok(Yield::Found(found)) => (found, describe(&source)),
-            Err(error) if changing && error.kind() == Kind::Broken => {
-                refused.get_or_insert(error);
+            Ok(Yield::Found(found)) => found,
+            Err(error) if settled || error.kind() == Kind::Cancelled => return Err(error),
+            Err(error) => {
+                // A passphrase that is wrong can be typed again; so that is what is said.
+                if error.kind() == Kind::Locked {
+                    failed = Some(error);
+                } else {
+                    failed.get_or_insert(error);
+                }
                 continue;
             }
-            Err(error) => return Err(error),
         };
         for identity in found {
             match envelope::open(&file, &identity) {
@@ -168,12 +182,12 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
             dir.display()
         ))
         .hint("put the vault and its slots back from one backup, then: clawkeep slot list");
-        if !changing {
+        if settled {
             return Err(error);
         }
-        refused.get_or_insert(error);
+        failed.get_or_insert(error);
     }
-    Err(refused.unwrap_or_else(|| nothing_opened(dir, &absent)))
+    Err(failed.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
 /// Opens `vault.age` for reading.
@@ -233,6 +247,8 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
         SlotKind::IdentityFile { path, recipient } => {
+            // The path is from vault.json, which anyone who can write the folder has written.
+            slot::outside_vault(dir, path).map_err(|error| named(error.as_kind(Kind::Broken)))?;
             let mut key = slot::read_identity_file(path).map_err(named)?;
             // A home that was moved or restored under another name: the same key, where one is made
             // by default.
@@ -313,28 +329,27 @@ fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
     Ok(Yield::Found(found))
 }
 
-/// A slot's file, and its successor where a change of identity was interrupted.
+/// A slot's file, and its successors where a change of slots was interrupted.
 fn from_files(
     dir: &Path,
     slot: &Slot,
     unwrap: impl Fn(&[u8]) -> Result<Identity>,
 ) -> Result<Yield> {
-    let (path, next) = slot::paths(dir, &slot.name);
     let mut found = Vec::new();
-    let mut refused = None;
-    for path in [path, next] {
-        if let Some(bytes) = slot::read(&path)? {
-            // A changed passphrase opens one of the two.
-            match unwrap(&bytes) {
-                Ok(identity) => found.push(identity),
-                Err(error) => refused = refused.or(Some(error)),
+    let mut failed = None;
+    for path in slot::files(dir, &slot.name)? {
+        match slot::read(&path).and_then(|bytes| bytes.map(|bytes| unwrap(&bytes)).transpose()) {
+            Ok(identity) => found.extend(identity),
+            // One of them may be under a passphrase or a key that is not this one.
+            Err(error) => {
+                failed.get_or_insert(error);
             }
         }
     }
+    if let (true, Some(error)) = (found.is_empty(), failed) {
+        return Err(error);
+    }
     if found.is_empty() {
-        if let Some(error) = refused {
-            return Err(error);
-        }
         return Err(Error::broken("its file is gone from the vault's folder")
             .hint("open the vault another way and run: clawkeep slot add --replace"));
     }
