@@ -14,7 +14,7 @@ use super::identity::{Identity, IdentityText, Recipient};
 use super::slot::{self, Slot, SlotKind, SlotName};
 use super::unlock::read_vault;
 use super::{Vault, copy, envelope};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::keychain::Keychain;
 use secrecy::SecretString;
