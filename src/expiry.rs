@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
-#[serde(transparent)]
+#[serde(into = "i64", try_from = "i64")]
 pub struct Millis(i64);
 
 const MAX_DATE: i64 = 8_640_000_000_000_000;
@@ -22,6 +22,20 @@ impl Millis {
     /// Milliseconds since 1970.
     pub fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl From<Millis> for i64 {
+    fn from(at: Millis) -> i64 {
+        at.0
+    }
+}
+
+impl TryFrom<i64> for Millis {
+    type Error = &'static str;
+
+    fn try_from(ms: i64) -> std::result::Result<Self, &'static str> {
+        Millis::new(ms).ok_or("no moment")
     }
 }
 
@@ -93,11 +107,11 @@ pub struct Span(pub i64);
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.abs() / 1000;
-        // To the nearest unit: a year that began a moment ago is 365 days, not 364.
         let (n, unit) = match seconds {
-            s if s >= 2 * 86400 => ((s + 43200) / 86400, "day"),
-            s if s >= 2 * 3600 => ((s + 1800) / 3600, "hour"),
-            s if s >= 120 => ((s + 30) / 60, "minute"),
+            // What was 365 days a moment ago is not 364 days now.
+            s if s >= 2 * 86400 - 3600 => ((s + 3600) / 86400, "day"),
+            s if s >= 2 * 3600 - 60 => ((s + 60) / 3600, "hour"),
+            s if s >= 120 => (s / 60, "minute"),
             s => (s, "second"),
         };
         write!(f, "{n} {unit}{}", if n == 1 { "" } else { "s" })
@@ -108,6 +122,24 @@ impl fmt::Display for Span {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_moment_read_from_a_file_is_within_the_calendar() {
+        let read = |text: &str| serde_json::from_str::<Millis>(text).ok().map(Millis::get);
+        assert_eq!(read("1700000000000"), Some(1_700_000_000_000));
+        for bad in [
+            "0",
+            "-1",
+            "8640000000000001",
+            "-9223372036854775808",
+            "1e3",
+            "null",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let at = Millis::new(7).unwrap();
+        assert_eq!(serde_json::to_string(&at).unwrap(), "7");
+    }
 
     const NOW: i64 = 1_795_182_199_000;
 
@@ -153,14 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_said_to_the_nearest_unit() {
-        for (ms, said) in [
-            (365 * 86_400_000 - 5, "365 days"),
-            (36 * 3_600_000, "36 hours"),
-            (-90_000, "90 seconds"),
-            (1_000, "1 second"),
+    fn a_span_is_said_in_whole_words() {
+        for (seconds, said) in [
+            (0, "0 seconds"),
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7_130, "118 minutes"),
+            (7_150, "2 hours"),
+            (-172_800, "2 days"),
+            (365 * 86_400 - 30, "365 days"),
+            (365 * 86_400 - 7_200, "364 days"),
         ] {
-            assert_eq!(Span(ms).to_string(), said);
+            assert_eq!(Span(seconds * 1000).to_string(), said, "{seconds}");
         }
     }
 

@@ -242,25 +242,32 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
+/// A temporary file in `dir` with these bytes, synced. Its lock says that its writer lives.
+fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMP_PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut temp = builder.tempfile_in(dir)?;
+    // Without locks on that file system nothing of it is ever swept as dead; no reason to fail.
+    #[cfg(unix)]
+    let _ = temp.as_file().try_lock();
+    temp.write_all(bytes)?;
+    temp.as_file().sync_all()?;
+    Ok(temp)
+}
+
 /// Puts `bytes` at `path`, mode `mode`, whole or not at all.
 ///
 /// # Errors
 /// On any error the old file is untouched and the temporary one is gone.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    replace_by(TEMP_PREFIX, path, bytes, mode)
-}
-
-/// As [`replace`], for who does not hold the lock of a folder that is written under one: whoever
-/// holds it then does not sweep the temporary file away.
-///
-/// # Errors
-/// As [`replace`].
-pub fn replace_unlocked(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    replace_by(CLAIM_PREFIX, path, bytes, mode)
-}
-
 #[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
-fn replace_by(prefix: &str, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let fail = |error: &std::io::Error| Error::io("write", path, error);
     let dir = path
         .parent()
@@ -271,18 +278,7 @@ fn replace_by(prefix: &str, path: &Path, bytes: &[u8], mode: u32) -> Result<()> 
             path.display()
         )));
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(mode));
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut temp = builder.tempfile_in(dir).map_err(|error| fail(&error))?;
-    temp.write_all(bytes).map_err(|error| fail(&error))?;
-    temp.as_file().sync_all().map_err(|error| fail(&error))?;
+    let temp = written(dir, bytes, mode).map_err(|error| fail(&error))?;
     temp.persist(path).map_err(|error| fail(&error.error))?;
     sync_parent(path)
 }
@@ -297,18 +293,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .parent()
         .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
     let fail = |error: &std::io::Error| Error::io("write", path, error);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMP_PREFIX);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(mode));
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut temp = builder.tempfile_in(dir).map_err(|error| fail(&error))?;
-    temp.write_all(bytes).map_err(|error| fail(&error))?;
-    temp.as_file().sync_all().map_err(|error| fail(&error))?;
+    let temp = written(dir, bytes, mode).map_err(|error| fail(&error))?;
     temp.persist_noclobber(path).map_err(|error| {
         if error.error.kind() == std::io::ErrorKind::AlreadyExists {
             Error::failed(format!("{} exists already", path.display()))
@@ -406,7 +391,7 @@ impl Lock {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            let flags = rustix::fs::OFlags::NOFOLLOW;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
             options
                 .mode(0o600)
                 .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
@@ -414,6 +399,12 @@ impl Lock {
         let file = options
             .open(path)
             .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::broken(format!(
+                "{} is not a regular file",
+                path.display()
+            )));
+        }
         let deadline = Instant::now() + wait;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -453,6 +444,30 @@ pub fn sweep(dir: &Path) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Removes temporary files in `dir` whose writer was killed: for folders that no one lock guards,
+/// where another clawkeep may be writing right now. A private key may be in one.
+pub fn sweep_dead(dir: &Path) {
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        use std::os::unix::fs::OpenOptionsExt;
+        if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX)
+            || !entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
+            continue;
+        }
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(entry.path());
+        if opened.is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = dir;
 }
 
 /// Turns an error about an absent thing into `None`.

@@ -6,49 +6,52 @@
 
 use std::fmt::Write as _;
 
-/// Bytes that [`push_string`] will write for `text`, the two quotes included.
-pub fn string_len(text: &str) -> usize {
-    2 + text.bytes().map(escaped_len).sum::<usize>()
+/// How a byte of UTF-8 stands in a JSON string.
+enum Escaped {
+    Plain,
+    Short(u8),
+    Long,
 }
 
-fn escaped_len(byte: u8) -> usize {
+fn escaped(byte: u8) -> Escaped {
     match byte {
-        b'"' | b'\\' | 0x08 | 0x09 | 0x0a | 0x0c | 0x0d => 2,
-        0..=0x1f => 6,
-        _ => 1,
+        b'"' | b'\\' => Escaped::Short(byte),
+        0x08 => Escaped::Short(b'b'),
+        0x09 => Escaped::Short(b't'),
+        0x0a => Escaped::Short(b'n'),
+        0x0c => Escaped::Short(b'f'),
+        0x0d => Escaped::Short(b'r'),
+        0x00..0x20 => Escaped::Long,
+        _ => Escaped::Plain,
     }
+}
+
+/// Bytes that [`push_string`] will write for `text`, the two quotes included.
+pub fn string_len(text: &str) -> usize {
+    let inner: usize = text
+        .bytes()
+        .map(|byte| match escaped(byte) {
+            Escaped::Plain => 1,
+            Escaped::Short(_) => 2,
+            Escaped::Long => 6,
+        })
+        .sum();
+    inner + 2
 }
 
 /// Appends `text` as a JSON string.
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     for byte in text.bytes() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            0x08 => b'b',
-            0x09 => b't',
-            0x0a => b'n',
-            0x0c => b'f',
-            0x0d => b'r',
-            0..=0x1f => {
-                let digit = |n: u8| b"0123456789abcdef"[usize::from(n)];
-                out.extend_from_slice(&[
-                    b'\\',
-                    b'u',
-                    b'0',
-                    b'0',
-                    digit(byte >> 4),
-                    digit(byte & 15),
-                ]);
-                continue;
+        match escaped(byte) {
+            Escaped::Plain => out.push(byte),
+            Escaped::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
+            Escaped::Long => {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
             }
-            _ => {
-                out.push(byte);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
+        }
     }
     out.push(b'"');
 }

@@ -265,6 +265,15 @@ pub fn doubt(provider: &ProviderId, kind: SecretKind, value: &Secret) -> Option<
     None
 }
 
+/// Whether a text is shaped as a credential and not as a name: the start of a known provider's keys,
+/// `sk-`, or an age secret key, and at least 20 bytes.
+pub fn is_shaped_as_credential(text: &str) -> bool {
+    let shaped = SHAPES.iter().any(|(prefix, _)| text.starts_with(prefix))
+        || text.starts_with("sk-")
+        || text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-");
+    shaped && text.len() >= 20
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -252,6 +252,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/provider.rs",
             "src/vault/identity.rs",
             "src/vault/items.rs",
+            "src/vault/slot.rs",
         ],
     ),
     ("bip39", &["src/cli/init.rs"]),
@@ -283,6 +284,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("zeroize", &["src/"]),
     ("serde", &["src/"]),
     ("serde_json", &["src/"]),
+    ("memchr", &["src/vault/"]),
     ("rustix", &["src/"]),
 ];
 

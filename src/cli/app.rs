@@ -153,7 +153,10 @@ impl App {
 
     fn open_items(&self) -> Result<KeychainStore> {
         let id = items_id(&self.dir, &self.pins)?;
-        Ok(KeychainStore::new(Box::new(self.keychain()), id))
+        Ok(
+            KeychainStore::new(Box::new(self.keychain()), id)
+                .with_lock(self.dir.join("vault.lock")),
+        )
     }
 
     fn open_file(&self) -> Result<Vault> {
@@ -176,6 +179,7 @@ impl App {
                         && asked.get() > before
                         && asked.get() < TRIES =>
                 {
+                    self.typed.borrow_mut().clear();
                     self.ui.say(&format!("{error}, try again"));
                 }
                 other => return other,
@@ -187,6 +191,10 @@ impl App {
     fn passphrase(&self, slot: &SlotName, asked: &Cell<u32>) -> Result<Option<SecretString>> {
         if let Some(path) = &self.global.passphrase_file {
             return read_passphrase_file(path).map(Some);
+        }
+        // A command that opens the vault twice asks once.
+        if let Some(known) = self.typed.borrow().get(slot) {
+            return Ok(Some(known.clone()));
         }
         let Some(mut terminal) = self.terminal()? else {
             return Ok(None);
@@ -207,9 +215,6 @@ impl App {
     /// # Errors
     /// `Cancelled`; `Failed` for an empty one.
     pub fn passphrase_again(&self, slot: &SlotName) -> Result<Option<SecretString>> {
-        if let Some(known) = self.typed.borrow().get(slot) {
-            return Ok(Some(known.clone()));
-        }
         self.passphrase(slot, &Cell::new(0))
     }
 
@@ -239,7 +244,24 @@ impl App {
     /// As [`Vault::open_with_recovery`].
     pub fn open_with_recovery(&self, file: Option<&Path>) -> Result<Vault> {
         let key = self.recovery_key(file)?;
-        Vault::open_with_recovery(&self.dir, &self.host, &key, &self.pins)
+        let vault = self.open_by(&key)?;
+        // Who knows the key's public half could have made such a file: only a person can tell.
+        self.ui.say(&format!(
+            "The recovery key opens the vault {} with {} secrets. Is that yours? Its id stands on your sheet, \
+             unless it was given a new one since (rekey, a removed slot).",
+            vault.id().short(),
+            vault.contents().secrets.len()
+        ));
+        Ok(vault)
+    }
+
+    /// Opens the vault with this recovery key.
+    ///
+    /// # Errors
+    /// As [`Vault::open_with_recovery`].
+    pub fn open_by(&self, key: &Identity) -> Result<Vault> {
+        let accept = self.accepts_rollback()?;
+        Vault::open_with_recovery(&self.dir, &self.host, key, &self.pins, accept)
     }
 
     /// The recovery key from a file, or typed back by a person.
@@ -342,8 +364,9 @@ pub fn take_value(
     hidden: Hidden,
     alphabet: crate::secret::Alphabet,
 ) -> Result<Secret> {
-    let stdin = std::io::stdin();
-    let bytes = if stdin.is_terminal() {
+    let bytes = if let Some(piped) = terminal::from_stdin(MAX_SECRET)? {
+        piped
+    } else {
         let Some(mut terminal) = app.person()? else {
             return Err(Error::usage(
                 "the value is typed at a terminal or piped, and there is neither",
@@ -351,8 +374,6 @@ pub fn take_value(
             .hint("printf %s \"$TOKEN\" | clawkeep …"));
         };
         terminal.ask_hidden(prompt, hidden)?
-    } else {
-        terminal::piped(&mut stdin.lock(), MAX_SECRET)?
     };
     Secret::new(&bytes, alphabet)
 }

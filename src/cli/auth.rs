@@ -429,8 +429,11 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
             })?;
         }
         let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
-        if ours {
-            opened.remove(&profile.id.secret_id(agent))?;
+        let id = profile.id.secret_id(agent);
+        // Whose credential it is, the vault says: an edited file must not have another one removed.
+        let theirs = |meta: &Meta| meta.provider.as_ref() == Some(&profile.provider);
+        if ours && opened.get(&id)?.is_some_and(|(_, meta)| theirs(&meta)) {
+            opened.remove(&id)?;
         }
     }
     app.ui.say(&format!("Removed: {names}"));

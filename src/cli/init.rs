@@ -26,13 +26,18 @@ const LEAST_PASSPHRASE: usize = 12;
 
 /// Runs `init`.
 pub fn run(app: &App, args: &Init) -> Result<()> {
-    if app.find()? != Found::Nothing {
-        return Err(
-            Error::failed(format!("there is a vault in {} already", app.dir.display()))
-                .hint("clawkeep slot list"),
-        );
-    }
+    refuse_existing(app)?;
     make(app, args)
+}
+
+fn refuse_existing(app: &App) -> Result<()> {
+    if app.find()? == Found::Nothing {
+        return Ok(());
+    }
+    Err(
+        Error::failed(format!("there is a vault in {} already", app.dir.display()))
+            .hint("clawkeep slot list"),
+    )
 }
 
 /// Makes a vault by these flags, asking for what they leave open.
@@ -45,6 +50,27 @@ pub fn make(app: &App, args: &Init) -> Result<()> {
         return make_items(app, args);
     }
     let kinds = choose_slots(app, args, person.as_mut())?;
+    let unused = [
+        (
+            args.identity_file.is_some(),
+            SlotArg::IdentityFile,
+            "--identity-file",
+        ),
+        (
+            args.new_passphrase_file.is_some(),
+            SlotArg::Passphrase,
+            "--new-passphrase-file",
+        ),
+    ];
+    if let Some((_, kind, flag)) = unused
+        .iter()
+        .find(|(given, kind, _)| *given && !kinds.contains(kind))
+    {
+        return Err(
+            Error::usage(format!("{flag} is of a slot that is not made"))
+                .hint(format!("add --slot {}", slot_name(*kind)?)),
+        );
+    }
     file::private_dir(&app.dir)?;
     let identity = Identity::generate();
     let plans = kinds
@@ -75,6 +101,9 @@ pub fn make(app: &App, args: &Init) -> Result<()> {
         host: &app.host,
         keychain: &keychain,
     };
+    // Two at once must not plant their slots into one vault.
+    let lock = Lock::take(&app.dir.join("vault.lock"), LOCK_WAIT)?;
+    refuse_existing(app)?;
     let slots = plans
         .into_iter()
         .map(|(name, plan)| plant(&app.dir, &identity, &name, plan, &doors))
@@ -87,7 +116,9 @@ pub fn make(app: &App, args: &Init) -> Result<()> {
             recovery,
             slots,
         },
+        &lock,
     )?;
+    drop(lock);
     app.ui.say(&format!(
         "Vault: {} (id {})",
         app.dir.display(),
@@ -134,6 +165,7 @@ fn make_items(app: &App, args: &Init) -> Result<()> {
     require_keychain(app)?;
     file::private_dir(&app.dir)?;
     let _lock = Lock::take(&app.dir.join("vault.lock"), LOCK_WAIT)?;
+    refuse_existing(app)?;
     let id = VaultId::random()?;
     let cache = Cache {
         custody: Custody::Keychain,

@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod secret;
 pub mod setup_token;
 pub mod slot;
+pub mod slot_list;
 pub mod start;
 pub mod survey;
 pub mod ui;
@@ -40,14 +41,16 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     if let Some(state_machine) = plugin_call(&args) {
         return finish(Ui::default(), plugin::run(&state_machine));
     }
+    // Before it is known which command it is: `--json` asks for a document on every error.
+    let ui = Ui::new(args.iter().any(|arg| arg == "--json"));
     let parsed = match call::parse(&args) {
         Some(cli) => Ok(Ok(cli)),
         None => usage::parse(args.into_iter()),
     };
     let cli = match parsed {
         Ok(Ok(cli)) => cli,
-        Ok(Err(text)) => return finish(Ui::default(), Ui::default().raw(text.as_bytes())),
-        Err(error) => return finish(Ui::default(), Err(error)),
+        Ok(Err(text)) => return finish(ui, ui.raw(text.as_bytes())),
+        Err(error) => return finish(ui, Err(error)),
     };
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);

@@ -1,7 +1,9 @@
 //! `link.json` in the vault's folder: which OpenClaw is linked, and where profiles are noted. Ring 4.
 //!
 //! It is not secret and nothing trusts it: who edits it can send clawkeep to another
-//! `auth-profiles.json`, which can only choose among one provider's own profiles.
+//! `auth-profiles.json`, which can only choose among one provider's own profiles, and to another
+//! JSON5 file that has our entry of `secrets.providers`, in which only that entry's arguments are
+//! set. Nothing that it names is run.
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
@@ -11,7 +13,7 @@ use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 const NAME: &str = "link.json";
 /// Room for tens of thousands of profiles; a vault can hold no more.
@@ -184,7 +186,21 @@ impl LinkRecord {
         };
         Ok(serde_json::from_slice::<LinkRecord>(&bytes)
             .ok()
-            .filter(|record| record.version == 1))
+            .filter(|record| record.version == 1 && record.is_plausible()))
+    }
+
+    /// Whether it names the kind of files that a link names. It may come out of a backup or a shared
+    /// folder that others wrote, and files are written where it says.
+    fn is_plausible(&self) -> bool {
+        let plain = |path: &Path| {
+            path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
+        };
+        let profiles = self.profiles.iter().all(|(agent, path)| {
+            AgentId::parse(agent).is_ok()
+                && plain(path)
+                && path.file_name() == Some(profiles::FILE_NAME.as_ref())
+        });
+        profiles && plain(&self.config) && plain(&self.command)
     }
 
     /// Writes the record.
@@ -195,8 +211,7 @@ impl LinkRecord {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::failed("link.json cannot be written as JSON"))?;
         text.push(b'\n');
-        // Not under the vault's lock, which `resolve` takes at any moment.
-        file::replace_unlocked(&dir.join(NAME), &text, 0o600)
+        file::replace(&dir.join(NAME), &text, 0o600)
     }
 
     /// Removes the record.
@@ -276,4 +291,42 @@ pub fn load_profiles(
         (Some(file), None) | (None, Some(file)) => file,
         (None, None) => ProfilesFile::empty(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Option<LinkRecord> {
+        let dir = tempfile::tempdir().unwrap();
+        file::create(&dir.path().join(NAME), text.as_bytes(), 0o600).unwrap();
+        LinkRecord::load(dir.path()).unwrap()
+    }
+
+    fn text(agent: &str, profiles: &str, config: &str) -> String {
+        serde_json::json!({
+            "version": 1, "lane": "file", "openclaw": "2026.6.1", "profiles": {agent: profiles},
+            "config": config, "command": "/nowhere/clawkeep", "args": [], "linked": [],
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_record_that_names_other_files_than_a_link_does_counts_as_none() {
+        let (profiles, config) = ("/nowhere/auth-profiles.json", "/nowhere/openclaw.json");
+        assert!(load(&text("main", profiles, config)).is_some());
+        for (agent, profiles, config) in [
+            ("main", "/nowhere/.config/autostart/x.json", config),
+            ("main", "auth-profiles.json", config),
+            ("main", "/nowhere/../etc/auth-profiles.json", config),
+            ("../main", profiles, config),
+            ("main", profiles, "openclaw.json"),
+            ("main", profiles, "/nowhere/../openclaw.json"),
+        ] {
+            assert!(
+                load(&text(agent, profiles, config)).is_none(),
+                "{profiles} {config}"
+            );
+        }
+    }
 }

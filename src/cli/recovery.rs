@@ -75,6 +75,10 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
         return Err(Error::usage("the recovery file would lie in the vault's own folder: one backup would hold lock and key")
             .hint("use --recovery-file ~/recovery.txt"));
     }
+    if let Some(folder) = path.parent() {
+        // A run that was killed here may have left a key behind.
+        file::sweep_dead(folder);
+    }
     let text = sheet(key, id);
     file::create(&path, &text, 0o600)?;
     let back = file::read(&path, 4096, file::Privacy::Private)?;
@@ -90,7 +94,7 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
 /// The sheet of paper: an age identity file with its story in comments.
 fn sheet(key: &Identity, id: VaultId) -> Zeroizing<Vec<u8>> {
     let head = format!(
-        "# clawkeep recovery key\n# vault: {} \n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
+        "# clawkeep recovery key\n# vault: {}\n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
         id.short()
     );
     let mut out = Zeroizing::new(Vec::with_capacity(head.len() + 128));
@@ -155,7 +159,7 @@ fn check(app: &App, args: &RecoveryCheck) -> Result<()> {
         }
         Err(error) => return Err(error.clone()),
     };
-    let opened = crate::vault::Vault::open_with_recovery(&app.dir, &app.host, &key, &app.pins)?;
+    let opened = app.open_by(&key)?;
     app.ui.say(&format!(
         "The recovery key opens the vault {} with {} secrets.",
         opened.id().short(),

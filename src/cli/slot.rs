@@ -4,22 +4,22 @@
 //! nothing that is written afterwards, unless that was declined.
 
 use super::app::App;
-use super::args::{Rekey as RekeyArgs, SlotAdd, SlotArg, SlotCommand, SlotList, SlotRemove};
+use super::args::{Rekey as RekeyArgs, SlotAdd, SlotArg, SlotCommand, SlotRemove};
 use super::init::{slot_name, slot_plan};
 use super::pins::Pins;
-use super::{recovery, ui};
+use super::recovery;
 use crate::error::{Error, Result};
 use crate::vault::Vault;
 use crate::vault::id::VaultId;
+use crate::vault::identity::Identity;
 use crate::vault::rekey::{Doors, Fate, Rekey, SlotPlan};
 use crate::vault::slot::{Slot, SlotKind, SlotName};
-use serde_json::json;
 
 /// Runs one `slot` command.
 pub fn run(app: &App, command: &SlotCommand) -> Result<()> {
     match command {
         SlotCommand::Add(args) => add(app, args),
-        SlotCommand::List(args) => list(app, args),
+        SlotCommand::List(args) => super::slot_list::run(app, args),
         SlotCommand::Remove(args) => remove(app, args),
     }
 }
@@ -73,7 +73,8 @@ fn add(app: &App, args: &SlotAdd) -> Result<()> {
         keychain: &keychain,
     };
     if old.is_some() && !args.keep_identity {
-        let fates = fates(app, &vault, &[&name])?;
+        let keep = "add --keep-identity, then leave it out: clawkeep rekey --drop";
+        let fates = fates(app, &vault, &[&name], keep)?;
         give_new_identity(
             app,
             &mut vault,
@@ -85,6 +86,7 @@ fn add(app: &App, args: &SlotAdd) -> Result<()> {
         app.ui.say(&format!(
             "Slot {name} replaced; its old copies open nothing that is written from now on."
         ));
+        to_rotate(app, &vault);
         return Ok(());
     }
     vault.add_slot(&name, plan, &doors)?;
@@ -105,69 +107,6 @@ fn kind_word(kind: SlotArg) -> &'static str {
         SlotArg::Passphrase => "passphrase",
         SlotArg::IdentityFile => "identity-file",
     }
-}
-
-fn list(app: &App, args: &SlotList) -> Result<()> {
-    let vault = app.open_vault_file("slots")?;
-    let contents = vault.contents();
-    if args.json {
-        let slots: Vec<_> = contents
-            .slots
-            .iter()
-            .map(|slot| {
-                json!({
-                    "name": slot.name.as_str(),
-                    "kind": slot.kind.name(),
-                    "created": slot.created.get(),
-                    "unattended": slot.kind.unattended(),
-                })
-            })
-            .collect();
-        return app.ui.document(&json!({
-            "vault": app.dir.display().to_string(),
-            "vaultId": vault.id().to_string(),
-            "openedBy": vault.opened_by(),
-            "slots": slots,
-            "recovery": contents.recovery.as_ref().map(|recovery| json!({
-                "created": recovery.created.get(),
-                "checked": recovery.checked.map(crate::expiry::Millis::get),
-            })),
-        }));
-    }
-    let mut rows = vec![
-        ["SLOT", "KIND", "OPENS", "MADE", "WHERE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    for slot in &contents.slots {
-        let place = match &slot.kind {
-            SlotKind::Keychain => "the keychain".to_owned(),
-            SlotKind::Passphrase(cost) => format!("your head ({} MiB a guess)", cost.m_kib / 1024),
-            SlotKind::IdentityFile { path, .. } => path.display().to_string(),
-        };
-        let opens = if slot.kind.unattended() {
-            "without a person"
-        } else {
-            "with a person"
-        };
-        rows.push(vec![
-            slot.name.to_string(),
-            slot.kind.name().to_owned(),
-            opens.to_owned(),
-            ui::date(slot.created),
-            place,
-        ]);
-    }
-    app.ui.data(&ui::table(&rows))?;
-    app.ui.say(&match &contents.recovery {
-        None => "Recovery key: none.".to_owned(),
-        Some(recovery) => match recovery.checked {
-            Some(at) => format!("Recovery key: last proven {}.", ui::date(at)),
-            None => "Recovery key: never proven.\nhint: clawkeep recovery check".to_owned(),
-        },
-    });
-    app.ui.say(&format!("Vault id: {}", vault.id()));
-    Ok(())
 }
 
 fn remove(app: &App, args: &SlotRemove) -> Result<()> {
@@ -195,9 +134,8 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         app.ui.say("hint: clawkeep rekey");
         return Ok(());
     }
-    let mut fates = fates(app, &vault, &[&name])?;
-    fates.push((name.clone(), Fate::Drop));
-    fates.dedup_by(|a, b| a.0 == b.0);
+    let both = format!("leave both out: clawkeep rekey --drop {name} --drop");
+    let fates = fates(app, &vault, &[&name], &both)?;
     give_new_identity(app, &mut vault, fates, Vec::new(), &Sheet::Same, &doors)?;
     app.ui.say(&format!(
         "Slot {name} removed; its old copies open nothing that is written from now on."
@@ -230,7 +168,7 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
         "Give the vault a new identity and wrap it for every slot again?",
     )?;
     let skip: Vec<&SlotName> = dropped.iter().collect();
-    let fates = fates(app, &vault, &skip)?;
+    let fates = fates(app, &vault, &skip, LEAVE_OUT)?;
     let keychain = app.keychain();
     let doors = Doors {
         host: &app.host,
@@ -248,8 +186,16 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
     Ok(())
 }
 
+/// What can be done about a slot that nobody can wrap again; its name follows.
+const LEAVE_OUT: &str = "leave it out: clawkeep rekey --drop";
+
 /// One fate for every slot: `dropped` ones go, every other one is wrapped again.
-fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotName, Fate)>> {
+fn fates(
+    app: &App,
+    vault: &Vault,
+    dropped: &[&SlotName],
+    otherwise: &str,
+) -> Result<Vec<(SlotName, Fate)>> {
     vault
         .contents()
         .slots
@@ -258,12 +204,15 @@ fn fates(app: &App, vault: &Vault, dropped: &[&SlotName]) -> Result<Vec<(SlotNam
             if dropped.contains(&&slot.name) {
                 return Ok((slot.name.clone(), Fate::Drop));
             }
-            Ok((slot.name.clone(), Fate::Keep(rewrap(app, vault, slot)?)))
+            Ok((
+                slot.name.clone(),
+                Fate::Keep(rewrap(app, vault, slot, otherwise)?),
+            ))
         })
         .collect()
 }
 
-fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
+fn rewrap(app: &App, vault: &Vault, slot: &Slot, otherwise: &str) -> Result<SlotPlan> {
     Ok(match &slot.kind {
         SlotKind::Keychain => SlotPlan::Keychain,
         SlotKind::IdentityFile { path, recipient } => {
@@ -276,7 +225,7 @@ fn rewrap(app: &App, vault: &Vault, slot: &Slot) -> Result<SlotPlan> {
                     slot.name
                 ))
                 .hint(format!(
-                    "use --passphrase-file FILE, or leave it out: clawkeep rekey --drop {}",
+                    "use --passphrase-file FILE, or {otherwise} {}",
                     slot.name
                 )));
             };
@@ -304,14 +253,18 @@ fn give_new_identity(
     doors: &Doors<'_>,
 ) -> Result<()> {
     let old = vault.id();
+    let identity = Identity::generate();
     let recovery = match sheet {
         Sheet::Same => vault.contents().recovery.clone(),
-        // The new sheet names the vault by the id that its identity has now; the next line says so.
-        Sheet::New(path) => recovery::make(app, old, *path, false, app.person()?.as_mut())?,
+        Sheet::New(path) => {
+            let mut person = app.person()?;
+            recovery::make(app, identity.vault_id(), *path, false, person.as_mut())?
+        }
     };
     let mut pins = Pins::of(app)?;
     let new = vault.rekey(
         Rekey {
+            identity,
             fates,
             added,
             recovery,

@@ -100,7 +100,10 @@ impl Survey {
                 let Some(id) = id.and_then(|reference| SecretId::parse(&reference.id).ok()) else {
                     continue;
                 };
+                // Whose credential it is, the vault says: an edited file could send one provider's
+                // key to another.
                 if let Some(meta) = stored.get(&id)
+                    && meta.provider.as_ref() == Some(&profile.provider)
                     && seen.insert(id.clone())
                 {
                     self.wanted.push(wanted(
@@ -119,6 +122,7 @@ impl Survey {
         for held in planted.unwrap_or_default() {
             let id = held.profile.secret_id(&held.agent);
             if let Some(meta) = stored.get(&id)
+                && meta.provider.as_ref() == Some(&held.provider)
                 && seen.insert(id.clone())
             {
                 self.wanted

@@ -59,7 +59,7 @@ impl Ui {
         let width = width_of(&stderr);
         let mut out = String::with_capacity(text.len() + 16);
         for line in text.lines() {
-            wrap(line, width, &mut out);
+            wrap(&plain(line), width, &mut out);
         }
         let _ = stderr.lock().write_all(out.as_bytes());
     }
@@ -157,11 +157,13 @@ fn write_out(bytes: &[u8]) -> Result<()> {
         .map_err(|error| Error::io("write to", std::path::Path::new("stdout"), &error))
 }
 
-/// Text from outside, with control characters escaped: a file name may hold terminal commands.
+/// Text from outside, with control characters escaped, since a file name may hold terminal commands;
+/// and those that turn the order of what follows, which make one name look like another.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || (c.is_control() && c != '\n') {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
@@ -234,6 +236,14 @@ mod tests {
             &mut out,
         );
         assert_eq!(out, "  one two\n  /a/long/path/that/is/wider\n  three\n");
+    }
+
+    #[test]
+    fn a_name_cannot_turn_the_order_of_what_follows() {
+        assert_eq!(
+            plain("a\u{202e}b\u{2066}\u{200f}ü"),
+            "a\\u{202e}b\\u{2066}\\u{200f}ü"
+        );
     }
 
     proptest! {

@@ -5,8 +5,9 @@
 
 use super::args::Cli;
 use crate::error::{Error, Result};
-use clap::Parser;
+use crate::provider::is_shaped_as_credential;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 /// Parses the command line.
 ///
@@ -15,18 +16,52 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 pub fn parse(
     args: impl Iterator<Item = std::ffi::OsString>,
 ) -> Result<std::result::Result<Cli, String>> {
-    match Cli::try_parse_from(args) {
+    let args: Vec<_> = args.collect();
+    if args.iter().skip(1).any(|arg| holds_credential(arg)) {
+        return Err(Error::usage(
+            "an argument looks like a token or key; values of secrets are typed at a prompt or \
+             piped, never given here, where other programs and the shell's history see them",
+        )
+        .hint("replace that credential at its provider, then: clawkeep models auth add"));
+    }
+    match Cli::try_parse_from(&args) {
         Ok(cli) => Ok(Ok(cli)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Err(error.render().to_string()))
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Err(Error::usage("a command is missing").hint(help(&error)))
+                Err(Error::usage("a command is missing").hint(format!("{} --help", typed(&args))))
             }
             _ => Err(usage(&error)),
         },
     }
+}
+
+/// The command as far as it was typed, in this program's own words.
+fn typed(args: &[std::ffi::OsString]) -> String {
+    let mut command = Cli::command();
+    let mut path = "clawkeep".to_owned();
+    for arg in args.iter().skip(1) {
+        let found = arg.to_str().and_then(|name| command.find_subcommand(name));
+        if let Some(next) = found.cloned() {
+            path.push(' ');
+            path.push_str(next.get_name());
+            command = next;
+        }
+    }
+    path
+}
+
+/// A token pasted as an argument, be it as the value of a flag: it would become a name, which is
+/// listed and shown.
+fn holds_credential(arg: &std::ffi::OsStr) -> bool {
+    let text = arg.to_string_lossy();
+    let value = text
+        .strip_prefix("--")
+        .and_then(|flag| flag.split_once('='))
+        .map_or(&*text, |(_, value)| value);
+    is_shaped_as_credential(value.trim())
 }
 
 /// clap's own message quotes what was typed; this one is made of our own words only.

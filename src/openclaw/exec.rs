@@ -11,6 +11,7 @@
 //! - values go from their [`Secret`] straight into one buffer that never grows and is wiped.
 
 use crate::error::{Error, Result};
+use crate::json::{push_string, string_len};
 use crate::secret::{Secret, in_grammar};
 use secrecy::ExposeSecret;
 use std::collections::HashSet;
@@ -172,8 +173,8 @@ impl Entry<'_> {
     )]
     fn len(&self) -> usize {
         match self {
-            Entry::Value(id, value) => quoted_len(id) + 1 + quoted_len(value.expose_secret()),
-            Entry::Error(id, code) => quoted_len(id) + 1 + code.body().len(),
+            Entry::Value(id, value) => string_len(id) + 1 + string_len(value.expose_secret()),
+            Entry::Error(id, code) => string_len(id) + 1 + code.body().len(),
         }
     }
 }
@@ -305,7 +306,7 @@ fn write(entries: &[Entry<'_>], len: usize) -> Zeroizing<Vec<u8>> {
     for entry in entries {
         if let Entry::Value(id, value) = entry {
             begin(&mut out, &mut first, id);
-            push_quoted(&mut out, value.expose_secret());
+            push_string(&mut out, value.expose_secret());
         }
     }
     out.push(b'}');
@@ -331,57 +332,8 @@ fn begin(out: &mut Vec<u8>, first: &mut bool, id: &str) {
     if !std::mem::replace(first, false) {
         out.push(b',');
     }
-    push_quoted(out, id);
+    push_string(out, id);
     out.push(b':');
-}
-
-/// How a byte of UTF-8 stands in a JSON string, as `JSON.stringify` writes it.
-enum Escaped {
-    Plain,
-    Short(u8),
-    Long,
-}
-
-fn escaped(byte: u8) -> Escaped {
-    match byte {
-        b'"' | b'\\' => Escaped::Short(byte),
-        0x08 => Escaped::Short(b'b'),
-        0x09 => Escaped::Short(b't'),
-        0x0a => Escaped::Short(b'n'),
-        0x0c => Escaped::Short(b'f'),
-        0x0d => Escaped::Short(b'r'),
-        0x00..0x20 => Escaped::Long,
-        _ => Escaped::Plain,
-    }
-}
-
-fn quoted_len(text: &str) -> usize {
-    let inner: usize = text
-        .bytes()
-        .map(|byte| match escaped(byte) {
-            Escaped::Plain => 1,
-            Escaped::Short(_) => 2,
-            Escaped::Long => 6,
-        })
-        .sum();
-    inner + 2
-}
-
-fn push_quoted(out: &mut Vec<u8>, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    for byte in text.bytes() {
-        match escaped(byte) {
-            Escaped::Plain => out.push(byte),
-            Escaped::Short(letter) => out.extend_from_slice(&[b'\\', letter]),
-            Escaped::Long => {
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]

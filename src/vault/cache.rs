@@ -128,35 +128,33 @@ impl Cache {
     pub fn guess(dir: &Path, host: &Host, pin: Option<VaultId>) -> Self {
         let unknown = Millis::new(1).unwrap_or_else(|| host.now());
         let mut slots = Vec::new();
-        let mut names: Vec<_> = std::fs::read_dir(dir.join("slots"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".age")
-                    .map(str::to_owned)
-            })
-            .filter_map(|stem| SlotName::parse(stem.strip_suffix(".next").unwrap_or(&stem)).ok())
+        let files = slot::file_names(dir).unwrap_or_default();
+        let mut names: Vec<_> = files
+            .iter()
+            .filter_map(|file| slot::file_name(file))
+            .map(|(name, _)| name)
             .collect();
-        names.sort();
         names.dedup();
         for name in names {
-            let (path, next) = slot::paths(dir, &name);
-            let bytes = [path, next]
+            let files = slot::files(dir, &name).unwrap_or_default();
+            let costs: Vec<_> = files
                 .iter()
-                .find_map(|path| slot::read(path).ok().flatten());
-            let kind = match bytes.map(|bytes| slot::cost_of(&bytes)) {
-                Some(Ok(Some(cost))) => Some(SlotKind::Passphrase(cost)),
-                _ => host.default_identity_file().ok().and_then(|path| {
-                    let recipient = slot::read_identity_file(&path).ok()??.identity.recipient();
-                    Some(SlotKind::IdentityFile { path, recipient })
-                }),
-            };
-            slots.extend(kind.map(|kind| Slot {
-                name,
+                .filter_map(|path| slot::read(path).ok().flatten())
+                .map(|bytes| slot::cost_of(&bytes).ok().flatten())
+                .collect();
+            let passphrase = costs.iter().flatten().next().copied();
+            let identity_file = costs.iter().any(Option::is_none).then(|| {
+                let path = host.default_identity_file().ok()?;
+                let recipient = slot::read_identity_file(&path).ok()??.identity.recipient();
+                Some(SlotKind::IdentityFile { path, recipient })
+            });
+            // Both, where a change of one into the other was cut off.
+            let kinds = passphrase
+                .map(SlotKind::Passphrase)
+                .into_iter()
+                .chain(identity_file.flatten());
+            slots.extend(kinds.map(|kind| Slot {
+                name: name.clone(),
                 created: unknown,
                 kind,
             }));

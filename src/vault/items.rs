@@ -18,18 +18,20 @@
 //!   replaces it, `#new` with its record stands in for it.
 //!
 //! What it does not have: no MAC, no generation, no rollback check. Who can write the user's
-//! keychain can forge. Writers of one id must hold the vault's lock.
+//! keychain can forge. Writers of one id must hold one lock: see [`KeychainStore::with_lock`].
 
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
+use crate::file::{LOCK_WAIT, Lock};
 use crate::keychain::{Item, Keychain};
 use crate::provider::ProviderId;
-use crate::secret::{MAX_SECRET, Secret, SecretId, SecretKind};
+use crate::secret::{Alphabet, Secret, SecretId, SecretKind};
 use crate::store::{Meta, Resolve, Store};
 use crate::vault::id::VaultId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Ends the account of a companion. `#` is outside the grammar of secret ids.
@@ -133,6 +135,8 @@ pub struct KeychainStore {
     keychain: Box<dyn Keychain>,
     vault: VaultId,
     service: String,
+    /// The sidecar lock of the vault's writers.
+    lock: Option<PathBuf>,
 }
 
 impl KeychainStore {
@@ -142,7 +146,22 @@ impl KeychainStore {
             keychain,
             vault,
             service: format!("clawkeep:{vault}"),
+            lock: None,
         }
+    }
+
+    /// The same, with a lock that every write takes.
+    #[must_use]
+    pub fn with_lock(mut self, path: PathBuf) -> Self {
+        self.lock = Some(path);
+        self
+    }
+
+    fn locked(&self) -> Result<Option<Lock>> {
+        self.lock
+            .as_ref()
+            .map(|path| Lock::take(path, LOCK_WAIT))
+            .transpose()
     }
 
     /// The vault's id.
@@ -338,21 +357,14 @@ fn parse_companion(json: &[u8]) -> Result<Vec<(Record, Meta)>> {
         .collect()
 }
 
+/// Held to what could have been typed: any program of the session may have put it there, and it may
+/// be shown on a terminal.
 fn to_secret(id: &SecretId, value: &[u8]) -> Result<Secret> {
-    if value.len() > MAX_SECRET {
-        return Err(Error::broken(format!(
-            "the keychain's value of {id} is larger than {MAX_SECRET} bytes"
-        )));
-    }
-    let text = std::str::from_utf8(value)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| {
-            Error::broken(format!(
-                "the keychain's value of {id} is empty or not UTF-8 text"
-            ))
-        })?;
-    Secret::stored(text)
+    Secret::new(value, Alphabet::Text).map_err(|error| {
+        error
+            .context(format!("the keychain's value of {id}"))
+            .as_kind(Kind::Broken)
+    })
 }
 
 impl Resolve for KeychainStore {
@@ -373,6 +385,7 @@ impl Store for KeychainStore {
         reason = "door: the value goes into the keychain"
     )]
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
+        let _lock = self.locked()?;
         let value = value.expose_secret().as_bytes();
         let old = self.current(id).map_err(|error| match error.kind() {
             Kind::Broken => error.hint(format!("clawkeep secret remove {id}")),
@@ -395,6 +408,7 @@ impl Store for KeychainStore {
     }
 
     fn remove(&mut self, id: &SecretId) -> Result<bool> {
+        let _lock = self.locked()?;
         let there = match self.current(id) {
             Ok(found) => found.is_some(),
             // What cannot be read can be removed.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::keychain::memory::{Effect, InMemory};
 use crate::secret::Alphabet;
+use crate::secret::MAX_SECRET;
 use proptest::prelude::*;
 
 const EFFECTS: [Effect; 3] = [Effect::None, Effect::Whole, Effect::Torn];
@@ -360,6 +361,22 @@ fn locked_broken_and_missing_keychains_are_never_an_absent_secret() {
     assert_eq!(store.list().unwrap_err().kind(), Kind::Locked);
     assert_eq!(store.remove(&id()).unwrap_err().kind(), Kind::Locked);
     assert_eq!(put(&mut store, &new()).unwrap_err().kind(), Kind::Locked);
+}
+
+#[test]
+fn a_value_that_nobody_could_have_typed_is_broken() {
+    for bad in [
+        &b"fake\x1b]0;marker\x07"[..],
+        b"fake\xc2\x9b2Jmarker",
+        b"marker\xff",
+        b"",
+    ] {
+        let keychain = InMemory::new();
+        raw(&keychain, "anthropic:work", bad);
+        let said = store(&keychain).get(&id()).unwrap_err();
+        assert_eq!(said.kind(), Kind::Broken);
+        assert!(!said.message().contains("marker"), "{said}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod id;
 pub mod identity;
 pub mod items;
+pub mod pick;
 pub mod rekey;
 pub mod slot;
 pub mod unlock;
@@ -28,11 +29,12 @@ use crate::file::{self, LOCK_WAIT, Lock};
 use crate::host::Host;
 use crate::secret::{Secret, SecretId};
 use crate::store::{Meta, Resolve, Store};
-use body::{Contents, Entry, Picked, Recovery};
+use body::{Contents, Entry, Recovery};
 use cache::{Cache, Custody, State};
 use envelope::Refusal;
 use id::VaultId;
 use identity::Identity;
+use pick::Picked;
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -80,6 +82,8 @@ pub fn find(dir: &Path) -> Result<Found> {
         return Ok(Found::Vault(Custody::File));
     }
     match Cache::load(dir)? {
+        // A vault whose making was cut off.
+        Some(cache) if cache.custody == Custody::File && cache.seen.is_none() => Ok(Found::Nothing),
         Some(cache) => Ok(Found::Vault(cache.custody)),
         None => Ok(Found::Nothing),
     }
@@ -142,6 +146,7 @@ impl Vault {
         host: &Host,
         recovery: &Identity,
         pins: &[VaultId],
+        accept_rollback: bool,
     ) -> Result<Self> {
         check_dir(dir)?;
         let file = read_vault(dir)?;
@@ -150,7 +155,7 @@ impl Vault {
             Err(Refusal::NotForThisKey) => {
                 return Err(
                     Error::broken("this recovery key is not the one of this vault")
-                        .hint("compare the vault id on your sheet with: clawkeep slot list"),
+                        .hint("take the sheet that was made last; with a slot, a new one: clawkeep rekey --new-recovery"),
                 );
             }
             Err(Refusal::Error(error)) => return Err(error),
@@ -163,12 +168,23 @@ impl Vault {
         let body = envelope::authenticate(bytes, &claimed.identity)?;
         let contents = Contents::parse(body.line())?;
         let id = contents.vault_id();
+        let ours = |kept: &Recovery| kept.recipient == recovery.recipient();
+        if !contents.recovery.as_ref().is_some_and(ours) {
+            return Err(Error::broken(
+                "vault.age opens with this recovery key but names another one: every later write \
+                 would be for that one",
+            )
+            .hint("put a copy back that you trust, then: clawkeep recovery check"));
+        }
         if !pins.is_empty() && !pins.contains(&id) {
             return Err(Error::broken(
                 "another vault was put in this one's place: --vault-id names a different vault id",
             ));
         }
         let cache = Cache::load(dir)?.unwrap_or_else(|| Cache::guess(dir, host, Some(id)));
+        if !accept_rollback {
+            unlock::check_rollback(&cache, contents.generation, &body.mac())?;
+        }
         Ok(Vault {
             dir: dir.to_owned(),
             host: host.clone(),
@@ -179,12 +195,11 @@ impl Vault {
         })
     }
 
-    /// Makes a vault in `dir`, whose slots are planted already.
+    /// Makes a vault in `dir`, whose slots were planted under this lock of it.
     ///
     /// # Errors
     /// `Failed` when there is one already.
-    pub fn create(dir: &Path, host: &Host, new: NewVault) -> Result<Self> {
-        let _lock = Lock::take(&dir.join("vault.lock"), LOCK_WAIT)?;
+    pub fn create(dir: &Path, host: &Host, new: NewVault, _held: &Lock) -> Result<Self> {
         let path = dir.join("vault.age");
         let contents = Contents {
             generation: 1,
@@ -196,14 +211,20 @@ impl Vault {
             secrets: BTreeMap::new(),
         };
         let (sealed, mac) = seal(&contents)?;
-        file::create(&path, &sealed, 0o600)?;
-        let cache = Cache {
+        // The cache first: cut off between the two, what says where the slots are is there as soon as
+        // the vault is. That nothing was seen yet says that the vault was never made ([`find`]).
+        let mut cache = Cache {
             custody: Custody::File,
             vault_id: Some(contents.vault_id()),
             next_vault_id: None,
-            seen: Some(State { generation: 1, mac }),
+            seen: None,
             slots: contents.slots.clone(),
         };
+        if path.symlink_metadata().is_err() {
+            cache.save(dir)?;
+        }
+        file::create(&path, &sealed, 0o600)?;
+        cache.seen = Some(State { generation: 1, mac });
         cache.save(dir)?;
         Ok(Vault {
             dir: dir.to_owned(),
@@ -266,7 +287,11 @@ impl Vault {
 
     /// Writes the next generation under the lock, then the cache, whose loss costs nothing.
     fn commit(&mut self, _held: &Lock) -> Result<()> {
-        self.contents.generation += 1;
+        self.contents.generation = self
+            .contents
+            .generation
+            .checked_add(1)
+            .ok_or_else(|| Error::broken("the vault's generation is at its end"))?;
         self.contents.written = self.host.now();
         let (sealed, mac) = seal(&self.contents)?;
         if sealed.len() > envelope::MAX_FILE {
@@ -275,22 +300,26 @@ impl Vault {
             );
         }
         file::replace(&self.dir.join("vault.age"), &sealed, 0o600)?;
-        self.cache.vault_id = Some(self.contents.vault_id());
+        // Who tidies up after a cut-off change of identity needs to know the old id.
+        if self.cache.next_vault_id.is_none() {
+            self.cache.vault_id = Some(self.contents.vault_id());
+        }
         self.cache.custody = Custody::File;
-        self.cache.slots.clone_from(&self.contents.slots);
         self.cache.seen = Some(State {
             generation: self.contents.generation,
             mac,
         });
+        self.cache.slots.clone_from(&self.contents.slots);
         let _ = self.cache.save(&self.dir);
         Ok(())
     }
 
     /// Notes the state that was seen and the slots that the body lists, best effort.
     fn note(&mut self, state: State, accepted: bool) {
+        let changing = self.cache.next_vault_id.is_some();
         let outdated = self.cache.seen != Some(state)
             || self.cache.slots != self.contents.slots
-            || self.cache.vault_id != Some(self.contents.vault_id());
+            || (!changing && self.cache.vault_id != Some(self.contents.vault_id()));
         if !outdated {
             return;
         }
@@ -307,10 +336,12 @@ impl Vault {
         if newer && !accepted {
             return;
         }
-        let next_vault_id = now.and_then(|cache| cache.next_vault_id);
+        let (old_id, next_vault_id) = now
+            .and_then(|cache| Some((cache.vault_id, Some(cache.next_vault_id?))))
+            .unwrap_or_default();
         self.cache = Cache {
             custody: Custody::File,
-            vault_id: Some(self.contents.vault_id()),
+            vault_id: old_id.or(Some(self.contents.vault_id())),
             next_vault_id,
             seen: Some(state),
             slots: self.contents.slots.clone(),
@@ -328,10 +359,18 @@ impl Vault {
         name: &slot::SlotName,
         passphrase: &secrecy::SecretString,
     ) -> Result<()> {
-        let (path, _) = slot::paths(&self.dir, name);
-        let file = slot::read(&path)?
-            .ok_or_else(|| Error::broken("its file is gone from the vault's folder"))?;
-        slot::unwrap_passphrase(&file, passphrase).map(|_| ())
+        let mut refused = Error::broken("its file is gone from the vault's folder");
+        for path in slot::files(&self.dir, name)? {
+            let Some(file) = slot::read(&path)? else {
+                continue;
+            };
+            match slot::unwrap_passphrase(&file, passphrase) {
+                Ok(identity) if identity.vault_id() == self.id() => return Ok(()),
+                Ok(_) => refused = Error::broken("its file is of another vault"),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The vault's id.

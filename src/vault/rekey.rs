@@ -1,18 +1,20 @@
 //! Making, replacing and removing slots, and giving a vault a new identity. Ring 2.
 //!
-//! A change of identity is: the new identity's slots are written beside the old ones
-//! (`<name>.next.age`, a second keychain item, a second pin in identity files) and `next_vault_id`
-//! into `vault.json`; then `vault.age` is replaced, which is the one moment that counts; then the
-//! old ones go. Cut off before that moment, the old slots open the old vault; after it, the readers
-//! try both and find the new one. The next writer tidies up ([`settle`]).
+//! A change of slots is: the new slots' files are written beside the old ones
+//! (`<name>.<tag>.age`, see [`slot::staged_path`]; for a new identity also a second keychain item and
+//! a second pin in identity files), and `vault.json` lists old and new slots and `next_vault_id`; then
+//! `vault.age` is replaced, which is the one moment that counts; then the old ones go. Cut off before
+//! that moment, the old slots open the old vault; after it, the readers try both and find the new
+//! one. The next writer tidies up ([`settle`]), by what the body lists alone.
 
 use super::argon::Cost;
 use super::body::Recovery;
 use super::id::VaultId;
 use super::identity::{Identity, IdentityText, Recipient};
 use super::slot::{self, Slot, SlotKind, SlotName};
-use super::{Vault, copy};
-use crate::error::{Error, Kind, Result};
+use super::unlock::read_vault;
+use super::{Vault, copy, envelope};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::keychain::Keychain;
 use secrecy::SecretString;
@@ -38,14 +40,7 @@ pub struct Doors<'a> {
     pub keychain: &'a dyn Keychain,
 }
 
-/// Where a planted slot's file goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Now,
-    Next,
-}
-
-/// Makes a slot for a vault that is being created, or that gets one more.
+/// Makes a slot for a vault that is being created.
 ///
 /// # Errors
 /// On an error the slot does not exist.
@@ -56,64 +51,71 @@ pub fn plant(
     plan: SlotPlan,
     doors: &Doors<'_>,
 ) -> Result<Slot> {
-    plant_at(dir, vault, name, plan, doors, Place::Now)
+    let (slot, bytes) = make(dir, vault, name, plan, doors)?;
+    if let Some(bytes) = bytes {
+        file::replace(&slot::path(dir, name), &bytes, 0o600)?;
+    }
+    Ok(slot)
 }
 
-fn plant_at(
+/// Makes a slot for a vault that will list it: its file is staged.
+fn stage(
     dir: &Path,
     vault: &Identity,
     name: &SlotName,
     plan: SlotPlan,
     doors: &Doors<'_>,
-    place: Place,
 ) -> Result<Slot> {
+    let (slot, bytes) = make(dir, vault, name, plan, doors)?;
+    if let Some(bytes) = bytes {
+        file::replace(
+            &slot::staged_path(dir, &vault.vault_id(), &slot),
+            &bytes,
+            0o600,
+        )?;
+    }
+    Ok(slot)
+}
+
+/// A slot, and what its file is to hold, where it has one. The keychain and the identity file have
+/// what they need then.
+fn make(
+    dir: &Path,
+    vault: &Identity,
+    name: &SlotName,
+    plan: SlotPlan,
+    doors: &Doors<'_>,
+) -> Result<(Slot, Option<Vec<u8>>)> {
     file::private_dir(&dir.join("slots"))?;
-    let (now, next) = slot::paths(dir, name);
-    let path = if place == Place::Now { now } else { next };
-    let kind = match plan {
+    let (kind, bytes) = match plan {
         SlotPlan::Keychain => {
             keep_in_keychain(vault, doors.keychain)?;
-            SlotKind::Keychain
+            (SlotKind::Keychain, None)
         }
         SlotPlan::Passphrase(passphrase, cost) => {
-            file::replace(
-                &path,
-                &slot::wrap_passphrase(vault, &passphrase, cost)?,
-                0o600,
-            )?;
-            SlotKind::Passphrase(cost)
+            let bytes = slot::wrap_passphrase(vault, &passphrase, cost)?;
+            (SlotKind::Passphrase(cost), Some(bytes))
         }
-        SlotPlan::IdentityFile(key) => {
-            if key.starts_with(dir) {
-                return Err(Error::usage(format!(
-                    "the identity file {} would lie in the vault's own folder: one backup would hold lock and key",
-                    key.display()
-                ))
-                .hint("use --identity-file ~/.config/clawkeep/identity.txt"));
-            }
-            let recipient = pin_identity_file(&key, vault.vault_id())?;
-            file::replace(&path, &slot::wrap_recipient(vault, &recipient)?, 0o600)?;
-            SlotKind::IdentityFile {
-                path: key,
-                recipient,
-            }
+        SlotPlan::IdentityFile(path) => {
+            slot::outside_vault(dir, &path)?;
+            let recipient = pin_identity_file(&path, vault.vault_id())?;
+            let bytes = slot::wrap_recipient(vault, &recipient)?;
+            (SlotKind::IdentityFile { path, recipient }, Some(bytes))
         }
-        SlotPlan::Recipient(key, recipient) => {
-            if slot::read_identity_file(&key)?.is_some() {
-                pin_identity_file(&key, vault.vault_id())?;
+        SlotPlan::Recipient(path, recipient) => {
+            if slot::read_identity_file(&path)?.is_some() {
+                pin_identity_file(&path, vault.vault_id())?;
             }
-            file::replace(&path, &slot::wrap_recipient(vault, &recipient)?, 0o600)?;
-            SlotKind::IdentityFile {
-                path: key,
-                recipient,
-            }
+            let bytes = slot::wrap_recipient(vault, &recipient)?;
+            (SlotKind::IdentityFile { path, recipient }, Some(bytes))
         }
     };
-    Ok(Slot {
+    let slot = Slot {
         name: name.clone(),
         created: doors.host.now(),
         kind,
-    })
+    };
+    Ok((slot, bytes))
 }
 
 /// Puts the identity into the keychain and reads it back before it counts.
@@ -176,6 +178,8 @@ pub enum Fate {
 
 /// A new identity, and what becomes of everything that hangs on the old one.
 pub struct Rekey<'a> {
+    /// The identity from now on. Made by the caller, so that a new recovery sheet can name its vault.
+    pub identity: Identity,
     /// One fate for every slot, by name; a slot without one stops the change before it starts.
     pub fates: Vec<(SlotName, Fate)>,
     /// Slots to add.
@@ -190,50 +194,57 @@ impl Vault {
     /// Gives the vault a new identity. Returns its id.
     ///
     /// # Errors
-    /// On an error before the new `vault.age` is in place nothing has changed.
+    /// On an error nothing has changed.
     pub fn rekey(&mut self, plan: Rekey<'_>, doors: &Doors<'_>) -> Result<VaultId> {
         let lock = self.lock()?;
+        let known = self.contents.slots.clone();
         self.reload(&lock)?;
         settle(self)?;
-        if let Some(forgotten) = self
-            .contents
-            .slots
-            .iter()
-            .find(|slot| !plan.fates.iter().any(|(name, _)| *name == slot.name))
-        {
-            return Err(Error::failed(format!(
-                "slot {} was added while this command ran; nothing was changed",
-                forgotten.name
-            ))
+        let fated = |slot: &Slot| plan.fates.iter().any(|(name, _)| *name == slot.name);
+        if self.contents.slots != known || !known.iter().all(fated) {
+            return Err(Error::failed(
+                "the slots were changed while this command ran; nothing was changed by it",
+            )
             .hint("run the command again"));
         }
         let old_id = self.id();
-        let old_slots = self.contents.slots.clone();
-        let identity = Identity::generate();
+        let identity = plan.identity;
         let new_id = identity.vault_id();
-        let staged = stage(&self.dir, &identity, plan.fates, plan.added, doors).and_then(|slots| {
-            self.cache.next_vault_id = Some(new_id);
-            self.cache.save(&self.dir)?;
-            (plan.before)(new_id)?;
-            Ok(slots)
-        });
-        let slots = match staged {
-            Ok(slots) => slots,
-            Err(error) => {
-                unstage(&self.dir, &old_slots, new_id, doors);
-                self.cache.next_vault_id = None;
-                let _ = self.cache.save(&self.dir);
-                return Err(error);
+        // Noted before anything is made, so that who tidies up knows what to look for.
+        self.cache.next_vault_id = Some(new_id);
+        self.cache.save(&self.dir)?;
+        let staged = stage_all(&self.dir, &identity, plan.fates, plan.added, doors)
+            .and_then(|slots| self.announce(new_id, &slots).map(|()| slots))
+            .and_then(|slots| (plan.before)(new_id).map(|()| slots));
+        let done = staged.and_then(|slots| {
+            let old = std::mem::replace(&mut self.contents.identity, copy(&identity)?);
+            let recovery = std::mem::replace(&mut self.contents.recovery, plan.recovery);
+            self.contents.slots = slots;
+            // From here on the new identity counts, whatever else happens.
+            let done = self.commit(&lock).or_else(|error| {
+                // The file may be in its place although the disk then refused to be sure of it.
+                let arrived = read_vault(&self.dir)
+                    .is_ok_and(|file| envelope::open(&file, &identity).is_ok());
+                if arrived { Ok(()) } else { Err(error) }
+            });
+            if done.is_err() {
+                self.contents.identity = old;
+                self.contents.recovery = recovery;
+                self.contents.slots.clone_from(&known);
             }
-        };
-        self.contents.identity = copy(&identity)?;
-        self.contents.recovery = plan.recovery;
-        self.contents.slots = slots;
-        // From here on the new identity counts, whatever else happens.
-        self.commit(&lock)?;
+            done
+        });
+        if let Err(error) = done {
+            // Best effort: what stays opens nothing that exists, and the next writer tries again.
+            let _ = settle(self);
+            let _ = doors.keychain.delete(&slot::keychain_item(&new_id));
+            return Err(error);
+        }
         self.identity = identity;
-        settle(self)?;
-        forget_old(&old_slots, old_id, doors);
+        // What it could not tidy up opens nothing that is written from now on, and the next writer
+        // tries again.
+        let _ = settle(self);
+        forget_old(&known, old_id, doors);
         Ok(new_id)
     }
 
@@ -245,11 +256,27 @@ impl Vault {
         let lock = self.lock()?;
         self.reload(&lock)?;
         settle(self)?;
-        let planted = plant(&self.dir, &copy(&self.identity)?, name, plan, doors)?;
+        let made = stage(&self.dir, &copy(&self.identity)?, name, plan, doors)?;
+        let replaced = self.contents.slots.iter().find(|slot| slot.name == *name);
+        let keychain_goes = made.kind != SlotKind::Keychain
+            && replaced.is_some_and(|slot| slot.kind == SlotKind::Keychain);
+        self.announce(self.id(), std::slice::from_ref(&made))?;
         self.contents.slots.retain(|slot| slot.name != *name);
-        self.contents.slots.push(planted);
+        self.contents.slots.push(made);
         self.contents.slots.sort_by(|a, b| a.name.cmp(&b.name));
-        self.commit(&lock)
+        self.commit(&lock)?;
+        settle(self)?;
+        if keychain_goes {
+            doors.keychain.delete(&slot::keychain_item(&self.id()))?;
+        }
+        Ok(())
+    }
+
+    /// Lets readers know, before it counts, by what the vault will open.
+    fn announce(&mut self, next: VaultId, slots: &[Slot]) -> Result<()> {
+        self.cache.next_vault_id = Some(next);
+        self.cache.slots = either(&self.contents.slots, slots);
+        self.cache.save(&self.dir)
     }
 
     /// Removes a slot without changing the identity: an old copy of it still opens the vault.
@@ -278,7 +305,7 @@ impl Vault {
     }
 }
 
-fn stage(
+fn stage_all(
     dir: &Path,
     identity: &Identity,
     fates: Vec<(SlotName, Fate)>,
@@ -291,7 +318,7 @@ fn stage(
     });
     let mut slots = Vec::new();
     for (name, plan) in kept.chain(added) {
-        let made = plant_at(dir, identity, &name, plan, doors, Place::Next).map_err(|error| {
+        let made = stage(dir, identity, &name, plan, doors).map_err(|error| {
             error.context(format!(
                 "slot {name} cannot be made for the new identity, nothing was changed"
             ))
@@ -302,15 +329,18 @@ fn stage(
     Ok(slots)
 }
 
-/// Takes back what [`stage`] made. Best effort: what stays opens nothing that exists.
-fn unstage(dir: &Path, slots: &[Slot], new_id: VaultId, doors: &Doors<'_>) {
-    let _ = sweep(dir, |_, is_next| is_next);
-    let _ = doors.keychain.delete(&slot::keychain_item(&new_id));
-    for slot in slots {
-        if let SlotKind::IdentityFile { path, .. } = &slot.kind {
-            let _ = unpin_identity_file(path, new_id);
-        }
-    }
+/// The slots to try at an instant when the old ones or the new ones may be the right ones. A
+/// passphrase is asked for once, and tried on both.
+fn either(old: &[Slot], new: &[Slot]) -> Vec<Slot> {
+    let passphrase = |slot: &Slot| matches!(slot.kind, SlotKind::Passphrase(_));
+    let known = |slot: &Slot| {
+        old.iter().any(|old| {
+            old.name == slot.name
+                && (old.kind == slot.kind || (passphrase(old) && passphrase(slot)))
+        })
+    };
+    let added = new.iter().filter(|slot| !known(slot));
+    old.iter().chain(added).cloned().collect()
 }
 
 /// Removes what opened the old identity outside the vault's folder.
@@ -328,70 +358,57 @@ fn forget_old(slots: &[Slot], old_id: VaultId, doors: &Doors<'_>) {
     }
 }
 
-/// Finishes or takes back a change of identity that was cut off, and removes slot files that the
-/// vault does not list. Called under the lock, by writers.
+/// Finishes or takes back a change of slots that was cut off, and removes slot files that the vault
+/// does not list and temporary files of killed writers. Called under the lock, by writers.
 pub(super) fn settle(vault: &mut Vault) -> Result<()> {
     let slots = vault.dir.join("slots");
-    if let Some(next) = vault.cache.next_vault_id {
-        let arrived = vault.id() == next;
-        for entry in names(&slots)? {
-            let Some(stem) = entry.strip_suffix(".next.age") else {
-                continue;
-            };
-            let (now, staged) = (slots.join(format!("{stem}.age")), slots.join(&entry));
-            if arrived {
-                move_over(&staged, &now)?;
-            } else {
-                file::remove(&staged)?;
-            }
+    let (id, listed) = (vault.id(), &vault.contents.slots);
+    let in_file = || listed.iter().filter(|slot| slot.kind != SlotKind::Keychain);
+    for slot in in_file() {
+        let staged = slot::staged_path(&vault.dir, &id, slot);
+        if let Some(bytes) = slot::read(&staged)? {
+            file::replace(&slot::path(&vault.dir, &slot.name), &bytes, 0o600)?;
+            file::remove(&staged)?;
         }
-        vault.cache.next_vault_id = None;
-        vault.cache.vault_id = Some(vault.id());
-        vault.cache.save(&vault.dir)?;
     }
-    let listed: Vec<String> = vault
-        .contents
-        .slots
-        .iter()
-        .filter(|slot| slot.kind != SlotKind::Keychain)
-        .map(|slot| format!("{}.age", slot.name))
-        .collect();
-    sweep(&vault.dir, |name, _| {
-        !listed.iter().any(|listed| listed == name)
-    })
-}
-
-fn move_over(from: &Path, to: &Path) -> Result<()> {
-    let bytes =
-        slot::read(from)?.ok_or_else(|| Error::broken(format!("{} vanished", from.display())))?;
-    file::replace(to, &bytes, 0o600)?;
-    file::remove(from).map(|_| ())
-}
-
-/// Removes the slot files that `unwanted` names; its second argument is whether the file is staged.
-fn sweep(dir: &Path, unwanted: impl Fn(&str, bool) -> bool) -> Result<()> {
-    let slots = dir.join("slots");
-    for name in names(&slots)? {
-        let is_slot = Path::new(&name).extension().is_some_and(|end| end == "age");
-        if is_slot && unwanted(&name, name.ends_with(".next.age")) {
+    for name in slot::file_names(&vault.dir)? {
+        let wanted = match slot::file_name(&name) {
+            Some((name, None)) => in_file().any(|slot| slot.name == name),
+            // Staged for a state that never came, or that came and went.
+            Some((_, Some(_))) => false,
+            // No file of ours.
+            None => continue,
+        };
+        if !wanted {
             file::remove(&slots.join(name))?;
         }
     }
-    Ok(())
-}
-
-fn names(slots: &Path) -> Result<Vec<String>> {
-    match std::fs::read_dir(slots) {
-        Ok(entries) => Ok(entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::io("read", slots, &error)),
+    // The lock of the vault's folder guards this one too.
+    if slots.is_dir() {
+        file::sweep(&slots);
     }
-}
-
-/// Whether an error means that the keychain cannot be reached now.
-pub fn unreachable(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Missing | Kind::Locked)
+    for slot in in_file() {
+        if let SlotKind::IdentityFile { path, .. } = &slot.kind
+            && let Some(parent) = path.parent()
+        {
+            file::sweep_dead(parent);
+        }
+    }
+    if let Some(next) = vault.cache.next_vault_id {
+        let gone = if id == next {
+            vault.cache.vault_id.filter(|old| *old != next)
+        } else {
+            Some(next)
+        };
+        for slot in in_file() {
+            if let (SlotKind::IdentityFile { path, .. }, Some(gone)) = (&slot.kind, gone) {
+                let _ = unpin_identity_file(path, gone);
+            }
+        }
+        vault.cache.next_vault_id = None;
+        vault.cache.vault_id = Some(id);
+        vault.cache.slots.clone_from(listed);
+        vault.cache.save(&vault.dir)?;
+    }
+    Ok(())
 }

@@ -15,9 +15,11 @@ use super::identity::{Identity, IdentityText, Recipient};
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::file::{self, Privacy};
+use crate::json::hex;
 use crate::keychain::Item;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -126,13 +128,73 @@ pub struct Slot {
     pub kind: SlotKind,
 }
 
-/// Where a slot's file lies, and where its successor lies while the vault changes its identity.
-pub(super) fn paths(dir: &Path, name: &SlotName) -> (PathBuf, PathBuf) {
+/// Where a slot's file lies.
+pub(super) fn path(dir: &Path, name: &SlotName) -> PathBuf {
+    dir.join("slots").join(format!("{name}.age"))
+}
+
+/// Where the file of a slot lies until the vault lists that slot.
+pub(super) fn staged_path(dir: &Path, id: &VaultId, slot: &Slot) -> PathBuf {
+    dir.join("slots").join(staged_name(id, slot))
+}
+
+/// The name of that file: `<name>.<tag>.age`. The tag, 16 hex digits of a SHA-256 over the vault's id
+/// and the slot as the vault will list it, lets the next writer tell, from the vault's body alone,
+/// whether that moment came.
+pub fn staged_name(id: &VaultId, slot: &Slot) -> String {
+    format!("{}.{}.age", slot.name, tag(id, slot))
+}
+
+fn tag(id: &VaultId, slot: &Slot) -> String {
+    // A slot has no reason to fail as JSON; were all tags the same, nothing would be lost by it but
+    // the telling apart.
+    let text = serde_json::to_vec(slot).unwrap_or_default();
+    let hash = Sha256::new()
+        .chain_update(b"clawkeep/v1/staged-slot\0")
+        .chain_update(id.as_bytes())
+        .chain_update(text)
+        .finalize();
+    hex(&hash[..8])
+}
+
+/// The slot that a file in the folder `slots` belongs to, and its tag while it is staged.
+pub(super) fn file_name(name: &str) -> Option<(SlotName, Option<&str>)> {
+    let stem = name.strip_suffix(".age")?;
+    let (name, tag) = match stem.split_once('.') {
+        Some((name, tag)) => (name, Some(tag)),
+        None => (stem, None),
+    };
+    let is_tag = |tag: &str| tag.len() == 16 && tag.bytes().all(|b| b.is_ascii_hexdigit());
+    let name = SlotName::parse(name).ok()?;
+    tag.is_none_or(is_tag).then_some((name, tag))
+}
+
+/// The names of the files in the folder `slots`, sorted; none when it is not there.
+///
+/// # Errors
+/// `Broken` when it is a link or open to others: who writes there could have other files removed.
+pub(super) fn file_names(dir: &Path) -> Result<Vec<String>> {
     let slots = dir.join("slots");
-    (
-        slots.join(format!("{name}.age")),
-        slots.join(format!("{name}.next.age")),
-    )
+    match file::check_private_dir(&slots) {
+        Err(error) if error.kind() == Kind::Missing => return Ok(Vec::new()),
+        other => other?,
+    }
+    let entries = std::fs::read_dir(&slots).map_err(|error| Error::io("read", &slots, &error))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The files that a slot may be in: its own, and those staged for it.
+pub(super) fn files(dir: &Path, name: &SlotName) -> Result<Vec<PathBuf>> {
+    let staged = file_names(dir)?
+        .into_iter()
+        .filter(|file| matches!(file_name(file), Some((of, Some(_))) if of == *name))
+        .map(|file| dir.join("slots").join(file));
+    Ok([path(dir, name)].into_iter().chain(staged).collect())
 }
 
 /// The keychain item of a vault's keychain slot.
@@ -203,6 +265,33 @@ fn decrypt(file: &[u8], identity: &dyn age::Identity) -> Result<Zeroizing<Vec<u8
 /// Reads a slot's file. `None` when it is not there.
 pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     file::read(path, MAX_SLOT, Privacy::Private)
+}
+
+/// Refuses an identity file that lies with the vault: one backup would hold lock and key, and who
+/// can write only that folder could put a vault of his own there, with the key that opens it.
+///
+/// # Errors
+/// `Usage` when it lies in the vault's folder, by whatever links; `Broken` when its path is not
+/// absolute.
+pub fn outside_vault(dir: &Path, path: &Path) -> Result<()> {
+    if !path.is_absolute() {
+        return Err(Error::broken(
+            "the path of the identity file is not absolute",
+        ));
+    }
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().unwrap_or(path);
+    let inside = [path.to_owned(), real(path), real(folder)]
+        .iter()
+        .any(|path| path.starts_with(dir) || path.starts_with(real(dir)));
+    if !inside {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the identity file {} would lie in the vault's own folder: one backup would hold lock and key",
+        path.display()
+    ))
+    .hint("use --identity-file ~/.config/clawkeep/identity.txt"))
 }
 
 /// Reads an identity file. `None` when it is not there.

@@ -4,11 +4,12 @@
 //! there the passphrase. Each gives the identity, is absent (go on), or is locked or broken (stop and
 //! say which). Nothing falls back to something that the vault was not given as a slot.
 
-use super::body::{self, Contents, Picked};
+use super::body::Contents;
 use super::cache::Cache;
 use super::envelope::{self, Body, Refusal, Sealed};
 use super::id::VaultId;
 use super::identity::{Identity, IdentityText};
+use super::pick::{self, Picked};
 use super::slot::{self, Slot, SlotKind, SlotName};
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, Privacy};
@@ -56,31 +57,38 @@ impl Unsealed {
 
     /// Only the `wanted` values.
     pub(super) fn pick(&self, wanted: &BTreeSet<SecretId>) -> Result<Picked> {
-        let picked = body::pick(self.body.line(), wanted)?;
+        let picked = pick::pick(self.body.line(), wanted)?;
         self.check_rollback(picked.generation)?;
         Ok(picked)
     }
 
     fn check_rollback(&self, generation: u64) -> Result<()> {
-        let Some(seen) = self.cache.seen.filter(|_| !self.accept_rollback) else {
+        if self.accept_rollback {
             return Ok(());
-        };
-        let what = if generation < seen.generation {
-            format!(
-                "an older copy of the vault was put back (generation {generation}, last seen {})",
-                seen.generation
-            )
-        } else if generation == seen.generation && self.body.mac() != seen.mac {
-            format!(
-                "two copies of the vault went separate ways (generation {generation} with other content was seen)"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::broken(what).hint(
-            "if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list",
-        ))
+        }
+        check_rollback(&self.cache, generation, &self.body.mac())
     }
+}
+
+/// Refuses a state that is older than the one last seen, or beside it.
+pub(super) fn check_rollback(cache: &Cache, generation: u64, mac: &[u8; 32]) -> Result<()> {
+    let Some(seen) = cache.seen else {
+        return Ok(());
+    };
+    let what = if generation < seen.generation {
+        format!(
+            "an older copy of the vault was put back (generation {generation}, last seen {})",
+            seen.generation
+        )
+    } else if generation == seen.generation && *mac != seen.mac {
+        format!(
+            "two copies of the vault went separate ways (generation {generation} with other content was seen)"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Error::broken(what)
+        .hint("if you restored it yourself, at a terminal: clawkeep --accept-rollback secret list"))
 }
 
 enum Source<'s> {
@@ -123,20 +131,35 @@ fn just_written(dir: &Path, keys: &Keys<'_>) -> bool {
 }
 
 fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
-    let cache = match Cache::load(dir)? {
-        Some(cache) => cache,
-        None => Cache::guess(dir, keys.host, keys.pins.first().copied()),
-    };
+    let known = Cache::load(dir)?;
+    // While slots change (or where it is only guessed what they are) one that does not fit may be one
+    // that went, or that is still to come: the others are tried all the same.
+    let settled = known
+        .as_ref()
+        .is_some_and(|cache| cache.next_vault_id.is_none());
+    let cache = known.unwrap_or_else(|| Cache::guess(dir, keys.host, keys.pins.first().copied()));
     // After vault.json, so that the file is never older than what was noted as seen.
     let file = read_vault(dir)?;
     let mut absent = Vec::new();
+    let mut failed: Option<Error> = None;
     for source in sources(&cache, keys) {
-        let (found, by) = match ask(dir, &source, &cache, keys)? {
-            Yield::Absent(reason) => {
+        let by = describe(&source);
+        let found = match ask(dir, &source, &cache, keys) {
+            Ok(Yield::Absent(reason)) => {
                 absent.push(reason);
                 continue;
             }
-            Yield::Found(found) => (found, describe(&source)),
+            Ok(Yield::Found(found)) => found,
+            Err(error) if settled || error.kind() == Kind::Cancelled => return Err(error),
+            Err(error) => {
+                // A passphrase that is wrong can be typed again; so that is what is said.
+                if error.kind() == Kind::Locked {
+                    failed = Some(error);
+                } else {
+                    failed.get_or_insert(error);
+                }
+                continue;
+            }
         };
         for identity in found {
             match envelope::open(&file, &identity) {
@@ -154,13 +177,17 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
-        return Err(Error::broken(format!(
+        let error = Error::broken(format!(
             "{by} gives the identity of another vault than the one in {}",
             dir.display()
         ))
-        .hint("put the vault and its slots back from one backup, then: clawkeep slot list"));
+        .hint("put the vault and its slots back from one backup, then: clawkeep slot list");
+        if settled {
+            return Err(error);
+        }
+        failed.get_or_insert(error);
     }
-    Err(nothing_opened(dir, &absent))
+    Err(failed.unwrap_or_else(|| nothing_opened(dir, &absent)))
 }
 
 /// Opens `vault.age` for reading.
@@ -206,11 +233,33 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
         Source::Credential(path) => return from_credential(path),
         Source::Slot(slot) => *slot,
     };
-    let named = |error: Error| error.context(format!("slot {}", slot.name));
+    let named = |error: Error| {
+        let error = error.context(format!("slot {}", slot.name));
+        if error.kind() != Kind::Broken {
+            return error;
+        }
+        error.hint(format!(
+            "open the vault another way, then: clawkeep slot add {} --name {} --replace",
+            slot.kind.name(),
+            slot.name
+        ))
+    };
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
-        SlotKind::IdentityFile { path, .. } => {
-            let Some(key) = slot::read_identity_file(path).map_err(named)? else {
+        SlotKind::IdentityFile { path, recipient } => {
+            // The path is from vault.json, which anyone who can write the folder has written.
+            slot::outside_vault(dir, path).map_err(|error| named(error.as_kind(Kind::Broken)))?;
+            let mut key = slot::read_identity_file(path).map_err(named)?;
+            // A home that was moved or restored under another name: the same key, where one is made
+            // by default.
+            if key.is_none()
+                && let Ok(usual) = keys.host.default_identity_file()
+            {
+                key = slot::read_identity_file(&usual)
+                    .map_err(named)?
+                    .filter(|key| key.identity.recipient() == *recipient);
+            }
+            let Some(key) = key else {
                 return Ok(Yield::Absent(format!(
                     "the identity file {} is not there",
                     path.display()
@@ -280,18 +329,25 @@ fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
     Ok(Yield::Found(found))
 }
 
-/// A slot's file, and its successor where a change of identity was interrupted.
+/// A slot's file, and its successors where a change of slots was interrupted.
 fn from_files(
     dir: &Path,
     slot: &Slot,
     unwrap: impl Fn(&[u8]) -> Result<Identity>,
 ) -> Result<Yield> {
-    let (path, next) = slot::paths(dir, &slot.name);
     let mut found = Vec::new();
-    for path in [path, next] {
-        if let Some(bytes) = slot::read(&path)? {
-            found.push(unwrap(&bytes)?);
+    let mut failed = None;
+    for path in slot::files(dir, &slot.name)? {
+        match slot::read(&path).and_then(|bytes| bytes.map(|bytes| unwrap(&bytes)).transpose()) {
+            Ok(identity) => found.extend(identity),
+            // One of them may be under a passphrase or a key that is not this one.
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
         }
+    }
+    if let (true, Some(error)) = (found.is_empty(), failed) {
+        return Err(error);
     }
     if found.is_empty() {
         return Err(Error::broken("its file is gone from the vault's folder")

@@ -16,12 +16,14 @@
     reason = "test support: a panic is how a test fails, and it writes files and reads variables"
 )]
 
+pub mod craft;
 pub mod mock_provider;
 #[cfg(unix)]
 pub mod openclaw;
 #[cfg(unix)]
 pub mod pty;
 pub mod run;
+pub mod vault;
 
 use base64::Engine as _;
 use run::Cmd;

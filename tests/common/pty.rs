@@ -121,6 +121,16 @@ impl Pty {
         now.local_modes.contains(LocalModes::ECHO)
     }
 
+    /// Waits until what is typed is no longer shown: some programs prompt first and hide then.
+    #[track_caller]
+    pub fn wait_hidden(&self) {
+        let deadline = Instant::now() + LIMIT;
+        while self.echoes() {
+            assert!(Instant::now() < deadline, "{} hides nothing", self.what);
+            std::thread::yield_now();
+        }
+    }
+
     /// All output so far, control sequences included.
     pub fn screen(&self) -> String {
         String::from_utf8_lossy(&self.seen).replace("\r\n", "\n")
