@@ -3,6 +3,7 @@
 use super::*;
 use crate::keychain::memory::{Effect, InMemory};
 use crate::secret::Alphabet;
+use crate::secret::MAX_SECRET;
 use proptest::prelude::*;
 
 const EFFECTS: [Effect; 3] = [Effect::None, Effect::Whole, Effect::Torn];
