@@ -37,6 +37,8 @@ pub const MAX_FILE: usize = 256 * 1024 * 1024;
 const MAX_HEADER: usize = 16 * 1024;
 
 const PAD: usize = 4096;
+/// What SHA-256 takes at a time, in bytes.
+const HASH_BLOCK: usize = 64;
 const MAC_CONTEXT: &str = "clawkeep/v1/mac/vault";
 const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
 
@@ -200,11 +202,13 @@ pub fn seal(
     room: usize,
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(Vec<u8>, [u8; 32])> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room + MAC_LINE + 2 + PAD));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room + HASH_BLOCK + MAC_LINE + 2 + PAD));
     write(&mut bytes);
-    let unpadded = bytes.len() + 1 + MAC_LINE + 1;
+    // At least one block of the hash ends the line: its last block stays behind in the hash's state,
+    // on the stack, and must not hold the end of a value.
+    let unpadded = bytes.len() + HASH_BLOCK + 1 + MAC_LINE + 1;
     let padded = unpadded.div_ceil(PAD) * PAD;
-    let line = bytes.len() + padded - unpadded;
+    let line = bytes.len() + HASH_BLOCK + padded - unpadded;
     bytes.resize(line, b' ');
     let mac = mac_of(&bytes, identity, &identity.vault_id())?;
     bytes.push(b'\n');
