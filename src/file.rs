@@ -241,8 +241,10 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-/// A temporary file in `dir` with these bytes, synced. Its lock says that its writer lives.
+/// A temporary file in `dir` with these bytes, synced. Those of killed writers go first: what they
+/// hold may since have become a secret that must not lie there.
 fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+    sweep_dead(dir);
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMP_PREFIX);
     #[cfg(unix)]
@@ -253,12 +255,29 @@ fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::Nam
     #[cfg(not(unix))]
     let _ = mode;
     let mut temp = builder.tempfile_in(dir)?;
-    // Without locks on that file system nothing of it is ever swept as dead; no reason to fail.
-    #[cfg(unix)]
-    let _ = temp.as_file().try_lock();
+    while !is_claimed(temp.as_file())? {
+        temp = builder.tempfile_in(dir)?;
+    }
     temp.write_all(bytes)?;
     temp.as_file().sync_all()?;
     Ok(temp)
+}
+
+/// Locks a temporary file, which says that its writer lives. `false` when a sweeper came between its
+/// making and its locking.
+#[cfg(unix)]
+fn is_claimed(temp: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    match temp.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        // A file system without locks: nothing on it is ever swept as dead.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(temp.metadata()?.nlink() > 0),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_claimed(_: &File) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 /// Puts `bytes` at `path`, mode `mode`, whole or not at all.
