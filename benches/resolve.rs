@@ -4,9 +4,10 @@
 //!     cargo bench --bench resolve -- --runs 500
 //!
 //! What is timed is a whole process, from before it is started until it has been waited for, with an
-//! empty environment, its request as a file on standard input and its output thrown away. Both sides
-//! are started by the same code and take turns (A B, B A, A B, …), so that what else runs on the
-//! machine hits both alike. Shown are medians, minima, and the ratio of the medians; a ratio over its
+//! empty environment, its request as a file on standard input and its output thrown away. Both programs
+//! are copied into one folder first, as installed ones are (one that was just linked is paged in more
+//! slowly), and are started by the same code in turns (A B, B A, A B, …), so that what else runs on
+//! the machine hits both alike. Shown are medians, minima, and the ratio of the medians; a ratio over its
 //! bound makes the exit code 1. Everything lies in one temporary folder that is removed at the end,
 //! and every value is fake.
 #![allow(
@@ -65,7 +66,9 @@ fn main() -> ExitCode {
         .prefix("clawkeep-bench-")
         .tempdir()
         .expect("a temporary folder");
-    let held = measure(world.path(), &rage, runs);
+    let clawkeep = installed(world.path(), Path::new(env!("CARGO_BIN_EXE_clawkeep")));
+    let rage = installed(world.path(), &rage);
+    let held = measure(world.path(), &clawkeep, &rage, runs);
     ExitCode::from(u8::from(!held))
 }
 
@@ -102,8 +105,15 @@ fn rage() -> Option<PathBuf> {
     found.is_file().then_some(found)
 }
 
+/// The program's copy in the bench's own folder.
+fn installed(world: &Path, program: &Path) -> PathBuf {
+    let copy = world.join(program.file_name().expect("a program"));
+    std::fs::copy(program, &copy).expect("a copy");
+    copy
+}
+
 /// Measures everything, prints it, and tells whether every bound held.
-fn measure(world: &Path, rage: &Path, runs: usize) -> bool {
+fn measure(world: &Path, clawkeep: &Path, rage: &Path, runs: usize) -> bool {
     let version = Command::new(rage)
         .arg("--version")
         .output()
@@ -120,7 +130,7 @@ fn measure(world: &Path, rage: &Path, runs: usize) -> bool {
     );
     let mut largest = None;
     for (count, bound) in BOUNDS {
-        let sample = Sample::new(world, count, Way::IdentityFile);
+        let sample = Sample::new(world, clawkeep, count, Way::IdentityFile);
         let ours = sample.resolve(&[&name(count / 2)]);
         let theirs = sample.decrypt(rage);
         let [ours, theirs] = in_turns([&ours, &theirs], runs);
@@ -145,7 +155,7 @@ fn measure(world: &Path, rage: &Path, runs: usize) -> bool {
         "\n{:<34}{:>9}{:>9}",
         "without a bound (ms)", "median", "min"
     );
-    for (what, task) in others(world, &largest.expect("three sizes")) {
+    for (what, task) in others(world, clawkeep, &largest.expect("three sizes")) {
         let [time] = in_turns([&task], runs);
         println!("{what:<34}{:>9}{:>9}", ms(time.median), ms(time.min));
     }
@@ -153,14 +163,13 @@ fn measure(world: &Path, rage: &Path, runs: usize) -> bool {
 }
 
 /// What is only shown.
-fn others(world: &Path, largest: &Sample) -> Vec<(&'static str, Task)> {
+fn others(world: &Path, clawkeep: &Path, largest: &Sample) -> Vec<(&'static str, Task)> {
     let asked: Vec<String> = (0..512).map(|n| name(n * 19)).collect();
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-    let clawkeep = Path::new(env!("CARGO_BIN_EXE_clawkeep"));
     let nothing = world.join("nothing");
     std::fs::write(&nothing, b"").expect("an empty file");
-    let locked = Sample::new(world, 10, Way::Keychain);
-    let beside = Sample::new(world, 10, Way::KeychainThenIdentityFile);
+    let locked = Sample::new(world, clawkeep, 10, Way::Keychain);
+    let beside = Sample::new(world, clawkeep, 10, Way::KeychainThenIdentityFile);
     vec![
         (
             "--version",
@@ -189,6 +198,7 @@ enum Way {
 
 /// A vault with `count` secrets, and the identity that opens it, for rage.
 struct Sample {
+    clawkeep: PathBuf,
     vault: PathBuf,
     id: VaultId,
     identity: PathBuf,
@@ -196,7 +206,7 @@ struct Sample {
 }
 
 impl Sample {
-    fn new(world: &Path, count: usize, way: Way) -> Sample {
+    fn new(world: &Path, clawkeep: &Path, count: usize, way: Way) -> Sample {
         let root = world.join(format!("{}-{count}", way as u8));
         let vault = root.join("vault");
         for dir in [&root, &vault] {
@@ -252,6 +262,7 @@ impl Sample {
         })
         .expect("a write");
         Sample {
+            clawkeep: clawkeep.to_owned(),
             id: made.id(),
             vault,
             identity,
@@ -272,12 +283,7 @@ impl Sample {
         let id = self.id.to_string();
         let vault = self.vault.to_str().expect("a path in UTF-8");
         let args = ["resolve", "--vault", vault, "--vault-id", &id];
-        Task::new(
-            Path::new(env!("CARGO_BIN_EXE_clawkeep")),
-            args,
-            &request,
-            answers,
-        )
+        Task::new(&self.clawkeep, args, &request, answers)
     }
 
     /// The other side: the vault's own identity, which rage finds at its first try.

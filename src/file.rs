@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// The start of the name of every temporary file that this program makes.
-const TEMP_PREFIX: &str = ".clawkeep-tmp-";
+pub const TEMP_PREFIX: &str = ".clawkeep-tmp-";
 
-/// The same for a file that is about to become a lock: it is made by one that does not hold the
-/// lock yet, so the holder must not sweep it away. It holds no secret.
+/// The same for a file that is made by one that does not hold the lock of its folder, so the holder
+/// must not sweep it away. It holds no secret.
 const CLAIM_PREFIX: &str = ".clawkeep-claim-";
 
 /// Who may be able to read a file that we read.
@@ -58,10 +58,10 @@ pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, u
         .metadata()
         .map_err(|error| Error::io("read", path, &error))?;
     if !meta.is_file() {
-        return Err(Error::broken(format!(
-            "{} is not a regular file",
-            path.display()
-        )));
+        return Err(
+            Error::broken(format!("{} is not a regular file", path.display()))
+                .hint(format!("ls -ld {}", path.display())),
+        );
     }
     check_owner_and_mode(path, &meta, privacy)?;
     match usize::try_from(meta.len()) {
@@ -95,6 +95,7 @@ fn too_large(path: &Path, max: usize) -> Error {
         path.display(),
         max / 1024
     ))
+    .hint(format!("ls -l {}", path.display()))
 }
 
 fn open_error(path: &Path, error: &std::io::Error) -> Error {
@@ -346,6 +347,19 @@ pub fn claim(path: &Path, bytes: &[u8]) -> Result<bool> {
     }
 }
 
+/// The permission bits of a file, for who puts another in its place; 0600 when there is none.
+#[cfg(unix)]
+pub fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::symlink_metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777)
+}
+
+/// The permission bits of a file, for who puts another in its place.
+#[cfg(not(unix))]
+pub fn mode_of(_: &Path) -> u32 {
+    0o600
+}
+
 /// Removes a file, durably. `false` when it was not there.
 ///
 /// # Errors
@@ -396,7 +410,7 @@ impl Lock {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            let flags = rustix::fs::OFlags::NOFOLLOW;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
             options
                 .mode(0o600)
                 .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
@@ -404,6 +418,12 @@ impl Lock {
         let file = options
             .open(path)
             .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::broken(format!(
+                "{} is not a regular file",
+                path.display()
+            )));
+        }
         let deadline = Instant::now() + wait;
         let mut pause = Duration::from_millis(1);
         loop {

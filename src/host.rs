@@ -87,6 +87,10 @@ impl Host {
     pub fn default_identity_file(&self) -> Result<PathBuf> {
         self.project()
             .map(|dirs| dirs.config_dir().join("identity.txt"))
+            .map_err(|_| {
+                Error::failed("this user has no home folder")
+                    .hint("name the identity file: --identity-file FILE")
+            })
     }
 
     fn project(&self) -> Result<directories::ProjectDirs> {

@@ -284,6 +284,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("zeroize", &["src/"]),
     ("serde", &["src/"]),
     ("serde_json", &["src/"]),
+    ("memchr", &["src/vault/"]),
     ("rustix", &["src/"]),
 ];
 

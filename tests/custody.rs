@@ -154,7 +154,7 @@ fn without_a_keychain_and_a_person_nothing_weaker_is_chosen() {
 fn on_a_terminal_without_a_keychain_init_asks() {
     let world = World::new();
     let mut pty = world.pty(&["init", "--no-recovery"]);
-    pty.expect("no keychain here");
+    pty.expect("There is no keychain here");
     pty.expect("Choice [i]: ");
     pty.send_line("p");
     pty.expect("New passphrase");

@@ -17,6 +17,8 @@
 )]
 #![allow(clippy::print_stderr, reason = "says why a test was left out")]
 
+#[path = "keyring/attended.rs"]
+mod attended;
 mod keyring;
 
 use clawkeep::error::Kind;
@@ -173,7 +175,7 @@ fn a_locked_keyring_is_locked_and_asks_nobody() {
     // An item that is not there is not there, locked or not.
     assert_eq!(value(&keychain, &Item::new("clawkeep-test", "none")), None);
     // With a person, who says no: each call asks, but for the one whether there is a keychain.
-    again("keyring::attended::child_is_refused", |child| {
+    again("attended::child_is_refused", |child| {
         bus.give(child);
     });
     assert_eq!(asked.load(Ordering::SeqCst), 4, "dialogs");

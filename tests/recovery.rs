@@ -128,13 +128,13 @@ fn the_sheet_is_shown_once_asked_back_and_needs_no_exact_typing() {
         .concat();
     assert_eq!(key.len(), 74, "{screen}");
     pty.send_line("");
-    pty.expect("Type or paste it back");
+    pty.expect("Type or paste the recovery key back");
     assert!(!pty.echoes());
     pty.send_line(&key[..70]);
     pty.expect("here it is again");
     pty.expect("Enter when it is written down: ");
     pty.send_line("");
-    pty.expect("Type or paste it back");
+    pty.expect("Type or paste the recovery key back");
     let lower = key.to_lowercase();
     pty.send_line(&format!("{} {}", &lower[..37], &lower[37..]));
     let end = pty.finish();

@@ -184,8 +184,8 @@ fn change(world: World, command: &[&str]) -> Change {
         copy
     };
     let before = copied("before");
-    let identity = |_: ()| std::fs::read_to_string(world.identity_file()).unwrap();
-    let old_text = identity(());
+    let identity = || std::fs::read_to_string(world.identity_file()).unwrap();
+    let old_text = identity();
     let _ = world.run(command).ok();
     let after = copied("after");
     // In between, an identity file pins both.
@@ -193,7 +193,7 @@ fn change(world: World, command: &[&str]) -> Change {
         .lines()
         .find(|line| line.contains("vault:"))
         .unwrap();
-    let new_text = identity(());
+    let new_text = identity();
     let both = new_text.replacen(
         "# clawkeep vault:",
         &format!("{old_pin}\n# clawkeep vault:"),
@@ -275,8 +275,11 @@ impl Change {
         assert_eq!(world.get("id"), VALUE, "{at:?}");
         let away = world.root().join("away");
         std::fs::rename(identity, &away).unwrap();
-        let run = world.run(&[&flags[..], &["secret", "get", "id"]].concat());
-        assert_eq!(run.stdout, VALUE, "{at:?} {run}");
+        // Argon2id takes its time, so once for each side of the swap.
+        if at != Cut::Staging && at != Cut::Noted {
+            let run = world.run(&[&flags[..], &["secret", "get", "id"]].concat());
+            assert_eq!(run.stdout, VALUE, "{at:?} {run}");
+        }
         std::fs::rename(&away, identity).unwrap();
 
         world.set("id2", "fake-later");
@@ -302,6 +305,9 @@ impl Change {
         );
         assert_eq!(world.get("id2"), "fake-later");
         // And the change can be made again.
+        if at != Cut::Swapped {
+            return;
+        }
         let _ = world.run(&[&flags[..], &["rekey", "--yes"]].concat()).ok();
         assert_eq!(world.get("id"), VALUE);
     }

@@ -202,12 +202,12 @@ fn a_selection_follows_order_and_expiry_and_is_never_empty_handed() {
     let both = world.resolve(&["provider/fakeai", "fakeai:b"]);
     assert_eq!(both["values"].as_object().unwrap().len(), 2, "{both}");
     edit(&world, |file| {
-        file["profiles"]["fakeai:b"]["expires"] = json!(1000)
+        file["profiles"]["fakeai:b"]["expires"] = json!(1000);
     });
     assert_eq!(selected(&world, "fakeai"), "fake-value-of-c");
     for name in ["fakeai:a", "fakeai:c"] {
         edit(&world, |file| {
-            file["profiles"][name]["expires"] = json!(1000)
+            file["profiles"][name]["expires"] = json!(1000);
         });
     }
     assert_eq!(selected(&world, "fakeai"), "fake-value-of-b");
@@ -236,7 +236,7 @@ fn an_expiry_that_only_the_vault_knows_counts_too() {
             .ok();
     }
     edit(&world, |file| {
-        file["order"] = json!({"fakeai": ["fakeai:a", "fakeai:b"]})
+        file["order"] = json!({"fakeai": ["fakeai:a", "fakeai:b"]});
     });
     assert_eq!(selected(&world, "fakeai"), "fake-value-of-b");
 }
@@ -340,9 +340,13 @@ fn as_nobody(world: &World, home: &Path, vault: &Path, request: &str) -> Value {
         chown_tree(home, 65534);
         args.splice(
             0..0,
-            ["--reuid=65534".into(), "--clear-groups".into(), program],
+            [
+                "--reuid=65534".into(),
+                "--clear-groups".into(),
+                program.clone(),
+            ],
         );
-        program = "/usr/bin/setpriv".to_owned();
+        "/usr/bin/setpriv".clone_into(&mut program);
     }
     chmod(vault, 0o500);
     world

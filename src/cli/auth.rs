@@ -3,7 +3,7 @@
 use super::app::{App, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Logout, Paste, SetupToken};
 use super::record::{self, LinkRecord};
-use super::ui;
+use super::{ui, uptake};
 use crate::error::{Error, Result};
 use crate::expiry::{Millis, expires_in};
 use crate::openclaw::profiles::{self, Expires, ProfileKind};
@@ -155,9 +155,10 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
         expires: credential.expires,
     };
     refuse_oauth(app, agent, credential)?;
+    let is_new = opened.get(&id)?.is_none();
     opened.put(&id, value, &meta)?;
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let path = record::profiles_path(&app.dir, link.as_ref(), agent, &credential.provider);
     profiles::edit(&path, &app.host, |file| {
         file.set_ref(
             &credential.profile,
@@ -187,16 +188,9 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     }
     app.ui.say(&format!("Vault: {}", app.dir.display()));
     match link {
-        Some(link) if !link.covers(&credential.provider, &id) => {
-            app.ui
-                .say("OpenClaw does not refer to this profile yet.\nhint: clawkeep link");
-        }
-        Some(_) => app
-            .ui
-            .say("A running gateway takes the new value with: openclaw secrets reload"),
-        None => {}
+        Some(link) => uptake::announce(app, &mut opened, link, agent, credential, is_new),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// An OAuth login cannot be a ref; overwriting it would log the person out.
@@ -312,7 +306,8 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
         .map(ProviderId::parse)
         .transpose()?;
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let homes = record::homes(&app.dir, link.as_ref(), agent);
+    let path = &homes[0];
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
     let now = app.host.now();
     let profiles: Vec<_> = file
@@ -386,7 +381,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
 
 fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     let link = LinkRecord::load(&app.dir)?;
-    let path = record::profiles_path(&app.dir, link.as_ref(), agent);
+    let homes = record::homes(&app.dir, link.as_ref(), agent);
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
     let provider = args
         .provider
@@ -427,10 +422,12 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     let mut opened = app.open()?;
     for profile in &gone {
         // The ref goes first: a ref without a value stops a gateway, a value without a ref does not.
-        profiles::edit(&path, &app.host, |file| {
-            file.remove(&profile.id);
-            Ok(())
-        })?;
+        for home in homes.iter().filter(|home| home.exists()) {
+            profiles::edit(home, &app.host, |file| {
+                file.remove(&profile.id);
+                Ok(())
+            })?;
+        }
         let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
         let id = profile.id.secret_id(agent);
         // Whose credential it is, the vault says: an edited file must not have another one removed.
@@ -442,9 +439,11 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
     app.ui.say(&format!("Removed: {names}"));
     app.ui
         .say("This does not revoke it: do that at the provider.");
-    if link.is_some() {
-        app.ui
-            .say("hint: clawkeep link   (so that OpenClaw's files stop asking for it)");
+    if let Some(link) = link {
+        app.ui.say(&format!(
+            "hint: {}   (so that OpenClaw's files stop asking for it)",
+            link.command_line()
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The one command line that `link` writes into OpenClaw's configuration, read without clap. Ring 4.
 //!
-//! OpenClaw calls it at nearly every command. Building clap's tree of all commands takes as long as
-//! all of the work on a small vault that is not decryption. Promise: exactly what
+//! OpenClaw calls it at nearly every command, and building clap's tree of all commands takes 0.16 of
+//! the 1.45 ms that one `resolve` from a small vault takes as a whole process. Promise: exactly what
 //! [`super::pins::resolver_args`] writes is read here, with the same outcome as by clap; everything
 //! else is left to clap, its errors included.
 

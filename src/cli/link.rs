@@ -8,7 +8,7 @@ use super::app::{App, Opened};
 use super::args::{Link, LinkHow};
 use super::record::LinkRecord;
 use super::survey::Survey;
-use super::{planting, preview, proof};
+use super::{pins, planting, preview, proof, start};
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::openclaw::command;
@@ -27,6 +27,7 @@ pub fn run(app: &App, args: &Link) -> Result<()> {
         Error::missing("OpenClaw was not found on PATH")
             .hint("name it: clawkeep link --openclaw DIR")
     })?;
+    install.version().require_refs()?;
     let mut opened = app.open()?;
     let linked = connect(app, &mut opened, install, &args.how, args.dry_run, args.yes)?;
     if let Some(linked) = linked {
@@ -42,8 +43,12 @@ pub struct Linked {
     pub record: LinkRecord,
     /// The ids that OpenClaw's files ask for.
     pub ids: Vec<String>,
-    refused: usize,
-    unclean: usize,
+    /// What a person types next, in order; empty when OpenClaw is set up already.
+    next: Vec<String>,
+    /// What can be typed about the providers that were left as they are.
+    refused: Vec<String>,
+    /// What can be typed about what the audit found.
+    unclean: Vec<String>,
 }
 
 impl Linked {
@@ -52,18 +57,20 @@ impl Linked {
     /// # Errors
     /// `Failed` when a provider was refused or the audit found something.
     pub fn verdict(&self, app: &App) -> Result<()> {
-        if self.refused > 0 {
-            return Err(
-                Error::failed("linked, but for the providers named above").hint("clawkeep link")
-            );
+        if !self.refused.is_empty() {
+            return Err(Error::failed("linked, but for the providers named above")
+                .hint(self.refused.join("\n      ")));
         }
-        if self.unclean > 0 {
-            return Err(
-                Error::failed("linked, but OpenClaw's audit found what is named above")
-                    .hint("openclaw secrets audit --check --allow-exec"),
-            );
+        if !self.unclean.is_empty() {
+            return Err(Error::failed(
+                "linked, but something is left to be cleaned, as named above",
+            )
+            .hint(self.unclean.join("\n      ")));
         }
         app.ui.say("Linked.");
+        if !self.next.is_empty() {
+            app.ui.say(&format!("Next:\n  {}", self.next.join("\n  ")));
+        }
         Ok(())
     }
 }
@@ -83,6 +90,7 @@ pub fn connect(
     require_unattended(opened)?;
     let program = program(app, how, dry_run, yes)?;
     let mut survey = Survey::take(app, opened, install)?;
+    refuse_other_vault(app, &survey)?;
     survey.set_orders(&how.order)?;
     let plan = link::plan(&Facts {
         version: survey.install.version(),
@@ -91,6 +99,7 @@ pub fn connect(
         wanted: &survey.wanted,
         planted: &survey.planted,
         foreign: &survey.foreign,
+        logins: &survey.logins,
         orders: &survey.orders,
         command: &program,
         resolver_args: &survey.args,
@@ -115,7 +124,29 @@ pub fn connect(
             return Err(Error::cancelled());
         }
     }
-    execute(app, opened, &survey, &plan, program).map(Some)
+    execute(app, opened, &survey, &plan, program, how).map(Some)
+}
+
+/// OpenClaw asks one vault. Refs into another one would all be without an answer.
+fn refuse_other_vault(app: &App, survey: &Survey) -> Result<()> {
+    let Some(other) = pins::other_vault(&survey.config, &app.dir) else {
+        return Ok(());
+    };
+    // Where no link is noted any more there is nothing to unlink: moved, or deleted.
+    if file::absent_is_none(file::check_private_dir(&other))?.is_none()
+        || LinkRecord::load(&other)?.is_none()
+    {
+        app.ui.say(&format!(
+            "note: OpenClaw asked the vault {}, which is not there any more; it asks this one from now on",
+            other.display()
+        ));
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "OpenClaw is linked to another vault, {}",
+        other.display()
+    ))
+    .hint(format!("clawkeep --vault {} unlink", other.display())))
 }
 
 /// A gateway starts with nobody at the keyboard.
@@ -145,7 +176,9 @@ fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf
         command::check(&own)?;
         return Ok(own);
     }
-    let target = home.join(".local/bin/clawkeep");
+    // As `install_copy` names it: the same path whether it is there already or not.
+    let bin = home.join(".local/bin");
+    let target = std::fs::canonicalize(&bin).unwrap_or(bin).join("clawkeep");
     if own == target || (command::check(&target).is_ok() && file::same_content(&own, &target)?) {
         return Ok(target);
     }
@@ -187,6 +220,7 @@ fn execute(
     survey: &Survey,
     plan: &Plan,
     program: PathBuf,
+    how: &LinkHow,
 ) -> Result<Linked> {
     let token_id = SecretId::parse(GATEWAY_TOKEN)?;
     planting::keep_gateway_token(app, opened, plan, &token_id)?;
@@ -201,20 +235,11 @@ fn execute(
     );
     record.profiles = survey.profile_paths();
     record.linked = asked_ids(plan);
-    // Before OpenClaw's files: who is cut off in between must be able to tell our profiles from
-    // others.
-    record.planted(
-        &plan
-            .profile_refs
-            .iter()
-            .map(|planted| planted.held.clone())
-            .collect::<Vec<_>>(),
-        survey.record.as_ref(),
-    );
-    if plan.lane == Lane::Plan {
-        planting::keep_own_profiles(app, survey)?;
-    }
-    record.save(&app.dir)?;
+    record.config_refs = how.config_refs;
+    let planted = || plan.profile_refs.iter().map(|planted| &planted.held);
+    record.planted(planted());
+    planting::keep_own_profiles(app, survey, plan)?;
+    record.before(survey.record.as_ref()).save(&app.dir)?;
     let done = link::apply(
         plan,
         Some(&survey.install),
@@ -224,43 +249,26 @@ fn execute(
             app.ui.say(&format!("{step} …"));
         },
     )?;
+    // What OpenClaw has forgotten is not ours any more: a person may use the same id again.
+    record.planted(planted().chain(&done.still_there));
+    record.save(&app.dir)?;
     let done = if plan.lane == Lane::File {
         planting::write_profiles(app, survey, plan, done)?
     } else {
         done
     };
     note_linked(opened, plan)?;
-    let mut unclean = 0;
-    for copy in &done.copies_scrubbed {
-        app.ui.say(&format!(
-            "Scrubbed the gateway token from {}",
-            copy.display()
-        ));
-    }
-    for note in &done.notes {
-        app.ui.say(&format!("note: {note}"));
-    }
-    if let Some(audit) = &done.audit {
-        for finding in &audit.findings {
-            app.ui.say(&format!(
-                "audit: {} at {} in {}",
-                finding.code, finding.place, finding.file
-            ));
-        }
-        unclean = audit.findings.len();
-        if unclean == 0 && audit.is_clean() {
-            app.ui.say(&format!(
-                "OpenClaw's audit: clean, {} references resolved.",
-                audit.checked
-            ));
-        }
-    }
     let ids = record.linked.iter().cloned().collect();
     Ok(Linked {
-        record,
         ids,
-        refused: plan.refused.len(),
-        unclean,
+        next: start::commands(survey, plan),
+        refused: plan
+            .refused
+            .iter()
+            .map(|refused| refused.hint.clone())
+            .collect(),
+        unclean: preview::done(app, &done),
+        record,
     })
 }
 

@@ -19,9 +19,11 @@ pub mod secret;
 pub mod setup_token;
 pub mod slot;
 pub mod slot_list;
+pub mod start;
 pub mod survey;
 pub mod ui;
 pub mod unlink;
+pub mod uptake;
 pub mod usage;
 
 use crate::error::Result;

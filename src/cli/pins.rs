@@ -6,14 +6,12 @@
 use super::app::App;
 use super::record::LinkRecord;
 use crate::error::{Error, Result};
-use crate::file::{self, Privacy};
 use crate::openclaw::config::Config;
 use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::vault::id::VaultId;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-const MAX_CONFIG: usize = 8 * 1024 * 1024;
 const ARGS: [&str; 4] = ["secrets", "providers", SECRET_PROVIDER, "args"];
 
 /// The arguments with which OpenClaw calls the resolver.
@@ -27,6 +25,16 @@ pub fn resolver_args(dir: &Path, ids: &[VaultId]) -> Result<Vec<String>> {
         args.extend(["--vault-id".to_owned(), id.to_string()]);
     }
     Ok(args)
+}
+
+/// The folder of the vault that OpenClaw's configuration asks, if it is another one than `dir`.
+pub fn other_vault(config: &Config, dir: &Path) -> Option<PathBuf> {
+    let args = config.get(&ARGS)?;
+    let args: Vec<&str> = args.as_array()?.iter().filter_map(Value::as_str).collect();
+    let at = args.iter().position(|arg| *arg == "--vault")?;
+    let linked = PathBuf::from(args.get(at + 1)?);
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    (real(&linked) != real(dir)).then_some(linked)
 }
 
 /// Where the pin stands, if anywhere.
@@ -67,16 +75,13 @@ impl Pins {
         let Some(record) = &mut self.record else {
             return Ok(());
         };
-        let Some(bytes) = file::read(&record.config, MAX_CONFIG, Privacy::Shared)? else {
-            return Ok(());
-        };
-        let mut config = Config::parse(&bytes, &record.config)?;
-        if !config.has(&ARGS) {
+        let mut config = Config::read(&record.config)?;
+        if !config.has(&ARGS) || other_vault(&config, &self.dir).is_some() {
             return Ok(());
         }
         let args = resolver_args(&self.dir, ids)?;
         config.set(&ARGS, &Value::from(args.clone()))?;
-        file::replace(&record.config, &config.bytes(), 0o600)?;
+        config.write()?;
         record.args = args;
         record.save(&self.dir)
     }

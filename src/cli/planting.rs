@@ -7,11 +7,11 @@ use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::openclaw::auth_state;
-use crate::openclaw::link::{self, Applied, GatewayToken, Plan};
+use crate::openclaw::link::{self, Applied, GatewayToken, Plan, RefKind};
 use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::openclaw::reference::SecretRef;
-use crate::openclaw::version::OrderHome;
-use crate::provider::AgentId;
+use crate::openclaw::version::{Lane, OrderHome};
+use crate::provider::{AgentId, ProviderId};
 use crate::secret::{Secret, SecretId, SecretKind};
 use crate::store::{Meta, Resolve, Store};
 use std::collections::BTreeSet;
@@ -30,12 +30,19 @@ pub fn keep_gateway_token(
     use secrecy::ExposeSecret;
     let value = match &plan.gateway {
         GatewayToken::KeepInVault(value) => Secret::stored(value.expose_secret())?,
-        GatewayToken::Random => match opened.get(id)? {
-            // A link that was cut off made one already.
-            Some(_) => return Ok(()),
-            None => random_token()?,
-        },
-        GatewayToken::AlreadyOurs | GatewayToken::LeftAlone(_) => return Ok(()),
+        GatewayToken::Random | GatewayToken::AlreadyOurs => {
+            if opened.get(id)?.is_some() {
+                // Also when a link that was cut off made one.
+                return Ok(());
+            }
+            if matches!(plan.gateway, GatewayToken::AlreadyOurs) {
+                // The slot refers to a value that this vault does not have.
+                app.ui
+                    .say("The gateway's token was gone; a new random one is in the vault.");
+            }
+            random_token()?
+        }
+        GatewayToken::LeftAlone(_) => return Ok(()),
     };
     if opened
         .get(id)?
@@ -68,14 +75,23 @@ fn random_token() -> Result<Secret> {
     Secret::stored(&text)
 }
 
-/// In the plan lane the vault's folder is the home of profiles, orders and expiry: the selection ids
-/// choose by it.
-pub fn keep_own_profiles(app: &App, survey: &Survey) -> Result<()> {
-    let agents: BTreeSet<&AgentId> = survey.wanted.iter().map(|wanted| &wanted.agent).collect();
+/// The vault's folder is the home of profiles, orders and expiry in the plan lane, and in the file
+/// lane of providers with a ref in openclaw.json: the selection ids choose by it.
+pub fn keep_own_profiles(app: &App, survey: &Survey, plan: &Plan) -> Result<()> {
+    let is_own = |provider: &ProviderId| {
+        plan.lane == Lane::Plan || plan.kinds.get(provider) == Some(&RefKind::Config)
+    };
+    let own = || {
+        survey
+            .wanted
+            .iter()
+            .filter(|wanted| is_own(&wanted.provider))
+    };
+    let agents: BTreeSet<&AgentId> = own().map(|wanted| &wanted.agent).collect();
     for agent in agents {
         let path = record::own_profiles_path(&app.dir, agent);
         profiles::edit(&path, &app.host, |file| {
-            for wanted in survey.wanted.iter().filter(|wanted| wanted.agent == *agent) {
+            for wanted in own().filter(|wanted| wanted.agent == *agent) {
                 file.set_ref(
                     &wanted.profile,
                     &wanted.provider,
@@ -85,7 +101,7 @@ pub fn keep_own_profiles(app: &App, survey: &Survey) -> Result<()> {
                 )?;
             }
             for ((of, provider), ids) in &survey.orders {
-                if of == agent {
+                if of == agent && is_own(provider) {
                     file.set_order(provider, ids);
                 }
             }
@@ -156,7 +172,8 @@ pub fn write_profiles(
         }
         forget_own(app, agent, plan)?;
     }
-    if !plan.profile_refs.is_empty() {
+    if plan.touches_profiles() {
+        app.ui.say("asking OpenClaw to audit its files …");
         match link::audit(&survey.install) {
             Ok(audit) => done.audit = Some(audit),
             Err(error) => done.notes.push(error.message().to_owned()),

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 const NAME: &str = "link.json";
-const MAX: usize = 64 * 1024;
+/// Room for tens of thousands of profiles; a vault can hold no more.
+const MAX: usize = 8 * 1024 * 1024;
 
 /// How refs reach this OpenClaw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,13 @@ pub struct LinkRecord {
     planted: Vec<(String, String, String)>,
     /// Profiles and selection ids that OpenClaw's files refer to.
     pub linked: BTreeSet<String>,
+    /// Whether it was made with `--config-refs`.
+    #[serde(default)]
+    pub config_refs: bool,
+    /// The first link is being made: OpenClaw's files may refer to nothing yet, and profiles are
+    /// still at home in the vault's folder.
+    #[serde(default)]
+    pending: bool,
 }
 
 impl LinkRecord {
@@ -75,23 +83,42 @@ impl LinkRecord {
             pass_env,
             planted: Vec::new(),
             linked: BTreeSet::new(),
+            config_refs: false,
+            pending: false,
         }
     }
 
-    /// Notes which profiles we planted, those of an earlier link included: until OpenClaw has
-    /// removed them they are still ours.
-    pub fn planted(&mut self, held: &[Held], earlier: Option<&LinkRecord>) {
-        let new = held.iter().map(|held| {
-            (
-                held.agent.to_string(),
-                held.profile.to_string(),
-                held.provider.to_string(),
-            )
+    /// What is noted before OpenClaw's files are touched: the link as it is (or that one is being
+    /// made), with the profiles that are about to be planted. Who is cut off must be able to tell
+    /// them from others.
+    #[must_use]
+    pub fn before(&self, earlier: Option<&LinkRecord>) -> LinkRecord {
+        let mut record = earlier.cloned().unwrap_or_else(|| LinkRecord {
+            pending: true,
+            linked: BTreeSet::new(),
+            ..self.clone()
         });
-        let old = earlier
+        let all: BTreeSet<_> = record
+            .planted
+            .drain(..)
+            .chain(self.planted.iter().cloned())
+            .collect();
+        record.planted = all.into_iter().collect();
+        record
+    }
+
+    /// Notes which profiles hold refs that we planted.
+    pub fn planted<'a>(&mut self, held: impl IntoIterator<Item = &'a Held>) {
+        let all: BTreeSet<_> = held
             .into_iter()
-            .flat_map(|record| record.planted.iter().cloned());
-        let all: BTreeSet<_> = new.chain(old).collect();
+            .map(|held| {
+                (
+                    held.agent.to_string(),
+                    held.profile.to_string(),
+                    held.provider.to_string(),
+                )
+            })
+            .collect();
         self.planted = all.into_iter().collect();
     }
 
@@ -116,9 +143,36 @@ impl LinkRecord {
             .collect()
     }
 
-    /// Whether OpenClaw's files refer to this profile, by its own id or by its provider's.
-    pub fn covers(&self, provider: &ProviderId, id: &SecretId) -> bool {
-        self.linked.contains(id.as_str()) || self.linked.contains(&provider.selection_id())
+    /// Whether OpenClaw's files refer to this profile, by its own id or by its provider's. The
+    /// provider's always means agent `main`.
+    pub fn covers(&self, agent: &AgentId, provider: &ProviderId, id: &SecretId) -> bool {
+        !self.pending
+            && (self.linked.contains(id.as_str()) || (agent.is_main() && self.selects(provider)))
+    }
+
+    /// Whether one ref in openclaw.json stands for all profiles of the provider.
+    pub fn selects(&self, provider: &ProviderId) -> bool {
+        !self.pending && self.linked.contains(&provider.selection_id())
+    }
+
+    /// Whether a profile that is noted is thereby in OpenClaw's own file.
+    pub fn notes_in(&self, agent: &AgentId, provider: &ProviderId) -> bool {
+        !self.selects(provider) && self.theirs(agent).is_some()
+    }
+
+    /// The command that makes this link again.
+    pub fn command_line(&self) -> &'static str {
+        if self.config_refs {
+            "clawkeep link --config-refs"
+        } else {
+            "clawkeep link"
+        }
+    }
+
+    /// OpenClaw's own auth-profiles.json of the agent, where it reads profile refs from there.
+    fn theirs(&self, agent: &AgentId) -> Option<&PathBuf> {
+        let reads = self.lane == LaneName::File && !self.pending;
+        self.profiles.get(agent.as_str()).filter(|_| reads)
     }
 
     /// Reads the record; `None` when nothing is linked, or it is damaged (`clawkeep link` makes it
@@ -169,13 +223,28 @@ impl LinkRecord {
     }
 }
 
-/// The auth-profiles.json that is the home of an agent's profiles: OpenClaw's own where it reads
-/// profile refs from there, otherwise the vault folder's.
-pub fn profiles_path(dir: &Path, record: Option<&LinkRecord>, agent: &AgentId) -> PathBuf {
+/// Where a profile of the provider is noted: in OpenClaw's own auth-profiles.json where it reads
+/// profile refs from there, otherwise in the vault folder's. A ref in both OpenClaw's configuration
+/// and its profiles would be `REF_SHADOWED`.
+pub fn profiles_path(
+    dir: &Path,
+    record: Option<&LinkRecord>,
+    agent: &AgentId,
+    provider: &ProviderId,
+) -> PathBuf {
     record
-        .filter(|record| record.lane == LaneName::File)
-        .and_then(|record| record.profiles.get(agent.as_str()).cloned())
+        .filter(|record| !record.selects(provider))
+        .and_then(|record| record.theirs(agent).cloned())
         .unwrap_or_else(|| own_profiles_path(dir, agent))
+}
+
+/// Every file in which an agent's profiles may be noted; the one that OpenClaw reads comes first.
+pub fn homes(dir: &Path, record: Option<&LinkRecord>, agent: &AgentId) -> Vec<PathBuf> {
+    let theirs = record.and_then(|record| record.theirs(agent).cloned());
+    theirs
+        .into_iter()
+        .chain([own_profiles_path(dir, agent)])
+        .collect()
 }
 
 /// The vault folder's own auth-profiles.json of an agent.
@@ -202,17 +271,26 @@ pub fn agents(dir: &Path, record: Option<&LinkRecord>) -> Vec<AgentId> {
     agents
 }
 
-/// An agent's profiles; empty when there are none yet.
+/// An agent's profiles, wherever they are noted; empty when there are none yet. Not to be written
+/// back: it is the sum of two files where OpenClaw reads profile refs from one of its own.
 ///
 /// # Errors
-/// `Broken` when the file cannot be read as what it is.
+/// `Broken` when a file cannot be read as what it is.
 pub fn load_profiles(
     dir: &Path,
     record: Option<&LinkRecord>,
     agent: &AgentId,
 ) -> Result<ProfilesFile> {
-    let path = profiles_path(dir, record, agent);
-    Ok(ProfilesFile::load(&path)?.unwrap_or_else(ProfilesFile::empty))
+    let own = ProfilesFile::load(&own_profiles_path(dir, agent))?;
+    let theirs = match record.and_then(|record| record.theirs(agent)) {
+        Some(path) => ProfilesFile::load(path)?,
+        None => None,
+    };
+    Ok(match (theirs, own) {
+        (Some(theirs), Some(own)) => theirs.joined(&own),
+        (Some(file), None) | (None, Some(file)) => file,
+        (None, None) => ProfilesFile::empty(),
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::recovery;
 use crate::error::{Error, Result};
 use crate::vault::Vault;
 use crate::vault::id::VaultId;
+use crate::vault::identity::Identity;
 use crate::vault::rekey::{Doors, Fate, Rekey, SlotPlan};
 use crate::vault::slot::{Slot, SlotKind, SlotName};
 
@@ -133,9 +134,8 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         app.ui.say("hint: clawkeep rekey");
         return Ok(());
     }
-    let mut fates = fates(app, &vault, &[&name], LEAVE_OUT)?;
-    fates.push((name.clone(), Fate::Drop));
-    fates.dedup_by(|a, b| a.0 == b.0);
+    let both = format!("leave both out: clawkeep rekey --drop {name} --drop");
+    let fates = fates(app, &vault, &[&name], &both)?;
     give_new_identity(app, &mut vault, fates, Vec::new(), &Sheet::Same, &doors)?;
     app.ui.say(&format!(
         "Slot {name} removed; its old copies open nothing that is written from now on."
@@ -253,14 +253,18 @@ fn give_new_identity(
     doors: &Doors<'_>,
 ) -> Result<()> {
     let old = vault.id();
+    let identity = Identity::generate();
     let recovery = match sheet {
         Sheet::Same => vault.contents().recovery.clone(),
-        // The new sheet names the vault by the id that its identity has now; the next line says so.
-        Sheet::New(path) => recovery::make(app, old, *path, false, app.person()?.as_mut())?,
+        Sheet::New(path) => {
+            let mut person = app.person()?;
+            recovery::make(app, identity.vault_id(), *path, false, person.as_mut())?
+        }
     };
     let mut pins = Pins::of(app)?;
     let new = vault.rekey(
         Rekey {
+            identity,
             fates,
             added,
             recovery,

@@ -9,8 +9,10 @@ use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{Held, Wanted};
+use crate::openclaw::listing;
 use crate::openclaw::places::Places;
 use crate::openclaw::profiles::{ProfileKind, ProfilesFile};
+use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, OrderHome};
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::{SecretId, SecretKind};
@@ -18,10 +20,6 @@ use crate::store::{Meta, Store};
 use crate::vault::slot::SlotKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long one listing by OpenClaw may take: a cold start migrates its database.
-const LISTING: Duration = Duration::from_mins(3);
 
 /// Everything that a link depends on.
 pub struct Survey {
@@ -39,6 +37,8 @@ pub struct Survey {
     pub planted: Vec<Held>,
     /// Profiles in OpenClaw's stores that are not ours.
     pub foreign: Vec<Held>,
+    /// Those of them that are OAuth logins.
+    pub logins: Vec<Held>,
     /// Explicit orders.
     pub orders: BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
     /// Arguments of the resolver.
@@ -69,12 +69,17 @@ impl Survey {
             wanted: Vec::new(),
             planted: Vec::new(),
             foreign: Vec::new(),
+            logins: Vec::new(),
             orders: BTreeMap::new(),
         };
         survey.own_profiles(app, opened)?;
         match survey.install.version().lane() {
             Lane::File => survey.openclaws_files()?,
-            Lane::Plan => survey.openclaws_listing()?,
+            Lane::Plan => {
+                survey.refuse_leftovers()?;
+                survey.openclaws_listing()?;
+                survey.openclaws_orders()?;
+            }
         }
         Ok(survey)
     }
@@ -111,6 +116,19 @@ impl Survey {
                 }
             }
         }
+        // An update of OpenClaw takes its auth-profiles.json away, and an alias in the vault cannot
+        // be read back into the profile that it stands for: the record knows what was planted.
+        let planted = self.record.as_ref().map(LinkRecord::planted_profiles);
+        for held in planted.unwrap_or_default() {
+            let id = held.profile.secret_id(&held.agent);
+            if let Some(meta) = stored.get(&id)
+                && meta.provider.as_ref() == Some(&held.provider)
+                && seen.insert(id.clone())
+            {
+                self.wanted
+                    .push(wanted(held.agent, held.profile, held.provider, id, meta));
+            }
+        }
         for (id, meta) in &stored {
             let Some(provider) = meta
                 .provider
@@ -128,7 +146,6 @@ impl Survey {
                 None => (AgentId::main(), id.as_str()),
             };
             let profile = ProfileId::parse(name)?;
-            // An alias cannot be read back into the profile that it stands for.
             if !seen.contains(id) && profile.secret_id(&agent) == *id {
                 self.wanted
                     .push(wanted(agent, profile, provider, id.clone(), meta));
@@ -152,7 +169,7 @@ impl Survey {
 
     fn openclaws_files(&mut self) -> Result<()> {
         let in_state = self.install.version().order_home() == OrderHome::AuthState;
-        for agent in self.places.agents()? {
+        for agent in self.agents()? {
             let path = self.places.auth_profiles(&agent, Some(&self.config));
             let Some(file) = ProfilesFile::load(&path)? else {
                 continue;
@@ -164,11 +181,10 @@ impl Survey {
                     profile: profile.id.clone(),
                     provider: profile.provider.clone(),
                 };
-                let ours = profile.kind != ProfileKind::Oauth
-                    && profile
-                        .reference
-                        .as_ref()
-                        .is_some_and(crate::openclaw::reference::SecretRef::is_ours);
+                let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
+                if profile.kind == ProfileKind::Oauth {
+                    self.logins.push(held.clone());
+                }
                 if ours {
                     &mut self.planted
                 } else {
@@ -196,19 +212,16 @@ impl Survey {
     /// The database is OpenClaw's own; its CLI says which profiles are in it, but not what they hold:
     /// ours are those that the record says we planted.
     fn openclaws_listing(&mut self) -> Result<()> {
-        let agents: BTreeSet<AgentId> = self
-            .places
-            .agents()?
-            .into_iter()
-            .chain(self.wanted.iter().map(|wanted| wanted.agent.clone()))
-            .collect();
-        for agent in agents {
-            for (profile, provider) in self.listed(&agent)? {
+        for agent in self.agents()? {
+            for (profile, provider, is_login) in self.listed(&agent)? {
                 let held = Held {
                     agent: agent.clone(),
                     profile,
                     provider,
                 };
+                if is_login {
+                    self.logins.push(held.clone());
+                }
                 let ours = self
                     .record
                     .as_ref()
@@ -234,40 +247,56 @@ impl Survey {
         Ok(())
     }
 
-    fn listed(&self, agent: &AgentId) -> Result<Vec<(ProfileId, ProviderId)>> {
-        let output = self.install.run(
-            &[
-                "models",
-                "auth",
-                "--agent",
-                agent.as_str(),
-                "list",
-                "--json",
-            ],
-            LISTING,
-            &[],
-        )?;
-        let unreadable = || {
-            Error::failed("`openclaw models auth list --json` gave no list that could be read")
-                .hint("openclaw doctor")
-        };
-        let start = output.stdout.find('{').ok_or_else(unreadable)?;
-        let document: serde_json::Value =
-            serde_json::from_str(output.stdout[start..].trim_end()).map_err(|_| unreadable())?;
-        let rows = document
-            .get("profiles")
-            .and_then(serde_json::Value::as_array)
-            .ok_or_else(unreadable)?;
-        Ok(rows
+    /// Agents that have a folder, and those that have profiles in the vault.
+    fn agents(&self) -> Result<BTreeSet<AgentId>> {
+        let wanted = self.wanted.iter().map(|wanted| wanted.agent.clone());
+        Ok(self.places.agents()?.into_iter().chain(wanted).collect())
+    }
+
+    /// A version with a database that still finds the file of an older one ignores it (2026.6.5 to
+    /// 7.1) or refuses to work (from 2026.8.2), and would import it later over what a link made.
+    fn refuse_leftovers(&self) -> Result<()> {
+        for agent in self.agents()? {
+            let path = self.places.auth_profiles(&agent, Some(&self.config));
+            // Even an empty one.
+            if path.exists() {
+                return Err(listing::needs_doctor(format!(
+                    "OpenClaw {} keeps profiles in its database, and {} of an older version is not \
+                     imported yet",
+                    self.install.version(),
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The order of profiles as OpenClaw has it now, where it has profiles: a person may have
+    /// changed it there since.
+    fn openclaws_orders(&mut self) -> Result<()> {
+        let held: BTreeSet<(AgentId, ProviderId)> = self
+            .planted
             .iter()
-            .filter_map(|row| {
-                let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str);
-                Some((
-                    ProfileId::parse(text("id")?).ok()?,
-                    ProviderId::parse(text("provider")?).ok()?,
-                ))
+            .chain(&self.foreign)
+            .map(|held| (held.agent.clone(), held.provider.clone()))
+            .filter(|(_, provider)| {
+                let profiles = self
+                    .wanted
+                    .iter()
+                    .filter(|wanted| wanted.provider == *provider);
+                profiles.count() > 0
             })
-            .collect())
+            .collect();
+        for (agent, provider) in held {
+            if let Some(order) = listing::order(&self.install, &agent, &provider)? {
+                self.orders.insert((agent, provider), order);
+            }
+        }
+        Ok(())
+    }
+
+    fn listed(&self, agent: &AgentId) -> Result<Vec<(ProfileId, ProviderId, bool)>> {
+        listing::profiles(&self.install, agent)
     }
 
     /// Applies `--order PROVIDER=ID,ID`.

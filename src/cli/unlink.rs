@@ -3,19 +3,23 @@
 //! Promise: values stay in the vault, profiles and their order come home to the vault's folder before
 //! OpenClaw forgets them, and every place that loses its credential is named first.
 
-use super::app::App;
+use super::app::{App, Opened};
 use super::args::Unlink;
+use super::pins;
 use super::record::{self, LinkRecord};
 use crate::error::{Error, Result};
+use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Held};
+use crate::openclaw::listing;
 use crate::openclaw::places::Places;
 use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::openclaw::reference::SecretRef;
-use crate::openclaw::version::Lane;
-use crate::provider::ProfileId;
+use crate::openclaw::version::{Lane, OrderHome};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs `unlink`.
 pub fn run(app: &App, args: &Unlink) -> Result<()> {
@@ -28,8 +32,17 @@ pub fn run(app: &App, args: &Unlink) -> Result<()> {
     })?;
     let places = Places::find(&app.host)?;
     let config = Config::read(places.config())?;
+    if let Some(other) = pins::other_vault(&config, &app.dir) {
+        LinkRecord::forget(&app.dir)?;
+        app.ui.say(&format!(
+            "OpenClaw asks another vault now, {}; nothing of this one is left in its files.",
+            other.display()
+        ));
+        return Ok(());
+    }
     let planted = still_planted(&record, &install, &places, &config)?;
-    let plan = link::unlink(install.version(), &places, &config, &planted)?;
+    let orders = orders(&install, &places, &config, &planted)?;
+    let plan = link::unlink(install.version(), &places, &config, &planted, &orders)?;
     for (place, reference) in &plan.missing {
         app.ui.say(&format!(
             "  {place}: loses its reference to {}",
@@ -62,10 +75,21 @@ pub fn run(app: &App, args: &Unlink) -> Result<()> {
         }
     }
     // Profiles come home before OpenClaw forgets them.
+    for ((agent, provider), order) in &orders {
+        profiles::edit(
+            &record::own_profiles_path(&app.dir, agent),
+            &app.host,
+            |own| {
+                own.set_order(provider, order);
+                Ok(())
+            },
+        )?;
+    }
     if plan.lane == Lane::File {
         for held in &plan.profile_removals {
             bring_home(app, &places, &config, held)?;
         }
+        forget_orders(app, &places, &config, &planted, &orders)?;
     }
     let done = link::apply_unlink(&plan, Some(&install), &mut |step| {
         app.ui.say(&format!("{step} …"));
@@ -74,6 +98,7 @@ pub fn run(app: &App, args: &Unlink) -> Result<()> {
         app.ui.say(&format!("note: {note}"));
     }
     LinkRecord::forget(&app.dir)?;
+    forget_linked(app)?;
     app.ui.say(
         "Unlinked. The values are still in the vault; OpenClaw has none of these credentials now.",
     );
@@ -107,12 +132,86 @@ fn still_planted(
     Ok(planted)
 }
 
+/// The explicit orders of providers that lose profiles, as OpenClaw has them now.
+fn orders(
+    install: &Install,
+    places: &Places,
+    config: &Config,
+    planted: &[Held],
+) -> Result<BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>> {
+    let keys: BTreeSet<(AgentId, ProviderId)> = planted
+        .iter()
+        .map(|held| (held.agent.clone(), held.provider.clone()))
+        .collect();
+    let mut orders = BTreeMap::new();
+    for (agent, provider) in keys {
+        let order = match install.version().order_home() {
+            OrderHome::Cli => listing::order(install, &agent, &provider)?,
+            home => {
+                let state = places.auth_state(&agent, Some(config));
+                let in_state = match home {
+                    OrderHome::AuthState => auth_state::order_in_state(&state, &provider)?,
+                    _ => None,
+                };
+                let path = places.auth_profiles(&agent, Some(config));
+                in_state.or(ProfilesFile::load(&path)?.and_then(|file| file.order(&provider)))
+            }
+        };
+        if let Some(order) = order {
+            orders.insert((agent, provider), order);
+        }
+    }
+    Ok(orders)
+}
+
+/// Takes the profiles that went out of the orders in auth-state.json; those in auth-profiles.json
+/// went with them.
+fn forget_orders(
+    app: &App,
+    places: &Places,
+    config: &Config,
+    planted: &[Held],
+    orders: &BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
+) -> Result<()> {
+    for (agent, provider) in orders.keys() {
+        let state = places.auth_state(agent, Some(config));
+        let Some(mut ids) = auth_state::order_in_state(&state, provider)? else {
+            continue;
+        };
+        ids.retain(|id| {
+            !planted
+                .iter()
+                .any(|held| held.agent == *agent && held.profile == *id)
+        });
+        let left = (!ids.is_empty()).then_some(ids.as_slice());
+        auth_state::set_order_in_state(&state, provider, left, &app.host)?;
+    }
+    Ok(())
+}
+
+/// The vault's own list of what is linked. A vault that cannot be opened now keeps it until the next
+/// link: it grants nothing by itself.
+fn forget_linked(app: &App) -> Result<()> {
+    match app.open() {
+        Ok(Opened::File(mut vault)) if !vault.contents().linked.is_empty() => {
+            vault.update(|contents, _| {
+                contents.linked.clear();
+                Ok(())
+            })
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            app.ui.say(&format!("note: {}", error.message()));
+            Ok(())
+        }
+    }
+}
+
 fn bring_home(app: &App, places: &Places, config: &Config, held: &Held) -> Result<()> {
     let theirs = places.auth_profiles(&held.agent, Some(config));
     let Some(file) = ProfilesFile::load(&theirs)? else {
         return Ok(());
     };
-    let order: Option<Vec<ProfileId>> = file.order(&held.provider);
     if let Some(profile) = file
         .profiles()
         .into_iter()
@@ -130,13 +229,7 @@ fn bring_home(app: &App, places: &Places, config: &Config, held: &Held) -> Resul
         profiles::edit(
             &record::own_profiles_path(&app.dir, &held.agent),
             &app.host,
-            |own| {
-                own.set_ref(&held.profile, &held.provider, kind, reference, expires)?;
-                if let Some(order) = &order {
-                    own.set_order(&held.provider, order);
-                }
-                Ok(())
-            },
+            |own| own.set_ref(&held.profile, &held.provider, kind, reference, expires),
         )?;
     }
     profiles::edit(&theirs, &app.host, |file| {

@@ -6,8 +6,8 @@
 use super::args::Cli;
 use crate::error::{Error, Result};
 use crate::provider::is_shaped_as_credential;
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 /// Parses the command line.
 ///
@@ -24,18 +24,33 @@ pub fn parse(
         )
         .hint("replace that credential at its provider, then: clawkeep models auth add"));
     }
-    match Cli::try_parse_from(args) {
+    match Cli::try_parse_from(&args) {
         Ok(cli) => Ok(Ok(cli)),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Err(error.render().to_string()))
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                Err(Error::usage("a command is missing").hint(help(&error)))
+                Err(Error::usage("a command is missing").hint(format!("{} --help", typed(&args))))
             }
             _ => Err(usage(&error)),
         },
     }
+}
+
+/// The command as far as it was typed, in this program's own words.
+fn typed(args: &[std::ffi::OsString]) -> String {
+    let mut command = Cli::command();
+    let mut path = "clawkeep".to_owned();
+    for arg in args.iter().skip(1) {
+        let found = arg.to_str().and_then(|name| command.find_subcommand(name));
+        if let Some(next) = found.cloned() {
+            path.push(' ');
+            path.push_str(next.get_name());
+            command = next;
+        }
+    }
+    path
 }
 
 /// A token pasted as an argument, be it as the value of a flag: it would become a name, which is

@@ -107,8 +107,18 @@ impl Document {
         debug_assert!(written.is_ok());
     }
 
+    /// Whether there is nothing in it to be kept.
+    fn is_bare(&self) -> bool {
+        self.root.iter().all(|(key, value)| match key.as_str() {
+            "version" => true,
+            "profiles" => value.as_object().is_some_and(Map::is_empty),
+            _ => false,
+        })
+    }
+
     /// Changes the file at `path` under OpenClaw's lock of its folder. `empty` is what a missing
-    /// file counts as. Nothing is written when `f` fails or changes nothing.
+    /// file counts as. Nothing is written when `f` fails or changes nothing; a file that
+    /// it leaves empty is removed.
     ///
     /// # Errors
     /// Whatever loading, locking, `f` or writing gives; on any of them the file is as it was.
@@ -145,7 +155,12 @@ impl Document {
             )));
         }
         if *before != *after {
-            file::replace(&path, &after, MODE)?;
+            if document.is_bare() {
+                // OpenClaw 2026.9.6 wants even an empty one imported before it works (ran).
+                file::remove(&path)?;
+            } else {
+                file::replace(&path, &after, MODE)?;
+            }
         }
         Ok(done)
     }

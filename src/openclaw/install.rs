@@ -9,6 +9,7 @@ use super::version::Version;
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
 use crate::host::Host;
+use crate::provider::ProviderId;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub struct Install {
     program: PathBuf,
     node: Option<PathBuf>,
     version: Version,
+    package: Option<PathBuf>,
 }
 
 /// What a run left behind.
@@ -66,8 +68,10 @@ impl Install {
 
     /// The OpenClaw at `named`, run with `node` where it is a script.
     pub(crate) fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
-        let real = std::fs::canonicalize(named)
-            .map_err(|error| Error::io("find OpenClaw at", named, &error))?;
+        let real = std::fs::canonicalize(named).map_err(|error| {
+            Error::io("find OpenClaw at", named, &error)
+                .hint("name the folder that holds openclaw.mjs: --openclaw DIR")
+        })?;
         let mut program = if real.is_dir() {
             real.join("openclaw.mjs")
         } else {
@@ -104,11 +108,12 @@ impl Install {
         } else {
             None
         };
-        if let Some(version) = package {
+        if let Some((dir, version)) = package {
             return Ok(Install {
                 program,
                 node,
                 version,
+                package: Some(dir),
             });
         }
         // A wrapper from which no package can be reached: only the program itself knows.
@@ -130,12 +135,26 @@ impl Install {
             program,
             node,
             version,
+            package: None,
         })
     }
 
     /// The installed version.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// The first model that this package lists for a provider which it brings along; `None` when it
+    /// lists none. For a person to begin with: any other does as well.
+    pub fn first_model(&self, provider: &ProviderId) -> Option<String> {
+        let dir = self.package.as_ref()?.join("dist/extensions");
+        let manifest = dir.join(provider.as_str()).join("openclaw.plugin.json");
+        let bytes = read_public(&manifest).ok()??;
+        let manifest: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        let models = &manifest["modelCatalog"]["providers"][provider.as_str()]["models"];
+        let id = models.get(0)?.get("id")?.as_str()?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        (!id.is_empty() && id.chars().all(is_plain)).then(|| id.to_owned())
     }
 
     /// What is run, for messages.
@@ -246,8 +265,9 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// The version of the package named `openclaw` at or above `real`; `None` when there is none.
-fn package_version(real: &Path) -> Result<Option<Version>> {
+/// The folder and version of the package named `openclaw` at or above `real`; `None` when there is
+/// none.
+fn package_version(real: &Path) -> Result<Option<(PathBuf, Version)>> {
     for dir in real.ancestors().take(8) {
         let path = dir.join("package.json");
         // Packages may be the system's or another user's: readable is enough, nothing is trusted.
@@ -260,7 +280,7 @@ fn package_version(real: &Path) -> Result<Option<Version>> {
         if package["name"] == "openclaw" {
             let version = package["version"].as_str().unwrap_or_default();
             return Version::parse(version)
-                .map(Some)
+                .map(|version| Some((dir.to_owned(), version)))
                 .map_err(|error| error.context(path.display()));
         }
     }
@@ -349,6 +369,7 @@ mod tests {
             program,
             node: None,
             version: Version::parse("2026.9.6").unwrap(),
+            package: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod document;
 pub mod exec;
 pub mod install;
 pub mod link;
+pub mod listing;
 mod order;
 pub mod places;
 mod profile;

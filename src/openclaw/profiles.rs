@@ -209,6 +209,29 @@ impl ProfilesFile {
         true
     }
 
+    /// The two files as one: entries that only `other` has are added, and its orders win. For
+    /// reading; values in the clear are copied with their entries.
+    #[must_use]
+    pub fn joined(mut self, other: &Self) -> Self {
+        let root = &mut self.document.root;
+        let entries = root
+            .entry(PROFILES)
+            .or_insert_with(|| Value::Object(Map::new()));
+        if let Some(entries) = entries.as_object_mut() {
+            for (id, entry) in other.entries() {
+                if !entries.contains_key(id) {
+                    entries.insert(id.clone(), entry.clone());
+                }
+            }
+        }
+        for provider in other.profiles().into_iter().map(|profile| profile.provider) {
+            if let Some(order) = other.order(&provider) {
+                self.set_order(&provider, &order);
+            }
+        }
+        self
+    }
+
     /// The order stored for a provider; `None` when there is none.
     pub fn order(&self, provider: &ProviderId) -> Option<Vec<ProfileId>> {
         order::get(&self.document.root, provider)

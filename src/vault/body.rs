@@ -25,13 +25,11 @@ use crate::provider::ProviderId;
 use crate::secret::{Secret, SecretId, SecretKind};
 use crate::store::Meta;
 use secrecy::ExposeSecret;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-const FORMAT: &str = "clawkeep-vault";
+pub(super) const FORMAT: &str = "clawkeep-vault";
 /// The format version that this program writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
@@ -205,7 +203,7 @@ fn meta_json(meta: &Meta) -> String {
 }
 
 #[derive(Deserialize)]
-struct WireEntry {
+pub(super) struct WireEntry {
     kind: SecretKind,
     provider: Option<String>,
     created: Millis,
@@ -215,7 +213,7 @@ struct WireEntry {
 }
 
 impl WireEntry {
-    fn entry(self) -> Result<Entry> {
+    pub(super) fn entry(self) -> Result<Entry> {
         let provider = self
             .provider
             .map(|name| ProviderId::parse(&name))
@@ -235,7 +233,7 @@ impl WireEntry {
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Error {
+pub(super) fn malformed(error: &serde_json::Error) -> Error {
     Error::broken(format!(
         "the vault's body cannot be read ({})",
         place(error)
@@ -259,144 +257,11 @@ fn check_version(line: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn newer(version: u32) -> Error {
+pub(super) fn newer(version: u32) -> Error {
     Error::broken(format!(
         "the vault has format version {version}; this clawkeep reads version {VERSION}"
     ))
     .hint("install the newest clawkeep: cargo install --path .")
-}
-
-/// What `resolve` takes out of a vault in one pass over line 1.
-pub struct Picked {
-    /// The generation of this state.
-    pub generation: u64,
-    /// The values that were asked for and are there.
-    pub entries: BTreeMap<SecretId, Entry>,
-}
-
-/// Reads the head and only the `wanted` values: among ten thousand, one is copied out.
-///
-/// # Errors
-/// `Broken`, by column, when it is no vault of a version that is known.
-pub(super) fn pick(line: &[u8], wanted: &BTreeSet<SecretId>) -> Result<Picked> {
-    let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let seen = TopSeed { wanted }
-        .deserialize(&mut deserializer)
-        .map_err(|error| malformed(&error))?;
-    deserializer.end().map_err(|error| malformed(&error))?;
-    if seen.format.as_deref() != Some(FORMAT) {
-        return Err(Error::broken("vault.age opens but does not hold a vault"));
-    }
-    match seen.version {
-        Some(VERSION) => {}
-        Some(version) => return Err(newer(version)),
-        None => return Err(Error::broken("the vault's body says no version")),
-    }
-    let generation = seen
-        .generation
-        .ok_or_else(|| Error::broken("the vault's body says no generation"))?;
-    let mut entries = BTreeMap::new();
-    for (id, entry) in seen.secrets {
-        entries.insert(id, entry.entry()?);
-    }
-    Ok(Picked {
-        generation,
-        entries,
-    })
-}
-
-#[derive(Default)]
-struct Seen {
-    format: Option<String>,
-    version: Option<u32>,
-    generation: Option<u64>,
-    secrets: Vec<(SecretId, WireEntry)>,
-}
-
-struct TopSeed<'w> {
-    wanted: &'w BTreeSet<SecretId>,
-}
-
-impl<'de> DeserializeSeed<'de> for TopSeed<'_> {
-    type Value = Seen;
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<Seen, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for TopSeed<'_> {
-    type Value = Seen;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a vault")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Seen, A::Error> {
-        let mut seen = Seen::default();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match &*key {
-                "format" => seen.format = Some(map.next_value()?),
-                "version" => {
-                    seen.version = Some(map.next_value()?);
-                    // Another version may mean anything by the rest: read no further into it.
-                    if seen.version != Some(VERSION) {
-                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                    }
-                }
-                "generation" => seen.generation = Some(map.next_value()?),
-                "secrets" => {
-                    seen.secrets = map.next_value_seed(SecretsSeed {
-                        wanted: self.wanted,
-                    })?;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(seen)
-    }
-}
-
-struct SecretsSeed<'w> {
-    wanted: &'w BTreeSet<SecretId>,
-}
-
-impl<'de> DeserializeSeed<'de> for SecretsSeed<'_> {
-    type Value = Vec<(SecretId, WireEntry)>;
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for SecretsSeed<'_> {
-    type Value = Vec<(SecretId, WireEntry)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of secrets")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(
-        self,
-        mut map: A,
-    ) -> std::result::Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match self.wanted.get(&*key) {
-                Some(id) => found.push((id.clone(), map.next_value()?)),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(found)
-    }
 }
 
 #[cfg(test)]

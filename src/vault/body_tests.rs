@@ -1,5 +1,6 @@
 //! What a vault's line 1 promises, on hostile texts too.
 
+use super::super::pick::pick;
 use super::*;
 use proptest::prelude::*;
 

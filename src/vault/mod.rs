@@ -18,6 +18,7 @@ pub mod envelope;
 pub mod id;
 pub mod identity;
 pub mod items;
+pub mod pick;
 pub mod rekey;
 pub mod slot;
 pub mod unlock;
@@ -28,11 +29,12 @@ use crate::file::{self, LOCK_WAIT, Lock};
 use crate::host::Host;
 use crate::secret::{Secret, SecretId};
 use crate::store::{Meta, Resolve, Store};
-use body::{Contents, Entry, Picked, Recovery};
+use body::{Contents, Entry, Recovery};
 use cache::{Cache, Custody, State};
 use envelope::Refusal;
 use id::VaultId;
 use identity::Identity;
+use pick::Picked;
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -153,7 +155,7 @@ impl Vault {
             Err(Refusal::NotForThisKey) => {
                 return Err(
                     Error::broken("this recovery key is not the one of this vault")
-                        .hint("compare the vault id on your sheet with: clawkeep slot list"),
+                        .hint("take the sheet that was made last; with a slot, a new one: clawkeep rekey --new-recovery"),
                 );
             }
             Err(Refusal::Error(error)) => return Err(error),

@@ -14,7 +14,7 @@ use super::identity::{Identity, IdentityText, Recipient};
 use super::slot::{self, Slot, SlotKind, SlotName};
 use super::unlock::read_vault;
 use super::{Vault, copy, envelope};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::keychain::Keychain;
 use secrecy::SecretString;
@@ -178,6 +178,8 @@ pub enum Fate {
 
 /// A new identity, and what becomes of everything that hangs on the old one.
 pub struct Rekey<'a> {
+    /// The identity from now on. Made by the caller, so that a new recovery sheet can name its vault.
+    pub identity: Identity,
     /// One fate for every slot, by name; a slot without one stops the change before it starts.
     pub fates: Vec<(SlotName, Fate)>,
     /// Slots to add.
@@ -206,7 +208,7 @@ impl Vault {
             .hint("run the command again"));
         }
         let old_id = self.id();
-        let identity = Identity::generate();
+        let identity = plan.identity;
         let new_id = identity.vault_id();
         // Noted before anything is made, so that who tidies up knows what to look for.
         self.cache.next_vault_id = Some(new_id);
@@ -409,9 +411,4 @@ pub(super) fn settle(vault: &mut Vault) -> Result<()> {
         vault.cache.save(&vault.dir)?;
     }
     Ok(())
-}
-
-/// Whether an error means that the keychain cannot be reached now.
-pub fn unreachable(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Missing | Kind::Locked)
 }

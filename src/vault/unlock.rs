@@ -4,11 +4,12 @@
 //! there the passphrase. Each gives the identity, is absent (go on), or is locked or broken (stop and
 //! say which). Nothing falls back to something that the vault was not given as a slot.
 
-use super::body::{self, Contents, Picked};
+use super::body::Contents;
 use super::cache::Cache;
 use super::envelope::{self, Body, Refusal, Sealed};
 use super::id::VaultId;
 use super::identity::{Identity, IdentityText};
+use super::pick::{self, Picked};
 use super::slot::{self, Slot, SlotKind, SlotName};
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, Privacy};
@@ -56,7 +57,7 @@ impl Unsealed {
 
     /// Only the `wanted` values.
     pub(super) fn pick(&self, wanted: &BTreeSet<SecretId>) -> Result<Picked> {
-        let picked = body::pick(self.body.line(), wanted)?;
+        let picked = pick::pick(self.body.line(), wanted)?;
         self.check_rollback(picked.generation)?;
         Ok(picked)
     }
@@ -232,7 +233,17 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
         Source::Credential(path) => return from_credential(path),
         Source::Slot(slot) => *slot,
     };
-    let named = |error: Error| error.context(format!("slot {}", slot.name));
+    let named = |error: Error| {
+        let error = error.context(format!("slot {}", slot.name));
+        if error.kind() != Kind::Broken {
+            return error;
+        }
+        error.hint(format!(
+            "open the vault another way, then: clawkeep slot add {} --name {} --replace",
+            slot.kind.name(),
+            slot.name
+        ))
+    };
     match &slot.kind {
         SlotKind::Keychain => from_keychain(cache, keys).map_err(named),
         SlotKind::IdentityFile { path, recipient } => {

@@ -9,6 +9,7 @@ use hmac::{Hmac, Mac as _};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 
 /// The content of an age file, opened with a key in its text form.
@@ -71,7 +72,10 @@ pub fn mac(line: &[u8], key: &str) -> String {
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&mac_key).expect("a key");
     mac.update(line);
     let bytes = mac.finalize().into_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A passphrase slot whose stanza says `arguments` after a salt, `count` times.

@@ -120,6 +120,37 @@ impl World {
         pty::Pty::start(self.cmd(args))
     }
 
+    /// A text as a snapshot shows it: paths and what chance made are named.
+    pub fn tidy(&self, text: &str) -> String {
+        run::tidy(text, &self.root)
+    }
+
+    /// Every file and folder of the home with its mode and its bytes; links with their targets.
+    #[cfg(unix)]
+    pub fn tree(&self) -> std::collections::BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut tree = std::collections::BTreeMap::new();
+        let mut dirs = vec![self.home()];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(&dir).expect("a folder of the home") {
+                let path = entry.expect("an entry").path();
+                let meta = std::fs::symlink_metadata(&path).expect("just listed");
+                let bytes = if meta.is_dir() {
+                    dirs.push(path.clone());
+                    Vec::new()
+                } else if meta.file_type().is_symlink() {
+                    let target = std::fs::read_link(&path).expect("a link");
+                    target.as_os_str().as_bytes().to_vec()
+                } else {
+                    std::fs::read(&path).expect("a file")
+                };
+                tree.insert(path, (meta.permissions().mode() & 0o7777, bytes));
+            }
+        }
+        tree
+    }
+
     /// The environment inside, all of it.
     pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 5] {
         [

@@ -272,11 +272,7 @@ impl Run {
             ended_line(&self.stdout),
             ended_line(&self.stderr)
         );
-        let root = self.root.to_string_lossy();
-        let text = text
-            .replace(&format!("{root}/home"), "[HOME]")
-            .replace(&*root, "[WORLD]");
-        normalised(&text)
+        tidy(&text, &self.root)
     }
 }
 
@@ -295,6 +291,15 @@ fn ended_line(text: &str) -> String {
     } else {
         format!("{text}[no newline]\n")
     }
+}
+
+/// The text with the world's folders and the words that chance makes named.
+pub(super) fn tidy(text: &str, root: &Path) -> String {
+    let root = root.to_string_lossy();
+    let text = text
+        .replace(&format!("{root}/home"), "[HOME]")
+        .replace(&*root, "[WORLD]");
+    normalised(&text)
 }
 
 /// Replaces the words that chance makes.

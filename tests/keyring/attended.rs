@@ -1,7 +1,7 @@
 //! The attended way, through keyring-core's store, beside the quiet one. The store finds the bus in
 //! the environment alone, so these run in a process whose environment is the test's own.
 
-use super::{Bus, ready};
+use crate::keyring::{Bus, ready};
 use crate::{PASSWORD, VALUE, again, assert_every_call_is, is_child, item, value};
 use clawkeep::error::Kind;
 use clawkeep::host::Host;
@@ -17,7 +17,7 @@ fn both() -> (OsKeychain, OsKeychain) {
 }
 
 fn run(bus: &Bus, child: &str) {
-    again(&format!("keyring::attended::{child}"), |command| {
+    again(&format!("attended::{child}"), |command| {
         bus.give(command);
     });
 }
@@ -204,7 +204,7 @@ fn a_person_is_found_by_the_runtime_folder_too() {
     if ready() {
         let bus = Bus::start();
         let _keyring = bus.keyring(Some(PASSWORD));
-        again("keyring::attended::child_crosses_over", |command| {
+        again("attended::child_crosses_over", |command| {
             bus.give(command);
             command.env_remove("DBUS_SESSION_BUS_ADDRESS");
         });
@@ -234,7 +234,7 @@ fn the_store_is_not_opened_where_the_environment_leads_elsewhere() {
         other.address(),
         String::new(),
     ] {
-        again("keyring::attended::child_is_led_elsewhere", |command| {
+        again("attended::child_is_led_elsewhere", |command| {
             bus.give(command);
             command.env("DBUS_SESSION_BUS_ADDRESS", address);
         });

@@ -2,8 +2,6 @@
 //! Every program here runs with an empty environment but for that home and that bus, and ends with
 //! the value that stands for it.
 
-pub(crate) mod attended;
-
 use clawkeep::host::Host;
 use clawkeep::keychain::{Item, OsKeychain};
 use rustix::process::Pid;

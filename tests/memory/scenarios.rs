@@ -164,7 +164,7 @@ fn open() -> Vault {
     with_keys(|keys| Vault::open(&dir(), keys)).unwrap()
 }
 
-fn pick() -> clawkeep::vault::body::Picked {
+fn pick() -> clawkeep::vault::pick::Picked {
     let picked = with_keys(|keys| Vault::pick(&dir(), keys, &BTreeSet::from([id(7)]))).unwrap();
     assert_eq!(picked.entries.len(), 1);
     picked

@@ -83,7 +83,7 @@ pub(super) fn insert(
     let Some(line_start) = own_line_start(text, last.range.start) else {
         let entry = entry(key, value, &Style::Inline, "");
         return vec![if has_comma {
-            Splice::new(next + 1..next + 1, format!(" {entry}"))
+            Splice::new(next + 1..next + 1, format!(" {entry},"))
         } else {
             Splice::new(value_end..value_end, format!(", {entry}"))
         }];
@@ -181,7 +181,11 @@ fn whole_line(text: &str, start: usize, end: usize) -> Range<usize> {
     };
     match (own_line_start(text, start), line_end) {
         (Some(line_start), Some(width)) => line_start..end + blanks + width,
-        (None, Some(_)) => start..end,
+        // Last on its line: the blanks before it would be left at the line's end.
+        (None, Some(_)) => {
+            let head = &text[..start];
+            head.trim_end_matches([' ', '\t']).len()..end
+        }
         _ => start..end + blanks,
     }
 }

@@ -78,7 +78,8 @@ impl Config {
             return Err(Error::broken(format!(
                 "{said} is larger than {} MiB, the most that clawkeep reads there",
                 MAX_CONFIG / 1024 / 1024
-            )));
+            ))
+            .hint(format!("ls -l {said}")));
         }
         let (bom, bytes) = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
             Some(rest) => (true, rest),
@@ -89,6 +90,7 @@ impl Config {
                 "{said} is not UTF-8 text: byte {} starts no character",
                 error.valid_up_to()
             ))
+            .hint("openclaw config validate")
         })?;
         syntax::with_root(text, |_| ()).map_err(|place| {
             Error::broken(format!("{said} is not readable as JSON5: {place}"))
@@ -111,6 +113,25 @@ impl Config {
             Some(bytes) => Self::parse(&bytes, path),
             None => Ok(Self::empty(path)),
         }
+    }
+
+    /// As if it had been found at `path`.
+    pub fn moved_to(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
+    /// Writes it where it was found, whole or not at all; the mode stays, a new file is 0600 in a
+    /// folder of 0700.
+    ///
+    /// # Errors
+    /// `Failed` when the folder cannot be written, `Broken` when no regular file stands there.
+    pub fn write(&self) -> Result<()> {
+        if let Some(dir) = self.path.parent()
+            && !dir.exists()
+        {
+            file::private_dir(dir)?;
+        }
+        file::replace(&self.path, &self.bytes(), file::mode_of(&self.path))
     }
 
     /// Where it was found.

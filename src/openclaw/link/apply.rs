@@ -17,8 +17,10 @@ use crate::host::Host;
 use crate::openclaw::command;
 use crate::openclaw::config::{Config, MAX_CONFIG, Replacement, scrub};
 use crate::openclaw::install::{Install, Output};
+use crate::openclaw::listing;
 use crate::openclaw::reference::{GATEWAY_TOKEN, SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::{Lane, Version};
+use crate::provider::{AgentId, ProviderId};
 use crate::secret::Secret;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -36,8 +38,12 @@ pub struct Applied {
     pub config_written: bool,
     /// Old copies from which the gateway's token was taken.
     pub copies_scrubbed: Vec<PathBuf>,
-    /// Profiles that OpenClaw still has although they were to go, and whole sentences about what
-    /// could not be done.
+    /// Old copies that could not be looked through and may still hold the gateway's token, with
+    /// the reason.
+    pub copies_left: Vec<(PathBuf, Error)>,
+    /// Profiles that OpenClaw still lists although they were to go.
+    pub still_there: Vec<Held>,
+    /// Whole sentences about what could not be done.
     pub notes: Vec<String>,
     /// OpenClaw's own judgement afterwards; `None` when it could not be asked.
     pub audit: Option<Audit>,
@@ -51,6 +57,40 @@ pub fn dry_run(plan: &Plan, install: &Install, host: &Host) -> Result<()> {
     match document::full_plan(plan, install.version(), host.now()) {
         Some(document) => run_plan(install, &document, true),
         None => Ok(()),
+    }
+}
+
+/// Has OpenClaw look at the configuration that is to be, beside the one that is. A dry run does not:
+/// 2026.9.6 passed a plan whose outcome made it refuse every command (ran).
+///
+/// # Errors
+/// `Failed` when OpenClaw would refuse it.
+fn validate(plan: &Plan, install: &Install) -> Result<()> {
+    // In the same folder, so that `$include` finds its files.
+    let path = plan.places.config();
+    let name = format!("{}validate-{}.json", file::TEMP_PREFIX, std::process::id());
+    let trial = Trial(path.with_file_name(name));
+    let mut candidate = plan.after.clone();
+    candidate.moved_to(&trial.0);
+    candidate.write()?;
+    let variable = [("OPENCLAW_CONFIG_PATH", trial.0.as_os_str())];
+    let output = install.run(&["config", "validate"], CLI_TIME, &variable)?;
+    if output.code == Some(0) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "OpenClaw {} would refuse openclaw.json as it would be then; nothing was written",
+        install.version()
+    ))
+    .hint("see whether it is valid now: openclaw config validate"))
+}
+
+/// A file that is gone afterwards.
+struct Trial(PathBuf);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let _ = file::remove(&self.0);
     }
 }
 
@@ -86,10 +126,7 @@ pub fn apply(
     command::check(&plan.command)?;
     let path = plan.places.config();
     check_unchanged(path, &plan.before)?;
-    let by_cli = plan.lane == Lane::Plan
-        && !(plan.profile_refs.is_empty()
-            && plan.profile_removals.is_empty()
-            && plan.orders.is_empty());
+    let by_cli = plan.lane == Lane::Plan && plan.touches_profiles();
     if by_cli && install.is_none() {
         return Err(Error::missing(
             "this version's profiles can only be changed by OpenClaw itself, and it was not found",
@@ -99,13 +136,16 @@ pub fn apply(
     if let Some(install) = install {
         progress("asking OpenClaw to try the plan");
         dry_run(plan, install, host)?;
+        if plan.changes_config() && install.version().prefers_config_refs() {
+            validate(plan, install)?;
+        }
         // The dry run took seconds, and a gateway may have written meanwhile.
         check_unchanged(path, &plan.before)?;
     }
     let mut done = Applied::default();
     if plan.changes_config() {
         progress("writing openclaw.json");
-        write_config(path, &plan.after)?;
+        plan.after.write()?;
         done.config_written = true;
     }
     let token = match &plan.gateway {
@@ -123,6 +163,10 @@ pub fn apply(
         }
         if let (Some(token), true) = (token, by_cli) {
             scrub_copies(plan, token, &mut done)?;
+        }
+        if plan.lane == Lane::File && plan.touches_profiles() {
+            // The caller writes them, and has the whole audited.
+            return Ok(done);
         }
         progress("asking OpenClaw to audit its files");
         match audit(install) {
@@ -155,14 +199,15 @@ pub fn apply_unlink(
             .hint("name it: --openclaw DIR")
         })?;
         progress("removing profiles from OpenClaw");
-        let removed = remove_profiles(install, &plan.profile_removals, &mut done.notes);
+        let removed = clear_orders(install, &plan.orders)
+            .and_then(|()| remove_profiles(install, &plan.profile_removals, &mut done));
         let text = keep_text(path, &plan.before)?;
         removed?;
         after = edited(&text, &plan.edits)?;
     }
     if after.bytes() != Config::read(path)?.bytes() {
         progress("writing openclaw.json");
-        write_config(path, &after)?;
+        after.write()?;
         done.config_written = true;
     }
     Ok(done)
@@ -179,34 +224,13 @@ fn check_unchanged(path: &Path, before: &Config) -> Result<()> {
     .hint("run the same command again"))
 }
 
-/// Writes whole or not at all; the mode stays, a new file is 0600 in a folder of 0700.
-fn write_config(path: &Path, config: &Config) -> Result<()> {
-    if let Some(dir) = path.parent()
-        && !dir.exists()
-    {
-        file::private_dir(dir)?;
-    }
-    file::replace(path, &config.bytes(), mode_of(path))
-}
-
-#[cfg(unix)]
-fn mode_of(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::symlink_metadata(path).map_or(0o600, |meta| meta.permissions().mode() & 0o777)
-}
-
-#[cfg(not(unix))]
-fn mode_of(_: &Path) -> u32 {
-    0o600
-}
-
 /// Puts `ours` back after OpenClaw's CLI wrote the file, with the values that it changed.
 fn keep_text(path: &Path, ours: &Config) -> Result<Config> {
     let newer = Config::read(path)?;
     let mut text = ours.clone();
     text.adopt(&newer)?;
     if text.bytes() != newer.bytes() {
-        write_config(path, &text)?;
+        text.write()?;
     }
     Ok(text)
 }
@@ -220,18 +244,32 @@ fn scrub_copies(plan: &Plan, token: &Secret, done: &mut Applied) -> Result<()> {
         reference: &reference,
         secret_provider: plan.secret_provider(),
     };
+    done.copies_left.clear();
     for copy in plan.places.config_copies()? {
-        let Some(bytes) = file::read(&copy, 4 * MAX_CONFIG, Privacy::Shared)? else {
-            continue;
-        };
-        if let Some(cleaned) = scrub(&bytes, token, &replacement) {
-            file::replace(&copy, &cleaned, mode_of(&copy))?;
-            if !done.copies_scrubbed.contains(&copy) {
-                done.copies_scrubbed.push(copy);
+        match scrub_copy(&copy, token, &replacement) {
+            Ok(false) => {}
+            Ok(true) => {
+                if !done.copies_scrubbed.contains(&copy) {
+                    done.copies_scrubbed.push(copy);
+                }
             }
+            // One copy that cannot be cleaned is said; it must not leave the link half made.
+            Err(error) => done.copies_left.push((copy, error)),
         }
     }
     Ok(())
+}
+
+/// Whether the copy held the token.
+fn scrub_copy(copy: &Path, token: &Secret, replacement: &Replacement<'_>) -> Result<bool> {
+    let Some(bytes) = file::read(copy, 4 * MAX_CONFIG, Privacy::Shared)? else {
+        return Ok(false);
+    };
+    let Some(cleaned) = scrub(&bytes, token, replacement) else {
+        return Ok(false);
+    };
+    file::replace(copy, &cleaned, file::mode_of(copy))?;
+    Ok(true)
 }
 
 fn run_cli_parts(
@@ -251,7 +289,7 @@ fn run_cli_parts(
     }
     if !plan.profile_removals.is_empty() {
         progress("removing profiles from OpenClaw");
-        remove_profiles(install, &plan.profile_removals, &mut done.notes)?;
+        remove_profiles(install, &plan.profile_removals, done)?;
     }
     Ok(())
 }
@@ -299,31 +337,45 @@ fn set_order(install: &Install, order: &Order) -> Result<()> {
     expect(&output, install.version(), "the order of its profiles")
 }
 
+/// Has OpenClaw forget orders that name our profiles alone.
+fn clear_orders(install: &Install, orders: &[(AgentId, ProviderId)]) -> Result<()> {
+    for (agent, provider) in orders {
+        let (agent, provider) = (agent.as_str(), provider.as_str());
+        let args = ["models", "auth", "order", "clear", "--provider", provider];
+        let args = [&args[..], &["--agent", agent]].concat();
+        let output = install.run(&args, CLI_TIME, &[])?;
+        expect(&output, install.version(), "to forget an order")?;
+    }
+    Ok(())
+}
+
 /// Has OpenClaw forget profiles. One can stand in two stores (an agent's and the shared one), and
 /// each `logout` takes it from one of them: so it asks, removes what is there, and asks again.
-fn remove_profiles(install: &Install, gone: &[Held], notes: &mut Vec<String>) -> Result<()> {
-    let agents: BTreeSet<&str> = gone.iter().map(|held| held.agent.as_str()).collect();
+fn remove_profiles(install: &Install, gone: &[Held], done: &mut Applied) -> Result<()> {
+    let agents: BTreeSet<&AgentId> = gone.iter().map(|held| &held.agent).collect();
     for agent in agents {
-        let mine = || gone.iter().filter(|held| held.agent.as_str() == agent);
+        let mine = || gone.iter().filter(|held| held.agent == *agent);
         for round in 0.. {
-            let there = listed(install, agent)?;
+            let there = listing::profiles(install, agent)?;
             let left: Vec<&Held> = mine()
-                .filter(|held| there.contains(held.profile.as_str()))
+                .filter(|held| there.iter().any(|(id, ..)| *id == held.profile))
                 .collect();
             if left.is_empty() {
                 break;
             }
             if round == 3 {
-                notes.extend(left.iter().map(|held| {
-                    format!(
+                for held in left {
+                    done.notes.push(format!(
                         "OpenClaw still lists {} for agent {agent} after it was removed",
                         held.profile
-                    )
-                }));
+                    ));
+                    done.still_there.push(held.clone());
+                }
                 break;
             }
             for held in left {
                 let id = held.profile.as_str();
+                let agent = agent.as_str();
                 let args = [
                     "models", "auth", "logout", "--agent", agent, "--yes", "--", id,
                 ];
@@ -333,22 +385,6 @@ fn remove_profiles(install: &Install, gone: &[Held], notes: &mut Vec<String>) ->
         }
     }
     Ok(())
-}
-
-/// The ids of the agent's profiles.
-fn listed(install: &Install, agent: &str) -> Result<BTreeSet<String>> {
-    let args = ["models", "auth", "list", "--agent", agent, "--json"];
-    let output = install.run(&args, CLI_TIME, &[])?;
-    expect(&output, install.version(), "to list its profiles")?;
-    let start = output.stdout.find('{').unwrap_or(0);
-    let list: Value = serde_json::from_str(&output.stdout[start..])
-        .map_err(|_| Error::broken("OpenClaw's list of profiles cannot be read"))?;
-    let ids = list["profiles"].as_array().map(Vec::as_slice);
-    Ok(ids
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|profile| Some(profile["id"].as_str()?.to_owned()))
-        .collect())
 }
 
 /// Turns a failed command into an error. Its output is not repeated: 2026.6.1 and before print what

@@ -54,9 +54,7 @@ pub(super) fn decide(
             edits.push(put(REMOTE));
         }
         (_, Some(_)) => notes.push(
-            "gateway.remote.token holds another token in plaintext; it stays until it is migrated: \
-             clawkeep migrate"
-                .to_owned(),
+            "gateway.remote.token holds another token in plaintext; it stays as it is".to_owned(),
         ),
         (_, None) => {}
     }

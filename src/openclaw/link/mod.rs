@@ -95,6 +95,8 @@ pub struct Facts<'a> {
     pub planted: &'a [Held],
     /// Profiles in OpenClaw's stores that are not ours: plaintext, oauth, refs of others.
     pub foreign: &'a [Held],
+    /// Those of `foreign` that are OAuth logins, which no ref can stand for.
+    pub logins: &'a [Held],
     /// Explicit orders, by agent and provider.
     pub orders: &'a BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
     /// The program that OpenClaw is to run.
@@ -196,6 +198,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether anything outside `openclaw.json` is to be written.
+    pub fn touches_profiles(&self) -> bool {
+        !(self.profile_refs.is_empty()
+            && self.profile_removals.is_empty()
+            && self.orders.is_empty())
+    }
+
     /// Whether everything is as the plan wants it already, as far as `openclaw.json` tells.
     pub fn changes_config(&self) -> bool {
         self.before.bytes() != self.after.bytes()

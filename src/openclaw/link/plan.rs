@@ -94,7 +94,28 @@ impl Draft<'_, '_> {
                 return;
             }
         };
-        let kind = self.kind(provider);
+        let login = profiles(self.facts)
+            .filter(|wanted| wanted.provider == *provider)
+            .find(|wanted| {
+                let same =
+                    |held: &&Held| held.agent == wanted.agent && held.profile == wanted.profile;
+                self.facts.logins.iter().any(|held| same(&held))
+            });
+        if let Some(wanted) = login {
+            self.refused.push(Refused {
+                provider: provider.clone(),
+                reason: format!(
+                    "its profile {} is an OAuth login in OpenClaw, which no reference can stand for",
+                    wanted.profile
+                ),
+                hint: format!(
+                    "clawkeep models auth logout --profile-id {}, then store it under another id",
+                    wanted.profile
+                ),
+            });
+            return;
+        }
+        let kind = self.kind(provider, &slot.key);
         self.kinds.insert(provider.clone(), kind);
         let path = owned(&["models", "providers", &slot.key, "apiKey"]);
         if kind == RefKind::Config {
@@ -116,6 +137,17 @@ impl Draft<'_, '_> {
                 reference: SecretRef::to(&wanted.id),
                 expires: wanted.expires,
             });
+            if self
+                .facts
+                .foreign
+                .iter()
+                .any(|held| held.agent == wanted.agent && held.profile == wanted.profile)
+            {
+                self.notes.push(format!(
+                    "what OpenClaw holds as {} of agent {} now is replaced by the reference",
+                    wanted.profile, wanted.agent
+                ));
+            }
             let mismatch = mismatch(self.facts.config, &wanted.profile, provider, wanted.kind);
             self.notes.extend(mismatch);
         }
@@ -123,7 +155,7 @@ impl Draft<'_, '_> {
     }
 
     /// Which kind of ref the provider gets.
-    fn kind(&mut self, provider: &ProviderId) -> RefKind {
+    fn kind(&mut self, provider: &ProviderId, key: &str) -> RefKind {
         let facts = self.facts;
         let own: Vec<_> = profiles(facts)
             .filter(|wanted| wanted.provider == *provider)
@@ -162,6 +194,9 @@ impl Draft<'_, '_> {
             )
         } else if main > 1 && !facts.config_refs {
             format!("it has {main} profiles (--config-refs would choose one ref instead)")
+        } else if !takes_config_ref(facts.config, provider, key) {
+            "OpenClaw does not bring it along, and openclaw.json does not say its baseUrl and models"
+                .to_owned()
         } else {
             return RefKind::Config;
         };
@@ -249,6 +284,81 @@ impl Draft<'_, '_> {
     }
 }
 
+/// The providers that `models.providers` may name without `baseUrl` and `models`: those of 2026.6.1
+/// that 2026.9.6 has too (`BUILT_IN_MODEL_PROVIDER_OVERLAY_IDS`). Any other makes the whole
+/// configuration invalid, and OpenClaw refuses every command.
+const KNOWN_TO_OPENCLAW: [&str; 61] = [
+    "amazon-bedrock",
+    "amazon-bedrock-mantle",
+    "anthropic",
+    "anthropic-vertex",
+    "arcee",
+    "byteplus",
+    "byteplus-plan",
+    "cerebras",
+    "chutes",
+    "cloudflare-ai-gateway",
+    "codex",
+    "comfy",
+    "copilot-proxy",
+    "dashscope",
+    "deepinfra",
+    "deepseek",
+    "fal",
+    "fireworks",
+    "github-copilot",
+    "google",
+    "google-antigravity",
+    "google-gemini-cli",
+    "google-vertex",
+    "groq",
+    "huggingface",
+    "kilocode",
+    "kimi",
+    "kimi-coding",
+    "litellm",
+    "lmstudio",
+    "microsoft-foundry",
+    "minimax",
+    "minimax-portal",
+    "mistral",
+    "modelstudio",
+    "moonshot",
+    "nvidia",
+    "ollama",
+    "openai",
+    "opencode",
+    "opencode-go",
+    "openrouter",
+    "qianfan",
+    "qwen",
+    "qwencloud",
+    "sglang",
+    "stepfun",
+    "stepfun-plan",
+    "synthetic",
+    "tencent-tokenhub",
+    "together",
+    "venice",
+    "vercel-ai-gateway",
+    "vllm",
+    "volcengine",
+    "volcengine-plan",
+    "vydra",
+    "xai",
+    "xiaomi",
+    "xiaomi-token-plan",
+    "zai",
+];
+
+/// Whether an entry that holds a ref and what stands there already is one that OpenClaw takes.
+fn takes_config_ref(config: &Config, provider: &ProviderId, key: &str) -> bool {
+    let at = |field| config.get(&["models", "providers", key, field]);
+    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+        || (at("baseUrl").is_some_and(|url| url.as_str().is_some_and(|url| !url.is_empty()))
+            && at("models").is_some_and(|models| models.is_array()))
+}
+
 /// Whether OpenClaw will know the profile after linking. An agent sees main's profiles too.
 fn is_known(facts: &Facts<'_>, agent: &AgentId, provider: &ProviderId, id: &ProfileId) -> bool {
     let seen = |of: &AgentId| of == agent || of.is_main();
@@ -290,12 +400,12 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
         return Err(if is_variable(&text) {
             refuse(
                 format!("{place} names an environment variable"),
-                "take it out of openclaw.json, then: clawkeep link",
+                &format!("openclaw config unset {place} && clawkeep link"),
             )
         } else {
             refuse(
                 format!("{place} holds a key in plaintext"),
-                "clawkeep migrate",
+                &format!("openclaw config unset {place} && clawkeep link"),
             )
         });
     }
@@ -306,7 +416,7 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
             if !reference.is_some_and(|reference| reference.is_ours()) {
                 return Err(refuse(
                     format!("{place} is a ref that another secret provider answers"),
-                    "take it out of openclaw.json, then: clawkeep link",
+                    &format!("openclaw config unset {place} && clawkeep link"),
                 ));
             }
             true

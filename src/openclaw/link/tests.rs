@@ -77,6 +77,7 @@ impl Case {
             wanted: &self.wanted,
             planted: &self.planted,
             foreign: &self.foreign,
+            logins: &[],
             orders: &self.orders,
             command: Path::new("/home/u/.local/bin/clawkeep"),
             resolver_args: &["resolve".to_owned(), "--vault".to_owned(), "/v".to_owned()],
@@ -242,13 +243,22 @@ fn a_ref_that_nobody_would_answer_goes() {
 #[test]
 fn what_is_not_ours_is_refused_and_stays() {
     for (key, hint) in [
-        ("'sk-fake-plain'", "clawkeep migrate"),
-        ("'${ANTHROPIC_API_KEY}'", "take it out"),
+        (
+            "'sk-fake-plain'",
+            "openclaw config unset models.providers.anthropic.apiKey && clawkeep link",
+        ),
+        (
+            "'${ANTHROPIC_API_KEY}'",
+            "openclaw config unset models.providers.anthropic.apiKey",
+        ),
         (
             "{ source: 'env', provider: 'default', id: 'K' }",
-            "take it out",
+            "openclaw config unset models.providers.anthropic.apiKey",
         ),
-        ("{ source: 'exec', provider: 'op', id: 'k' }", "take it out"),
+        (
+            "{ source: 'exec', provider: 'op', id: 'k' }",
+            "openclaw config unset models.providers.anthropic.apiKey",
+        ),
     ] {
         let text = format!("{{ models: {{ providers: {{ anthropic: {{ apiKey: {key} }} }} }} }}");
         for (version, wanted) in [(NEW, &ONE[..]), (NEW, &TWO[..]), (OLD, &ONE[..])] {

@@ -17,10 +17,10 @@ case "$1 $2 $3 $4" in
     case "$*" in *--dry-run*) exit $(cat $d/dry) ;; esac
     cp $c $c.bak; grep -v '//' $c.bak | sed 's/^{$/{ "meta": { "v": "9" },/' > $c ;;
   "secrets audit "*) echo '{"status":"clean","resolution":{"refsChecked":1},"summary":{},"findings":[]}' ;;
-  "models auth list "*) cat $d/list ;;
+  "models auth --agent "*) cat $d/list ;;
   "models auth logout "*)
     if grep -q once $d/list; then echo '{"profiles":[]}' > $d/list
-    else echo '{"once":1,"profiles":[{"id":"anthropic:work"}]}' > $d/list; fi ;;
+    else echo '{"once":1,"profiles":[{"id":"anthropic:work","provider":"anthropic"}]}' > $d/list; fi ;;
 esac
 exit 0
 "#;
@@ -47,7 +47,10 @@ fn lab(version: &str) -> Lab {
         ("package.json", manifest.as_str()),
         ("openclaw.mjs", cli.as_str()),
         ("dry", "0"),
-        ("list", r#"{"profiles":[{"id":"anthropic:work"}]}"#),
+        (
+            "list",
+            r#"{"profiles":[{"id":"anthropic:work","provider":"anthropic"}]}"#,
+        ),
     ] {
         crate::file::create(&package.join(name), text.as_bytes(), 0o600).unwrap();
     }
@@ -105,6 +108,7 @@ impl Lab {
             wanted: &wanted,
             planted,
             foreign: &[],
+            logins: &[],
             orders: &BTreeMap::from([(key, order)]),
             command: &self.command,
             resolver_args: &[],
@@ -144,7 +148,8 @@ fn linking_writes_the_config_and_scrubs_every_copy() {
     let meta = std::fs::metadata(lab.places.config()).unwrap();
     assert_eq!(meta.permissions().mode() & 0o777, 0o640, "the mode stays");
     let calls = lab.calls();
-    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(calls.len(), 3, "{calls:?}");
+    assert_eq!(calls[1], "config validate");
     assert!(
         calls[0].ends_with("--json --dry-run --allow-exec"),
         "{calls:?}"
@@ -178,9 +183,9 @@ fn profiles_go_through_the_cli_and_the_comments_survive_it() {
         "{text}"
     );
     let calls = lab.calls();
-    assert!(calls[1].starts_with("secrets apply --from") && !calls[1].contains("--dry-run"));
+    assert!(calls[2].starts_with("secrets apply --from") && !calls[2].contains("--dry-run"));
     assert_eq!(
-        calls[2],
+        calls[3],
         "models auth order set --provider anthropic --agent main -- anthropic:b anthropic:a"
     );
     let plan_file = std::fs::read_to_string(lab.root.path().join("package/plan.json")).unwrap();
@@ -255,7 +260,14 @@ fn unlinking_gives_back_the_text_without_us() {
     lab.apply(&plan).unwrap();
     assert_ne!(lab.read("openclaw.json"), text);
     let config = Config::read(lab.places.config()).unwrap();
-    let undo = unlink(lab.install.version(), &lab.places, &config, &[]).unwrap();
+    let undo = unlink(
+        lab.install.version(),
+        &lab.places,
+        &config,
+        &[],
+        &BTreeMap::new(),
+    )
+    .unwrap();
     let done = apply_unlink(&undo, None, &mut |_| ()).unwrap();
     assert!(done.config_written);
     assert_eq!(lab.read("openclaw.json"), text);

@@ -158,6 +158,7 @@ fn unlinking_takes_away_ours_and_nothing_else() {
         &case.places,
         &case.config,
         &[held("main", "a:b")],
+        &BTreeMap::new(),
     )
     .unwrap();
     let places: Vec<&str> = undone

@@ -6,6 +6,8 @@ use crate::openclaw::config::Config;
 use crate::openclaw::places::Places;
 use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, Version};
+use crate::provider::{AgentId, ProfileId, ProviderId};
+use std::collections::BTreeMap;
 
 /// What unlinking will do.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Unlink {
     pub edits: Vec<Edit>,
     /// Profiles that hold our refs, to be removed.
     pub profile_removals: Vec<Held>,
+    /// Orders in OpenClaw's database that name nothing but `profile_removals`.
+    pub orders: Vec<(AgentId, ProviderId)>,
     /// Places in `openclaw.json` that will hold nothing, with what they asked the vault for.
     pub missing: Vec<(String, SecretRef)>,
     /// Whole sentences for the person, without a full stop.
@@ -29,7 +33,8 @@ pub struct Unlink {
     pub places: Places,
 }
 
-/// Takes away our secret provider, every ref of ours in `openclaw.json`, and `planted`.
+/// Takes away our secret provider, every ref of ours in `openclaw.json`, `planted`, and those of
+/// OpenClaw's `orders` that name nothing else.
 ///
 /// # Errors
 /// `Broken` where `openclaw.json` names a key on the way twice.
@@ -38,6 +43,7 @@ pub fn unlink(
     places: &Places,
     config: &Config,
     planted: &[Held],
+    orders: &BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
 ) -> Result<Unlink> {
     let mut edits = Vec::new();
     let mut missing = Vec::new();
@@ -89,6 +95,16 @@ pub fn unlink(
         after,
         edits,
         profile_removals: planted.to_vec(),
+        orders: orders
+            .iter()
+            .filter(|((agent, _), ids)| {
+                ids.iter().all(|id| {
+                    let is_it = |held: &&Held| held.agent == *agent && held.profile == *id;
+                    planted.iter().any(|held| is_it(&held))
+                })
+            })
+            .map(|(key, _)| key.clone())
+            .collect(),
         missing,
         notes,
         places: places.clone(),

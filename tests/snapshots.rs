@@ -1,0 +1,301 @@
+//! Everything that the program says, as a whole: output, talk and exit code of every command, for
+//! people and as JSON, when it goes well and when it does not; and every `--help`.
+//!
+//! After a change that is meant: `INSTA_UPDATE=always cargo test --test snapshots`, and read the diff.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails; it writes files of its own world"
+)]
+
+mod common;
+
+use common::World;
+use common::vault::{SETUP_TOKEN, request};
+use std::fmt::Write as _;
+
+/// One transcript: each command with what it was given, and what came.
+struct Transcript {
+    world: World,
+    text: String,
+}
+
+impl Transcript {
+    fn new() -> Self {
+        Transcript {
+            world: World::new(),
+            text: String::new(),
+        }
+    }
+
+    fn run(&mut self, args: &[&str]) -> &mut Self {
+        self.piped(args, "")
+    }
+
+    fn piped(&mut self, args: &[&str], input: &str) -> &mut Self {
+        let run = self.world.cmd(args).stdin(input).run();
+        let pipe = if input.is_empty() { "" } else { "… | " };
+        let _ = writeln!(self.text, "$ {pipe}clawkeep {}\n{run}", args.join(" "));
+        self
+    }
+
+    /// Holds it against the file of that name, without what chance and clock make.
+    fn holds(&self, name: &str) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (pattern, name) in [
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d", "[DATE]"),
+            (r"\b1[789]\d{11}\b", "[MS]"),
+            (r"\b\d+ MiB", "[N] MiB"),
+            (r" +\n", "\n"),
+        ] {
+            settings.add_filter(pattern, name);
+        }
+        settings.bind(|| insta::assert_snapshot!(name, self.text));
+    }
+}
+
+#[test]
+fn a_vault_from_its_making_to_its_rekey() {
+    let mut t = Transcript::new();
+    t.world
+        .passphrase_file("pass", "fake correct horse battery");
+    t.run(&["init"])
+        .run(&["init", "--slot", "identity-file"])
+        .run(&[
+            "init",
+            "--slot",
+            "identity-file",
+            "--slot",
+            "passphrase",
+            "--new-passphrase-file",
+            "pass",
+            "--recovery-file",
+            "sheet.txt",
+        ])
+        .run(&["init", "--slot", "identity-file", "--no-recovery"])
+        .run(&["slot", "list"])
+        .run(&["slot", "list", "--json"])
+        .run(&["slot", "add", "identity-file"])
+        .run(&[
+            "slot",
+            "add",
+            "identity-file",
+            "--name",
+            "usb",
+            "--identity-file",
+            "usb.txt",
+        ])
+        .run(&["slot", "remove", "usb"])
+        .run(&["slot", "remove", "usb", "--yes"])
+        .run(&["slot", "remove", "usb", "--yes", "--keep-identity"])
+        .run(&["slot", "remove", "usb", "--yes"])
+        .run(&["recovery", "check"])
+        .run(&["recovery", "check", "--recovery-file", "sheet.txt"])
+        .run(&["recovery", "check", "--recovery-file", "usb.txt"])
+        .piped(&["secret", "set", "notes"], "fake")
+        .run(&["rekey"])
+        .run(&["rekey", "--yes"])
+        .run(&["rekey", "--yes", "--drop", "passphrase"])
+        .run(&["slot", "remove", "identity-file", "--yes"]);
+    t.holds("vault");
+}
+
+#[test]
+fn credentials_of_providers() {
+    let mut t = Transcript::new();
+    t.world.init();
+    let auth = |words: &[&'static str]| [&["models", "auth"], words].concat();
+    t.run(&auth(&["list"]))
+        .run(&auth(&["list", "--json"]))
+        .run(&auth(&["paste-token"]))
+        .run(&auth(&["paste-token", "--provider", "anthropic"]))
+        .piped(&auth(&["paste-token", "--provider", "anthropic"]), "fake")
+        .piped(
+            &auth(&["paste-token", "--provider", "anthropic"]),
+            "sk-ant-oat01-FAKE",
+        )
+        .piped(
+            &auth(&[
+                "paste-token",
+                "--provider",
+                "anthropic",
+                "--expires-in",
+                "1w",
+            ]),
+            SETUP_TOKEN,
+        )
+        .piped(
+            &auth(&[
+                "paste-token",
+                "--provider",
+                "anthropic",
+                "--expires-in",
+                "365d",
+            ]),
+            SETUP_TOKEN,
+        )
+        .piped(
+            &auth(&["paste-api-key", "--provider", "openai"]),
+            "gsk_FAKE0123456789",
+        )
+        .piped(
+            &auth(&["paste-api-key", "--provider", "openai", "--force"]),
+            "gsk_FAKE0123456789",
+        )
+        .piped(&auth(&["setup-token"]), SETUP_TOKEN)
+        .piped(&auth(&["setup-token", "--provider", "openai"]), SETUP_TOKEN)
+        .run(&auth(&["add"]))
+        .run(&auth(&["list"]))
+        .run(&auth(&["list", "--json", "--provider", "openai"]))
+        .run(&auth(&["logout"]))
+        .run(&auth(&["logout", "--profile-id", "openai:manual"]))
+        .run(&auth(&["logout", "--profile-id", "openai:manual", "--yes"]))
+        .run(&auth(&["logout", "--profile-id", "openai:manual", "--yes"]));
+    t.holds("credentials");
+}
+
+#[test]
+fn other_secrets_and_resolve() {
+    let mut t = Transcript::new();
+    t.world.init();
+    t.run(&["secret", "list"])
+        .run(&["secret", "list", "--json"])
+        .piped(
+            &[
+                "secret",
+                "set",
+                "channels/telegram/token",
+                "--expires-in",
+                "30d",
+            ],
+            "fake-value\n",
+        )
+        .run(&["secret", "set", "channels/telegram/token"])
+        .piped(&["secret", "set", "not an id"], "fake-value")
+        .run(&["secret", "get", "channels/telegram/token"])
+        .run(&["secret", "get", "absent"])
+        .run(&["secret", "list"])
+        .run(&["secret", "list", "--json"])
+        .piped(
+            &["resolve"],
+            &request(&["channels/telegram/token", "absent", "a b", "provider/x"]),
+        )
+        .piped(&["resolve"], "{")
+        .piped(&["resolve"], "{\"protocolVersion\":2,\"ids\":[]}")
+        .run(&["secret", "remove", "channels/telegram/token"])
+        .run(&["secret", "remove", "channels/telegram/token", "--yes"])
+        .run(&["secret", "remove", "channels/telegram/token", "--yes"]);
+    t.holds("secrets");
+}
+
+#[test]
+fn without_a_vault_and_with_a_locked_one() {
+    let mut t = Transcript::new();
+    let commands: [&[&str]; 10] = [
+        &["secret", "list"],
+        &["secret", "list", "--json"],
+        &["secret", "get", "id"],
+        &["slot", "list"],
+        &["slot", "list", "--json"],
+        &["slot", "add", "identity-file", "--name", "x"],
+        &["rekey", "--yes"],
+        &["recovery", "check", "--recovery-file", "none.txt"],
+        &["models", "auth", "list"],
+        &["models", "auth", "logout", "--provider", "x", "--yes"],
+    ];
+    for command in commands {
+        t.run(command);
+    }
+    t.piped(&["resolve"], &request(&["id"]));
+    t.piped(
+        &["models", "auth", "paste-token", "--provider", "x"],
+        "fake",
+    );
+    t.holds("no-vault");
+
+    let mut t = Transcript::new();
+    t.world.init();
+    std::fs::remove_file(t.world.identity_file()).unwrap();
+    for command in commands {
+        t.run(command);
+    }
+    t.piped(&["resolve"], &request(&["id"]));
+    t.piped(
+        &["models", "auth", "paste-token", "--provider", "x"],
+        "fake",
+    );
+    t.holds("locked");
+}
+
+#[test]
+fn wrong_usage() {
+    let mut t = Transcript::new();
+    for args in [
+        &[][..],
+        &["--version"],
+        &["sekret"],
+        &["secret"],
+        &["secret", "lst"],
+        &["secret", "list", "--jsn"],
+        &["secret", "list", "extra", "--json"],
+        &["secret", "get"],
+        &["slot", "add", "passwords"],
+        &["init", "--custody", "paper"],
+        &["init", "--recovery-file", "x", "--no-recovery"],
+        &["slot", "add", "passphrase", "--keep-identity"],
+        &["--vault-id", "abc", "secret", "list"],
+        &["models", "auth", "--agent", "a b", "list"],
+        &["models", "auth", "paste-token", "--provider", SETUP_TOKEN],
+    ] {
+        t.run(args);
+    }
+    // The one argument that is shown here is shown by this test.
+    t.text = t.text.replace(SETUP_TOKEN, "[SETUP-TOKEN]");
+    t.holds("usage");
+}
+
+#[test]
+fn every_help() {
+    let mut t = Transcript::new();
+    let commands: [&[&str]; 30] = [
+        &[],
+        &["onboard"],
+        &["init"],
+        &["models"],
+        &["models", "auth"],
+        &["models", "auth", "paste-token"],
+        &["models", "auth", "paste-api-key"],
+        &["models", "auth", "setup-token"],
+        &["models", "auth", "add"],
+        &["models", "auth", "list"],
+        &["models", "auth", "logout"],
+        &["secret"],
+        &["secret", "set"],
+        &["secret", "get"],
+        &["secret", "list"],
+        &["secret", "remove"],
+        &["slot"],
+        &["slot", "add"],
+        &["slot", "list"],
+        &["slot", "remove"],
+        &["rekey"],
+        &["recovery"],
+        &["recovery", "check"],
+        &["link"],
+        &["unlink"],
+        &["resolve"],
+        &["models", "auth", "paste-token", "-h"],
+        &["-h"],
+        &["init", "-h"],
+        &["resolve", "-h"],
+    ];
+    for command in commands {
+        let short = command.last() == Some(&"-h");
+        t.run(&[command, if short { &[] } else { &["--help"] }].concat());
+    }
+    t.holds("help");
+}
