@@ -60,7 +60,7 @@ pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, u
     if !meta.is_file() {
         return Err(
             Error::broken(format!("{} is not a regular file", path.display()))
-                .hint(format!("ls -ld {}", path.display())),
+                .hint(format!("ls -ld {}", crate::error::typed(path))),
         );
     }
     check_owner_and_mode(path, &meta, privacy)?;
@@ -95,7 +95,7 @@ fn too_large(path: &Path, max: usize) -> Error {
         path.display(),
         max / 1024
     ))
-    .hint(format!("ls -l {}", path.display()))
+    .hint(format!("ls -l {}", crate::error::typed(path)))
 }
 
 fn open_error(path: &Path, error: &std::io::Error) -> Error {
@@ -107,7 +107,7 @@ fn open_error(path: &Path, error: &std::io::Error) -> Error {
         ))
         .hint(format!(
             "replace it by the file itself: ls -l {}",
-            path.display()
+            crate::error::typed(path)
         ));
     }
     Error::io("read", path, error)
@@ -125,7 +125,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
     if !owner_ok {
         return Err(
             Error::broken(format!("{} belongs to another user", path.display()))
-                .hint(format!("ls -l {}", path.display())),
+                .hint(format!("ls -l {}", crate::error::typed(path))),
         );
     }
     if open != 0 {
@@ -133,7 +133,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
             "{} is open to other users (mode {mode:04o})",
             path.display()
         ))
-        .hint(format!("chmod 600 {}", path.display())));
+        .hint(format!("chmod 600 {}", crate::error::typed(path))));
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ pub fn check_private_dir(path: &Path) -> Result<()> {
                 "the folder {} belongs to another user",
                 path.display()
             ))
-            .hint(format!("ls -ld {}", path.display())));
+            .hint(format!("ls -ld {}", crate::error::typed(path))));
         }
         let mode = meta.mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -202,7 +202,7 @@ pub fn check_private_dir(path: &Path) -> Result<()> {
                 "the folder {} is open to other users (mode {mode:04o})",
                 path.display()
             ))
-            .hint(format!("chmod 700 {}", path.display())));
+            .hint(format!("chmod 700 {}", crate::error::typed(path))));
         }
     }
     Ok(())
@@ -439,7 +439,7 @@ impl Lock {
                         wait.as_secs(),
                         path.display()
                     ))
-                    .hint(format!("see who: fuser -v {}", path.display())));
+                    .hint(format!("see who: fuser -v {}", crate::error::typed(path))));
                 }
                 Err(std::fs::TryLockError::Error(error)) => {
                     return Err(Error::io("lock", path, &error));

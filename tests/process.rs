@@ -236,7 +236,20 @@ fn a_secret_shows_only_where_it_was_asked_for() {
         assert!(answer.contains(secret), "{answer}");
     }
 
-    // What is refused is not repeated.
+    refused_and_not_repeated(&watched, [value, token, key]);
+    watched.no_file();
+    let _ = run(&["unlink", "--yes"], "");
+    let _ = run(
+        &["models", "auth", "logout", "--provider", "fakeai", "--yes"],
+        "",
+    );
+    let _ = run(&["secret", "remove", "s/one", "--yes"], "");
+    watched.no_file();
+    unreadable_and_not_quoted(&watched, token, gateway);
+}
+
+/// What is refused is not repeated.
+fn refused_and_not_repeated(watched: &Watched, [value, token, key]: [&str; 3]) {
     let set = &["secret", "set", "s/one"][..];
     let paste = &["models", "auth", "paste-token", "--provider", "anthropic"][..];
     for (args, stdin) in [
@@ -277,27 +290,21 @@ fn a_secret_shows_only_where_it_was_asked_for() {
             format!("{{\"protocolVersion\":\"{value}\",\"ids\":[]}}"),
         ),
     ] {
-        let mut cmd = world.cmd(args).stdin(stdin);
+        let mut cmd = watched.world.cmd(args).stdin(stdin);
         cmd = cmd.env("OPENCLAW_GATEWAY_TOKEN", "");
         let run = watched.silent(cmd.run());
         assert_ne!(run.code, 0, "{run:#}");
     }
-    watched.no_file();
-    let _ = run(&["unlink", "--yes"], "");
-    let _ = run(
-        &["models", "auth", "logout", "--provider", "fakeai", "--yes"],
-        "",
-    );
-    let _ = run(&["secret", "remove", "s/one", "--yes"], "");
-    watched.no_file();
+}
 
-    // Files of others that hold plaintext and cannot be read.
+/// Files of others that hold plaintext and cannot be read.
+fn unreadable_and_not_quoted(watched: &Watched, token: &str, gateway: &str) {
     let broken = format!("{{\"profiles\":{{\"a\":\"{token}\",}}");
-    world.write(
+    watched.world.write(
         ".local/share/clawkeep/agents/main/auth-profiles.json",
         &broken,
     );
-    world.write(
+    watched.world.write(
         ".openclaw/openclaw.json",
         format!("{{ a: '{gateway}' b: 1 }}"),
     );
