@@ -172,6 +172,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A path as it can be typed into a shell: quoted where a character could mean anything there. Hints
+/// are copied and run, and a path can come out of a file that others wrote.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,=".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// Rust appends `(os error N)`, which tells a person nothing.
 fn plain_os_text(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -211,6 +222,19 @@ mod tests {
         let other = std::io::Error::from_raw_os_error(5);
         let said = Error::io("write", Path::new("/x"), &other);
         assert!(!said.message().contains("os error"), "{said}");
+    }
+
+    #[test]
+    fn a_path_in_a_hint_is_one_word_to_a_shell() {
+        for (path, said) in [
+            ("/home/ü/a-b_c.json", "/home/ü/a-b_c.json"),
+            ("/x; rm -rf ~", "'/x; rm -rf ~'"),
+            ("/it's $(x)", r"'/it'\''s $(x)'"),
+            ("-rf", "'-rf'"),
+            ("", "''"),
+        ] {
+            assert_eq!(typed(Path::new(path)), said);
+        }
     }
 
     #[test]

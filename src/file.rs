@@ -60,7 +60,7 @@ pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, u
     if !meta.is_file() {
         return Err(
             Error::broken(format!("{} is not a regular file", path.display()))
-                .hint(format!("ls -ld {}", path.display())),
+                .hint(format!("ls -ld {}", crate::error::typed(path))),
         );
     }
     check_owner_and_mode(path, &meta, privacy)?;
@@ -95,7 +95,7 @@ fn too_large(path: &Path, max: usize) -> Error {
         path.display(),
         max / 1024
     ))
-    .hint(format!("ls -l {}", path.display()))
+    .hint(format!("ls -l {}", crate::error::typed(path)))
 }
 
 fn open_error(path: &Path, error: &std::io::Error) -> Error {
@@ -107,7 +107,7 @@ fn open_error(path: &Path, error: &std::io::Error) -> Error {
         ))
         .hint(format!(
             "replace it by the file itself: ls -l {}",
-            path.display()
+            crate::error::typed(path)
         ));
     }
     Error::io("read", path, error)
@@ -125,7 +125,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
     if !owner_ok {
         return Err(
             Error::broken(format!("{} belongs to another user", path.display()))
-                .hint(format!("ls -l {}", path.display())),
+                .hint(format!("ls -l {}", crate::error::typed(path))),
         );
     }
     if open != 0 {
@@ -133,7 +133,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
             "{} is open to other users (mode {mode:04o})",
             path.display()
         ))
-        .hint(format!("chmod 600 {}", path.display())));
+        .hint(format!("chmod 600 {}", crate::error::typed(path))));
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ pub fn check_private_dir(path: &Path) -> Result<()> {
                 "the folder {} belongs to another user",
                 path.display()
             ))
-            .hint(format!("ls -ld {}", path.display())));
+            .hint(format!("ls -ld {}", crate::error::typed(path))));
         }
         let mode = meta.mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -202,7 +202,7 @@ pub fn check_private_dir(path: &Path) -> Result<()> {
                 "the folder {} is open to other users (mode {mode:04o})",
                 path.display()
             ))
-            .hint(format!("chmod 700 {}", path.display())));
+            .hint(format!("chmod 700 {}", crate::error::typed(path))));
         }
     }
     Ok(())
@@ -242,8 +242,10 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-/// A temporary file in `dir` with these bytes, synced. Its lock says that its writer lives.
+/// A temporary file in `dir` with these bytes, synced. Those of killed writers go first: what they
+/// hold may since have become a secret that must not lie there.
 fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+    sweep_dead(dir);
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMP_PREFIX);
     #[cfg(unix)]
@@ -254,12 +256,29 @@ fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::Nam
     #[cfg(not(unix))]
     let _ = mode;
     let mut temp = builder.tempfile_in(dir)?;
-    // Without locks on that file system nothing of it is ever swept as dead; no reason to fail.
-    #[cfg(unix)]
-    let _ = temp.as_file().try_lock();
+    while !is_claimed(temp.as_file())? {
+        temp = builder.tempfile_in(dir)?;
+    }
     temp.write_all(bytes)?;
     temp.as_file().sync_all()?;
     Ok(temp)
+}
+
+/// Locks a temporary file, which says that its writer lives. `false` when a sweeper came between its
+/// making and its locking.
+#[cfg(unix)]
+fn is_claimed(temp: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    match temp.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        // A file system without locks: nothing on it is ever swept as dead.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(temp.metadata()?.nlink() > 0),
+    }
+}
+
+#[cfg(not(unix))]
+fn is_claimed(_: &File) -> std::io::Result<bool> {
+    Ok(true)
 }
 
 /// Puts `bytes` at `path`, mode `mode`, whole or not at all.
@@ -420,7 +439,7 @@ impl Lock {
                         wait.as_secs(),
                         path.display()
                     ))
-                    .hint(format!("see who: fuser -v {}", path.display())));
+                    .hint(format!("see who: fuser -v {}", crate::error::typed(path))));
                 }
                 Err(std::fs::TryLockError::Error(error)) => {
                     return Err(Error::io("lock", path, &error));

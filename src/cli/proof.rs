@@ -86,7 +86,7 @@ pub fn ask(
             "{} did not answer as OpenClaw asks",
             command.display()
         ))
-        .hint(format!("{} --version", command.display())));
+        .hint(format!("{} --version", crate::error::typed(command))));
     }
     parse(&bytes)
 }

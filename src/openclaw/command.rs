@@ -26,19 +26,20 @@ const NAME: &str = if cfg!(windows) {
 /// `Failed` (or `Missing`) with the first rule that it breaks and the command that mends it.
 pub fn check(path: &Path) -> Result<()> {
     let said = path.display();
+    let typed = crate::error::typed(path);
     let refuse = |what: &str, hint: String| {
         Err(Error::failed(format!("OpenClaw would not run {said}: {what}")).hint(hint))
     };
-    let own_copy = || format!("mkdir -p ~/.local/bin && install -m 755 {said} ~/.local/bin/");
+    let own_copy = || format!("mkdir -p ~/.local/bin && install -m 755 {typed} ~/.local/bin/");
     if !path.is_absolute() {
-        return refuse("the path is not absolute", format!("realpath {said}"));
+        return refuse("the path is not absolute", format!("realpath {typed}"));
     }
     let meta = std::fs::symlink_metadata(path).map_err(|error| Error::io("find", path, &error))?;
     if meta.file_type().is_symlink() {
         return refuse("it is a symbolic link", own_copy());
     }
     if !meta.is_file() {
-        return refuse("it is not a regular file", format!("ls -ld {said}"));
+        return refuse("it is not a regular file", format!("ls -ld {typed}"));
     }
     #[cfg(unix)]
     {
@@ -48,10 +49,10 @@ pub fn check(path: &Path) -> Result<()> {
         }
         let mode = meta.mode();
         if mode & 0o022 != 0 {
-            return refuse("others may write it", format!("chmod go-w {said}"));
+            return refuse("others may write it", format!("chmod go-w {typed}"));
         }
         if mode & 0o100 == 0 {
-            return refuse("it is not executable", format!("chmod u+x {said}"));
+            return refuse("it is not executable", format!("chmod u+x {typed}"));
         }
     }
     Ok(())
@@ -129,20 +130,23 @@ fn check_dir(dir: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let meta = std::fs::metadata(dir).map_err(|error| Error::io("open", dir, &error))?;
     let said = dir.display();
+    let typed = crate::error::typed(dir);
     if !meta.is_dir() {
-        return Err(Error::failed(format!("{said} is not a folder")).hint(format!("ls -ld {said}")));
+        return Err(
+            Error::failed(format!("{said} is not a folder")).hint(format!("ls -ld {typed}"))
+        );
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(Error::failed(format!(
             "{said} belongs to another user, who could put another program there"
         ))
-        .hint(format!("ls -ldL {said}")));
+        .hint(format!("ls -ldL {typed}")));
     }
     if meta.mode() & 0o022 != 0 {
         return Err(Error::failed(format!(
             "{said} may be written by others, who could put another program there"
         ))
-        .hint(format!("chmod go-w {said}")));
+        .hint(format!("chmod go-w {typed}")));
     }
     Ok(())
 }

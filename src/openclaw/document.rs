@@ -42,6 +42,7 @@ impl Document {
     /// `Broken`, with line and column at most, when it is too large or no JSON object.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let said = path.display();
+        let typed = crate::error::typed(path);
         if bytes.len() > MAX_FILE {
             return Err(Error::broken(format!(
                 "{said} is larger than {} KiB, the most that clawkeep reads there",
@@ -50,13 +51,13 @@ impl Document {
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::broken(format!("{said} is empty"))
-                .hint(format!("if nothing is to be saved from it: rm {said}")));
+                .hint(format!("if nothing is to be saved from it: rm {typed}")));
         }
         if bytes.starts_with(b"\xef\xbb\xbf") {
             return Err(Error::broken(format!(
                 "{said} begins with a byte order mark, which OpenClaw cannot read there"
             ))
-            .hint(format!("sed -i '1s/^\\xEF\\xBB\\xBF//' {said}")));
+            .hint(format!("sed -i '1s/^\\xEF\\xBB\\xBF//' {typed}")));
         }
         let value: Value = serde_json::from_slice(bytes).map_err(|error| {
             Error::broken(format!(
@@ -64,14 +65,14 @@ impl Document {
                 error.line(),
                 error.column()
             ))
-            .hint(format!("mend it or put a backup in its place: {said}"))
+            .hint(format!("mend it or put a backup in its place: {typed}"))
         })?;
         match value {
             Value::Object(root) => Ok(Document { root }),
             mut other => {
                 wipe(&mut other);
                 Err(Error::broken(format!("{said} holds no JSON object"))
-                    .hint(format!("mend it or put a backup in its place: {said}")))
+                    .hint(format!("mend it or put a backup in its place: {typed}")))
             }
         }
     }

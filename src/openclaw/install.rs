@@ -129,7 +129,7 @@ impl Install {
                     "{} did not tell OpenClaw's version",
                     program.display()
                 ))
-                .hint(format!("{} --version", program.display()))
+                .hint(format!("{} --version", crate::error::typed(&program)))
             })?;
         Ok(Install {
             program,

@@ -81,11 +81,12 @@ impl ProfilesFile {
 
     fn of(document: Document, path: &Path) -> Result<Self> {
         let said = path.display();
+        let typed = crate::error::typed(path);
         match document.root.get(PROFILES) {
             Some(Value::Object(_)) => {}
             Some(_) => {
                 return Err(Error::broken(format!("{said}: profiles is no JSON object"))
-                    .hint(format!("mend it or put a backup in its place: {said}")));
+                    .hint(format!("mend it or put a backup in its place: {typed}")));
             }
             None => {
                 let flat = |(key, value): (&String, &Value)| {

@@ -333,7 +333,7 @@ fn stat_field(pid: i32, at: usize) -> Option<String> {
 
 fn no_lock(path: &Path) -> Error {
     Error::broken(format!("{} is no lock of OpenClaw", path.display()))
-        .hint(format!("ls -l {}", path.display()))
+        .hint(format!("ls -l {}", crate::error::typed(path)))
 }
 
 fn held(path: &Path, found: Option<&Found>) -> Error {
@@ -348,7 +348,10 @@ fn held(path: &Path, found: Option<&Found>) -> Error {
             "OpenClaw's lock {} has been held for {seconds} seconds; nothing was changed",
             path.display()
         ))
-        .hint(format!("see how old it is: ls -ld {}", path.display())),
+        .hint(format!(
+            "see how old it is: ls -ld {}",
+            crate::error::typed(path)
+        )),
     }
 }
 
