@@ -93,6 +93,35 @@ impl App {
         Terminal::open()
     }
 
+    /// Asks before something is done that cannot be taken back lightly; `yes` answers for the person.
+    /// `what` is the subject of the sentence that says who is missing: `linking changes OpenClaw's
+    /// files`.
+    ///
+    /// # Errors
+    /// `Usage` with `hint` when nobody is there to ask, `Cancelled` for a no.
+    pub fn agree(
+        &self,
+        yes: bool,
+        question: &str,
+        default: bool,
+        what: &str,
+        hint: &str,
+    ) -> Result<()> {
+        if yes {
+            return Ok(());
+        }
+        let Some(mut terminal) = self.person()? else {
+            return Err(
+                Error::usage(format!("{what} asks first, and there is nobody to ask")).hint(hint),
+            );
+        };
+        if terminal.confirm(question, default)? {
+            Ok(())
+        } else {
+            Err(Error::cancelled())
+        }
+    }
+
     /// The terminal, for a passphrase: it is asked for there even when stdin is a pipe.
     fn terminal(&self) -> Result<Option<Terminal>> {
         if self.global.non_interactive {

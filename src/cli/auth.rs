@@ -408,17 +408,14 @@ fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
         .map(|profile| profile.id.to_string())
         .collect::<Vec<_>>()
         .join(", ");
-    if !args.yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(
-                Error::usage("removing a profile asks first, and there is nobody to ask")
-                    .hint("add --yes"),
-            );
-        };
-        if !terminal.confirm(&format!("Remove {names} and its value?"), false)? {
-            return Err(Error::cancelled());
-        }
-    }
+    let question = format!("Remove {names} and its value?");
+    app.agree(
+        args.yes,
+        &question,
+        false,
+        "removing a profile",
+        "add --yes",
+    )?;
     let mut opened = app.open()?;
     for profile in &gone {
         // The ref goes first: a ref without a value stops a gateway, a value without a ref does not.

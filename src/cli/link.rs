@@ -113,17 +113,13 @@ pub fn connect(
         app.ui.say("Dry run: nothing was changed.");
         return Ok(None);
     }
-    if !yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage(
-                "linking changes OpenClaw's files and asks first, and there is nobody to ask",
-            )
-            .hint("add --yes, or look first: clawkeep link --dry-run"));
-        };
-        if !terminal.confirm("Change these files?", true)? {
-            return Err(Error::cancelled());
-        }
-    }
+    app.agree(
+        yes,
+        "Change these files?",
+        true,
+        "linking changes OpenClaw's files and",
+        "add --yes, or look first: clawkeep link --dry-run",
+    )?;
     execute(app, opened, &survey, &plan, program, how).map(Some)
 }
 

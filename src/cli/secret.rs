@@ -133,17 +133,13 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
 fn remove(app: &App, args: &SecretRemove) -> Result<()> {
     let id = SecretId::parse(&args.id)?;
     let mut opened = app.open()?;
-    if !args.yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(
-                Error::usage("removing a secret asks first, and there is nobody to ask")
-                    .hint("add --yes"),
-            );
-        };
-        if !terminal.confirm(&format!("Remove {id}?"), false)? {
-            return Err(Error::cancelled());
-        }
-    }
+    app.agree(
+        args.yes,
+        &format!("Remove {id}?"),
+        false,
+        "removing a secret",
+        "add --yes",
+    )?;
     if !opened.remove(&id)? {
         return Err(Error::missing(format!("there is no secret {id}")).hint("clawkeep secret list"));
     }

@@ -122,7 +122,13 @@ fn remove(app: &App, args: &SlotRemove) -> Result<()> {
         ))
         .hint("add another one first: clawkeep slot add identity-file"));
     }
-    confirm(app, args.yes, &format!("Remove slot {name}?"))?;
+    app.agree(
+        args.yes,
+        &format!("Remove slot {name}?"),
+        false,
+        "this",
+        "add --yes",
+    )?;
     let keychain = app.keychain();
     let doors = Doors {
         host: &app.host,
@@ -162,10 +168,12 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
     if dropped.len() >= vault.contents().slots.len() {
         return Err(Error::failed("no slot would be left").hint("clawkeep slot add identity-file"));
     }
-    confirm(
-        app,
+    app.agree(
         args.yes,
         "Give the vault a new identity and wrap it for every slot again?",
+        false,
+        "this",
+        "add --yes",
     )?;
     let skip: Vec<&SlotName> = dropped.iter().collect();
     let fates = fates(app, &vault, &skip, LEAVE_OUT)?;
@@ -279,20 +287,6 @@ fn give_new_identity(
             let _ = pins.only(old);
             Err(error)
         }
-    }
-}
-
-fn confirm(app: &App, yes: bool, question: &str) -> Result<()> {
-    if yes {
-        return Ok(());
-    }
-    let Some(mut terminal) = app.person()? else {
-        return Err(Error::usage("this asks first, and there is nobody to ask").hint("add --yes"));
-    };
-    if terminal.confirm(question, false)? {
-        Ok(())
-    } else {
-        Err(Error::cancelled())
     }
 }
 

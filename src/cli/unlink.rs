@@ -63,17 +63,13 @@ pub fn run(app: &App, args: &Unlink) -> Result<()> {
         app.ui.say("Dry run: nothing was changed.");
         return Ok(());
     }
-    if !args.yes {
-        let Some(mut terminal) = app.person()? else {
-            return Err(Error::usage(
-                "unlinking changes OpenClaw's files and asks first, and there is nobody to ask",
-            )
-            .hint("add --yes, or look first: clawkeep unlink --dry-run"));
-        };
-        if !terminal.confirm("Change these files? The values stay in the vault.", false)? {
-            return Err(Error::cancelled());
-        }
-    }
+    app.agree(
+        args.yes,
+        "Change these files? The values stay in the vault.",
+        false,
+        "unlinking changes OpenClaw's files and",
+        "add --yes, or look first: clawkeep unlink --dry-run",
+    )?;
     // Profiles come home before OpenClaw forgets them.
     for ((agent, provider), order) in &orders {
         profiles::edit(

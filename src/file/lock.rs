@@ -1,0 +1,109 @@
+//! The sidecar lock of a folder's writers, and what killed writers leave. Ring 1.
+
+use super::{TEMP_PREFIX, open_error};
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a writer waits for another writer before it says so.
+pub const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// The right to write in one folder. Held by its value; the kernel frees it when the process dies,
+/// so there is no stale lock to break.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the file `path` (made 0600 if it is missing), waiting at most `wait`.
+    ///
+    /// The sidecar is opened for writing: on NFS `flock` becomes a POSIX lock, which needs that.
+    ///
+    /// # Errors
+    /// `Failed` when another process still holds it after `wait`.
+    pub fn take(path: &Path, wait: Duration) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+            options
+                .mode(0o600)
+                .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        }
+        let file = options
+            .open(path)
+            .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
+        if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+            return Err(Error::broken(format!(
+                "{} is not a regular file",
+                path.display()
+            )));
+        }
+        let deadline = Instant::now() + wait;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_millis(20));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Error::failed(format!(
+                        "another clawkeep has been writing for {} seconds and holds {}",
+                        wait.as_secs(),
+                        path.display()
+                    ))
+                    .hint(format!("see who: fuser -v {}", crate::error::typed(path))));
+                }
+                Err(std::fs::TryLockError::Error(error)) => {
+                    return Err(Error::io("lock", path, &error));
+                }
+            }
+        }
+        let dir = path.parent().unwrap_or(Path::new("."));
+        sweep(dir);
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Removes temporary files that a killed writer left in `dir`. Only for who holds the lock under
+/// which that folder is written: then there is no other writer.
+pub fn sweep(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes temporary files in `dir` whose writer was killed: for folders that no one lock guards,
+/// where another clawkeep may be writing right now. A private key may be in one.
+pub fn sweep_dead(dir: &Path) {
+    #[cfg(unix)]
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        use std::os::unix::fs::OpenOptionsExt;
+        if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX)
+            || !entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
+            continue;
+        }
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(entry.path());
+        if opened.is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = dir;
+}
