@@ -290,3 +290,54 @@ fn a_recovered_vault_is_not_an_older_one_and_says_which_it_is() {
         .unwrap();
     assert!(run.stderr.contains(id.trim()), "{run}");
 }
+
+#[test]
+fn a_passphrase_slot_of_another_cost_than_the_vault_says_is_refused() {
+    use clawkeep::vault::argon::{Cost, PassphraseRecipient};
+    use std::io::Write as _;
+    let world = World::new();
+    let passphrase = world.passphrase_file("passphrase.txt", "fake correct horse battery");
+    let args = [
+        "init",
+        "--slot",
+        "passphrase",
+        "--recovery-file",
+        "sheet.txt",
+    ];
+    let new = ["--new-passphrase-file", &passphrase];
+    let _ = world.run(&[&args[..], &new].concat()).ok();
+    let open = ["secret", "list", "--passphrase-file", &passphrase];
+    let _ = world.run(&open).ok();
+
+    // The same identity under the same passphrase, made cheap to guess: a copy from a smaller machine.
+    let file = std::fs::read(world.vault().join("vault.age")).unwrap();
+    let sheet = String::from_utf8(world.read("sheet.txt")).unwrap();
+    let key = common::craft::body(&file, &sheet)["identity"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let secret = secrecy::SecretString::from("fake correct horse battery");
+    let cheap = PassphraseRecipient {
+        passphrase: &secret,
+        cost: Cost {
+            m_kib: Cost::LEAST_KIB,
+            t: 1,
+            p: 1,
+        },
+    };
+    let mut slot = Vec::new();
+    let recipients = std::iter::once(&cheap as &dyn age::Recipient);
+    let mut out = age::Encryptor::with_recipients(recipients)
+        .unwrap()
+        .wrap_output(&mut slot)
+        .unwrap();
+    out.write_all(key.as_bytes()).unwrap();
+    out.finish().unwrap();
+    let path = world.vault().join("slots/passphrase.age");
+    clawkeep::file::replace(&path, &slot, 0o600).unwrap();
+    let run = world.run(&open).fails(1);
+    assert!(
+        run.stderr.contains("another cost than the vault says"),
+        "{run}"
+    );
+}

@@ -98,7 +98,7 @@ impl Vault {
     pub fn open(dir: &Path, keys: &Keys<'_>) -> Result<Self> {
         check_dir(dir)?;
         let unsealed = unseal(dir, keys)?;
-        let contents = unsealed.contents()?;
+        let contents = unsealed.contents(dir)?;
         let mut vault = Vault {
             dir: dir.to_owned(),
             host: keys.host.clone(),

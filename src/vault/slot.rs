@@ -308,6 +308,26 @@ pub fn read_identity_file(path: &Path) -> Result<Option<IdentityText>> {
         .transpose()
 }
 
+/// Compares the cost in a passphrase slot's file with the one in the vault's authenticated body. A
+/// cheaper file in its place would let a thief of it guess faster than was chosen.
+pub(super) fn check_cost(dir: &Path, slot: &Slot) -> Result<()> {
+    let SlotKind::Passphrase(said) = &slot.kind else {
+        return Ok(());
+    };
+    let found = read(&path(dir, &slot.name))?
+        .map(|bytes| cost_of(&bytes))
+        .transpose()?
+        .flatten();
+    match found {
+        Some(found) if found != *said => Err(Error::broken(format!(
+            "the file of slot {} asks for another cost than the vault says: it was exchanged",
+            slot.name
+        ))
+        .hint("open the vault another way and run: clawkeep slot add passphrase --replace")),
+        _ => Ok(()),
+    }
+}
+
 /// The cost that a passphrase slot's file asks for, without opening it.
 ///
 /// # Errors

@@ -44,14 +44,21 @@ pub(super) struct Unsealed {
     pub cache: Cache,
     /// How it was opened, for people.
     pub by: String,
+    /// The passphrase slot that opened it, if one did and no change of slots is under way.
+    passphrase_slot: Option<SlotName>,
     accept_rollback: bool,
 }
 
 impl Unsealed {
     /// Everything in it.
-    pub(super) fn contents(&self) -> Result<Contents> {
+    pub(super) fn contents(&self, dir: &Path) -> Result<Contents> {
         let contents = Contents::parse(self.body.line())?;
         self.check_rollback(contents.generation)?;
+        if let Some(name) = &self.passphrase_slot
+            && let Some(slot) = contents.slots.iter().find(|slot| slot.name == *name)
+        {
+            slot::check_cost(dir, slot)?;
+        }
         Ok(contents)
     }
 
@@ -144,6 +151,7 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
     let mut failed: Option<Error> = None;
     for source in sources(&cache, keys) {
         let by = describe(&source);
+        let attended = passphrase_slot(&source).filter(|_| settled);
         let found = match ask(dir, &source, &cache, keys) {
             Ok(Yield::Absent(reason)) => {
                 absent.push(reason);
@@ -170,6 +178,7 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
                         body,
                         cache,
                         by,
+                        passphrase_slot: attended,
                         accept_rollback: keys.accept_rollback,
                     });
                 }
@@ -219,6 +228,13 @@ fn sources<'c>(cache: &'c Cache, keys: &Keys<'_>) -> Vec<Source<'c>> {
         .into_iter()
         .chain(slots.into_iter().map(Source::Slot))
         .collect()
+}
+
+fn passphrase_slot(source: &Source<'_>) -> Option<SlotName> {
+    match source {
+        Source::Slot(slot) if !slot.kind.unattended() => Some(slot.name.clone()),
+        Source::Slot(_) | Source::Credential(_) => None,
+    }
 }
 
 fn describe(source: &Source<'_>) -> String {
