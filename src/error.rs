@@ -113,6 +113,7 @@ impl Error {
             _ => Kind::Failed,
         };
         let reason = match error.kind() {
+            E::NotFound if verb == "write" => "its folder does not exist".to_owned(),
             E::NotFound => "it does not exist".to_owned(),
             E::PermissionDenied => "permission denied".to_owned(),
             E::StorageFull => "the disk is full".to_owned(),

@@ -124,3 +124,23 @@ fn a_run_that_was_cut_off_at_the_token_is_finished_by_the_next() {
     );
     assert_eq!(world.get("anthropic:default"), token());
 }
+
+#[test]
+fn a_token_that_is_pasted_one_question_too_early_becomes_no_name() {
+    let world = World::new();
+    let mut pty = world.pty(&["onboard"]);
+    make_vault(&mut pty);
+    pty.send_line(&token());
+    pty.expect("That looks like a token or key");
+    pty.expect("Provider [anthropic]: ");
+    pty.send_line("");
+    pty.expect("Choice [t]: ");
+    pty.send_line("");
+    pty.expect("Profile [anthropic:default]: ");
+    pty.send_line(&token());
+    pty.expect("That looks like a token or key");
+    pty.expect("Profile [anthropic:default]: ");
+    pty.send("\x03");
+    let _ = pty.finish().run.fails(130);
+    assert!(world.search_home(&token()).is_empty());
+}

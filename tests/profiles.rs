@@ -192,3 +192,19 @@ fn an_oauth_login_is_never_overwritten() {
         .fails(1);
     assert_eq!(world.read(PROFILES), login.to_string().as_bytes());
 }
+
+#[test]
+fn a_profile_of_another_provider_keeps_its_value() {
+    let world = ready();
+    let _ = paste(
+        &world,
+        "paste-api-key",
+        &["--provider", "fakeai"],
+        "fake-first",
+    )
+    .ok();
+    let args = ["--provider", "other", "--profile-id", "fakeai:manual"];
+    let run = paste(&world, "paste-token", &args, "fake-second").fails(1);
+    assert!(run.stderr.contains("is for fakeai, not other"), "{run}");
+    assert_eq!(world.get("fakeai:manual"), "fake-first");
+}

@@ -139,7 +139,7 @@ fn at_a_terminal_rekey_asks_for_the_passphrase() {
     assert!(!pty.echoes());
     pty.send_line(PASSPHRASE);
     let run = pty.finish().run.ok();
-    assert!(run.stdout.contains("New vault id:"), "{run}");
+    assert!(run.stdout.contains("Vault id: "), "{run}");
     let mut pty = world.pty(&["rekey"]);
     pty.expect("Give the vault a new identity");
     pty.send_line("n");

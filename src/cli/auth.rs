@@ -1,7 +1,7 @@
 //! `models auth`: credentials of model providers. Ring 4.
 
-use super::app::{App, take_value};
-use super::args::{Add, Auth, AuthCommand, List, Logout, Paste, SetupToken};
+use super::app::{App, Opened, take_value};
+use super::args::{Add, Auth, AuthCommand, List, Paste, SetupToken};
 use super::record::{self, LinkRecord};
 use super::{ui, uptake};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub fn run(app: &App, auth: &Auth) -> Result<()> {
         AuthCommand::SetupToken(setup) => super::setup_token::run(app, &agent, setup),
         AuthCommand::Add(add_args) => add(app, &agent, add_args),
         AuthCommand::List(list_args) => list(app, &agent, list_args),
-        AuthCommand::Logout(logout_args) => logout(app, &agent, logout_args),
+        AuthCommand::Logout(logout_args) => super::logout::run(app, &agent, logout_args),
     }
 }
 
@@ -154,7 +154,7 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
         updated: now,
         expires: credential.expires,
     };
-    refuse_oauth(app, agent, credential)?;
+    refuse_taken(app, &opened, agent, credential)?;
     let is_new = opened.get(&id)?.is_none();
     opened.put(&id, value, &meta)?;
     let link = LinkRecord::load(&app.dir)?;
@@ -193,25 +193,42 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     }
 }
 
-/// An OAuth login cannot be a ref; overwriting it would log the person out.
-fn refuse_oauth(app: &App, agent: &AgentId, credential: &Credential) -> Result<()> {
+/// An OAuth login cannot be a ref, and overwriting it would log the person out; and a profile of
+/// another provider has a value of its own that would be lost.
+fn refuse_taken(
+    app: &App,
+    opened: &Opened,
+    agent: &AgentId,
+    credential: &Credential,
+) -> Result<()> {
     let link = LinkRecord::load(&app.dir)?;
     let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
-    let taken = file
+    let (profile, provider) = (&credential.profile, &credential.provider);
+    let noted = file
         .profiles()
         .into_iter()
-        .any(|profile| profile.id == credential.profile && profile.kind == ProfileKind::Oauth);
-    if taken {
+        .find(|noted| noted.id == *profile);
+    let another = || format!("use another one: --profile-id {provider}:manual");
+    if noted
+        .as_ref()
+        .is_some_and(|noted| noted.kind == ProfileKind::Oauth)
+    {
         return Err(Error::failed(format!(
-            "the profile {} is an OAuth login, which only OpenClaw can hold",
-            credential.profile
+            "the profile {profile} is an OAuth login, which only OpenClaw can hold"
         ))
-        .hint(format!(
-            "use another one: --profile-id {}:manual",
-            credential.provider
-        )));
+        .hint(another()));
     }
-    Ok(())
+    let kept = opened
+        .get(&profile.secret_id(agent))?
+        .and_then(|(_, meta)| meta.provider);
+    let owner = noted.map(|noted| noted.provider).or(kept);
+    match owner {
+        Some(owner) if owner != *provider => Err(Error::failed(format!(
+            "the profile {profile} is for {owner}, not {provider}; nothing was stored"
+        ))
+        .hint(another())),
+        _ => Ok(()),
+    }
 }
 
 fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
@@ -227,6 +244,21 @@ fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
     store(app, agent, &credential, value)
 }
 
+/// A name, at a visible prompt. A credential that was pasted one question too early is not taken for
+/// one: names are shown, and stand in files.
+fn ask_name(terminal: &mut Terminal, prompt: &str) -> Result<String> {
+    loop {
+        let typed = terminal.ask_line(prompt)?;
+        if !provider::is_shaped_as_credential(typed.trim()) {
+            return Ok(typed);
+        }
+        terminal.show(
+            "That looks like a token or key, and this is the question for a name. It was not stored, \
+             but it stands on this screen now: replace it at its provider.\n",
+        )?;
+    }
+}
+
 /// Provider, kind, profile, value and expiry, one question each.
 ///
 /// # Errors
@@ -240,7 +272,7 @@ pub fn ask_everything(
     let provider = match provider {
         Some(name) => ProviderId::parse(name)?,
         None => loop {
-            let typed = terminal.ask_line("Provider [anthropic]: ")?;
+            let typed = ask_name(terminal, "Provider [anthropic]: ")?;
             let name = if typed.trim().is_empty() {
                 "anthropic"
             } else {
@@ -273,7 +305,7 @@ pub fn ask_everything(
         _ => SecretKind::ApiKey,
     };
     let default_profile = ProfileId::of(&provider, default_name);
-    let typed = terminal.ask_line(&format!("Profile [{default_profile}]: "))?;
+    let typed = ask_name(terminal, &format!("Profile [{default_profile}]: "))?;
     let profile = if typed.trim().is_empty() {
         default_profile
     } else {
@@ -377,72 +409,6 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
         ]);
     }
     app.ui.data(&ui::table(&rows))
-}
-
-fn logout(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
-    let link = LinkRecord::load(&app.dir)?;
-    let homes = record::homes(&app.dir, link.as_ref(), agent);
-    let file = record::load_profiles(&app.dir, link.as_ref(), agent)?;
-    let provider = args
-        .provider
-        .as_deref()
-        .map(ProviderId::parse)
-        .transpose()?;
-    let wanted = args
-        .profile_id
-        .as_deref()
-        .map(ProfileId::parse)
-        .transpose()?;
-    let gone: Vec<_> = file
-        .profiles()
-        .into_iter()
-        .filter(|profile| wanted.as_ref().is_none_or(|id| *id == profile.id))
-        .filter(|profile| provider.as_ref().is_none_or(|p| *p == profile.provider))
-        .filter(|profile| profile.kind != ProfileKind::Oauth)
-        .collect();
-    if gone.is_empty() {
-        return Err(Error::missing("there is no such profile").hint("clawkeep models auth list"));
-    }
-    let names = gone
-        .iter()
-        .map(|profile| profile.id.to_string())
-        .collect::<Vec<_>>()
-        .join(", ");
-    let question = format!("Remove {names} and its value?");
-    app.agree(
-        args.yes,
-        &question,
-        false,
-        "removing a profile",
-        "add --yes",
-    )?;
-    let mut opened = app.open()?;
-    for profile in &gone {
-        // The ref goes first: a ref without a value stops a gateway, a value without a ref does not.
-        for home in homes.iter().filter(|home| home.exists()) {
-            profiles::edit(home, &app.host, |file| {
-                file.remove(&profile.id);
-                Ok(())
-            })?;
-        }
-        let ours = profile.reference.as_ref().is_some_and(SecretRef::is_ours);
-        let id = profile.id.secret_id(agent);
-        // Whose credential it is, the vault says: an edited file must not have another one removed.
-        let theirs = |meta: &Meta| meta.provider.as_ref() == Some(&profile.provider);
-        if ours && opened.get(&id)?.is_some_and(|(_, meta)| theirs(&meta)) {
-            opened.remove(&id)?;
-        }
-    }
-    app.ui.say(&format!("Removed: {names}"));
-    app.ui
-        .say("This does not revoke it: do that at the provider.");
-    if let Some(link) = link {
-        app.ui.say(&format!(
-            "hint: {}   (so that OpenClaw's files stop asking for it)",
-            link.command_line()
-        ));
-    }
-    Ok(())
 }
 
 /// The default name of a setup-token's profile, and how long Anthropic says that one lives.

@@ -107,7 +107,8 @@ pub fn connect(
         config_refs: how.config_refs,
         gateway_variable: app.host.var("OPENCLAW_GATEWAY_TOKEN").is_some(),
     })?;
-    preview::show(app, &survey, &plan)?;
+    let has_token = opened.get(&SecretId::parse(GATEWAY_TOKEN)?)?.is_some();
+    preview::show(app, &survey, &plan, has_token)?;
     if dry_run {
         app.ui.data(&link::diff(&plan.before, &plan.after))?;
         app.ui.say("Dry run: nothing was changed.");

@@ -37,6 +37,11 @@ pub fn other_vault(config: &Config, dir: &Path) -> Option<PathBuf> {
     (real(&linked) != real(dir)).then_some(linked)
 }
 
+/// Whether this configuration asks the vault in `dir`.
+pub fn is_linked(config: &Config, dir: &Path) -> bool {
+    config.has(&ARGS) && other_vault(config, dir).is_none()
+}
+
 /// Where the pin stands, if anywhere.
 pub struct Pins {
     dir: PathBuf,
@@ -71,12 +76,17 @@ impl Pins {
         self.set(&[id])
     }
 
+    /// Where OpenClaw's configuration pins this vault; `None` when nothing is linked.
+    pub fn place(&self) -> Option<&Path> {
+        self.record.as_ref().map(|record| record.config.as_path())
+    }
+
     fn set(&mut self, ids: &[VaultId]) -> Result<()> {
         let Some(record) = &mut self.record else {
             return Ok(());
         };
         let mut config = Config::read(&record.config)?;
-        if !config.has(&ARGS) || other_vault(&config, &self.dir).is_some() {
+        if !is_linked(&config, &self.dir) {
             return Ok(());
         }
         let args = resolver_args(&self.dir, ids)?;

@@ -10,11 +10,11 @@ use crate::openclaw::version::Lane;
 use crate::secret::SecretKind;
 use std::path::Path;
 
-/// Says what the plan will do.
+/// Says what the plan will do. `has_token`: the vault holds the gateway's token from before.
 ///
 /// # Errors
 /// `Failed` when the folder of openclaw.json cannot be listed.
-pub fn show(app: &App, survey: &Survey, plan: &Plan) -> Result<()> {
+pub fn show(app: &App, survey: &Survey, plan: &Plan, has_token: bool) -> Result<()> {
     let say = |line: String| app.ui.say(&line);
     let config = survey.places.config();
     say(format!(
@@ -89,6 +89,9 @@ pub fn show(app: &App, survey: &Survey, plan: &Plan) -> Result<()> {
     say(match &plan.gateway {
         GatewayToken::KeepInVault(_) => {
             "  gateway token: moves into the vault, unchanged".to_owned()
+        }
+        GatewayToken::Random if has_token => {
+            "  gateway token: the one that is in the vault already".to_owned()
         }
         GatewayToken::Random => "  gateway token: a new random one, in the vault".to_owned(),
         GatewayToken::AlreadyOurs => "  gateway token: in the vault".to_owned(),

@@ -189,7 +189,6 @@ pub fn rekey(app: &App, args: &RekeyArgs) -> Result<()> {
         Sheet::Same
     };
     give_new_identity(app, &mut vault, fates, Vec::new(), &sheet, &doors)?;
-    app.ui.say(&format!("New vault id: {}", vault.id()));
     to_rotate(app, &vault);
     Ok(())
 }
@@ -281,7 +280,18 @@ fn give_new_identity(
         doors,
     );
     match new {
-        Ok(new) => pins.only(new),
+        Ok(new) => {
+            pins.only(new)?;
+            app.ui
+                .say(&format!("Vault id: {new} (it was {}…)", old.short()));
+            if let Some(place) = pins.place() {
+                app.ui.say(&format!(
+                    "{} names the new id. Tell a running gateway: openclaw secrets reload",
+                    place.display()
+                ));
+            }
+            Ok(())
+        }
         Err(error) => {
             // Nothing changed: OpenClaw's pin goes back to what it was.
             let _ = pins.only(old);

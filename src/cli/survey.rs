@@ -15,7 +15,7 @@ use crate::openclaw::profiles::{ProfileKind, ProfilesFile};
 use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, OrderHome};
 use crate::provider::{AgentId, ProfileId, ProviderId};
-use crate::secret::{SecretId, SecretKind};
+use crate::secret::{SELECTION_PREFIX, SecretId, SecretKind};
 use crate::store::{Meta, Store};
 use crate::vault::slot::SlotKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -295,8 +295,25 @@ impl Survey {
         Ok(())
     }
 
+    /// OpenClaw's own commands stop at a reference that nobody answers; what mends that is ours.
+    fn explain(&self, error: Error) -> Error {
+        let unanswered = self.config.refs().into_iter().find_map(|(_, reference)| {
+            let name = reference.id.strip_prefix(SELECTION_PREFIX)?;
+            let provider = ProviderId::parse(name).ok()?;
+            let wanted = self.wanted.iter().any(|wanted| wanted.provider == provider);
+            (reference.is_ours() && !wanted).then_some(provider)
+        });
+        match unanswered {
+            Some(provider) => Error::failed(format!(
+                "openclaw.json asks for a profile of {provider}, and the vault has none: OpenClaw does not run with that"
+            ))
+            .hint(format!("clawkeep models auth logout --provider {provider} --yes")),
+            None => error,
+        }
+    }
+
     fn listed(&self, agent: &AgentId) -> Result<Vec<(ProfileId, ProviderId, bool)>> {
-        listing::profiles(&self.install, agent)
+        listing::profiles(&self.install, agent).map_err(|error| self.explain(error))
     }
 
     /// Applies `--order PROVIDER=ID,ID`.

@@ -2,7 +2,7 @@
 
 use super::app::{App, Opened};
 use super::auth::Credential;
-use super::record::LinkRecord;
+use super::record::{self, LinkRecord};
 use crate::error::Result;
 use crate::provider::AgentId;
 
@@ -25,10 +25,11 @@ pub fn announce(
             .say(&format!("{said}\nhint: {}", link.command_line()));
         Ok(())
     };
+    let first = older(app, &link, credential)?;
     if is_new && agent.is_main() && link.selects(provider) && !link.config_refs {
         return by_link(&format!(
-            "OpenClaw has one reference for {provider} and takes the first of its profiles; it gets \
-             one for each when it is linked again."
+            "This is a further profile of {provider}, which OpenClaw does not use before it is linked \
+             again. To replace the one that it uses, name that one: --profile-id {first}"
         ));
     }
     if !link.covers(agent, provider, &id) {
@@ -48,4 +49,17 @@ pub fn announce(
     app.ui
         .say("A running gateway takes the new value with: openclaw secrets reload");
     Ok(())
+}
+
+/// The profile of this provider that was there before, for the hint how to replace its value.
+fn older(app: &App, link: &LinkRecord, credential: &Credential) -> Result<String> {
+    let file = record::load_profiles(&app.dir, Some(link), &AgentId::main())?;
+    Ok(file
+        .profiles()
+        .into_iter()
+        .find(|profile| profile.provider == credential.provider && profile.id != credential.profile)
+        .map_or_else(
+            || format!("{}:default", credential.provider),
+            |profile| profile.id.to_string(),
+        ))
 }

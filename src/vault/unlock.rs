@@ -196,7 +196,7 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
         }
         failed.get_or_insert(error);
     }
-    Err(failed.unwrap_or_else(|| nothing_opened(dir, &absent)))
+    Err(failed.unwrap_or_else(|| nothing_opened(dir, &cache.slots, &absent)))
 }
 
 /// Opens `vault.age` for reading.
@@ -407,7 +407,13 @@ fn check_pins(identity: &Identity, pins: &[VaultId]) -> Result<()> {
     Err(another_vault("--vault-id"))
 }
 
-fn nothing_opened(dir: &Path, absent: &[String]) -> Error {
+fn nothing_opened(dir: &Path, slots: &[Slot], absent: &[String]) -> Error {
+    let attended = slots.iter().any(|slot| !slot.kind.unattended());
+    let hint = if attended {
+        "run it at a terminal, or add --passphrase-file FILE"
+    } else {
+        "bring back what is missing; lost for good? clawkeep slot add identity-file --replace --recovery"
+    };
     let reasons = if absent.is_empty() {
         "it has no slot here".to_owned()
     } else {
@@ -417,5 +423,5 @@ fn nothing_opened(dir: &Path, absent: &[String]) -> Error {
         "the vault in {} stays locked: {reasons}",
         dir.display()
     ))
-    .hint("clawkeep slot list")
+    .hint(hint)
 }

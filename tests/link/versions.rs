@@ -255,6 +255,12 @@ fn logout_and_link_take_stale_refs_away() {
             ])
             .ok();
         assert!(run.stderr.contains("clawkeep link"), "{run}");
+        // At once, not only with the next link: the real OpenClaw refuses its own commands while a
+        // reference in openclaw.json has no answer.
+        assert!(
+            !scene.config_text().contains("provider/anthropic"),
+            "{version}"
+        );
         let _ = scene.link(&[]).ok();
         assert!(!scene.config_text().contains("anthropic"), "{version}");
         assert!(
@@ -306,4 +312,27 @@ fn an_update_from_the_file_lane_loses_no_profile() {
         "openrouter:me@example.com openrouter:b",
         "{run}"
     );
+}
+
+/// A value that was removed by its id leaves a reference that nobody answers; logout takes it away.
+#[test]
+fn logout_takes_a_reference_away_that_nobody_answers() {
+    let scene = Scene::new("2026.9.6");
+    scene.paste("token", "anthropic:work", &[]);
+    let _ = scene.link(&[]).ok();
+    assert!(scene.config_text().contains("provider/anthropic"));
+    let _ = scene
+        .run(&["secret", "remove", "anthropic:work", "--yes"])
+        .ok();
+    let logout = [
+        "models",
+        "auth",
+        "logout",
+        "--provider",
+        "anthropic",
+        "--yes",
+    ];
+    let _ = scene.run(&logout).ok();
+    assert!(!scene.config_text().contains("provider/anthropic"));
+    let _ = scene.run(&logout).fails(1);
 }

@@ -56,7 +56,7 @@ pub fn unlink(
         if place == "gateway.auth.token" {
             notes.push(
 "the gateway has no token in its configuration now; OpenClaw then makes one for each \
-                 run that no client knows. Set one: openclaw config set gateway.auth.token"
+                 run that no client knows. The old one stays in the vault: clawkeep link brings it back"
                     .to_owned(),
             );
         }
