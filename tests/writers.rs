@@ -136,7 +136,7 @@ fn readers_beside_writers_always_get_a_whole_answer() {
         let writer = scope.spawn(|| {
             for n in 1..=rounds(15, 200) {
                 world.set("id", &format!("fake-value-{n}"));
-                world.set(&format!("other/{n}"), &"x".repeat(n * 400));
+                world.set(&format!("other/{n}"), &"x".repeat(n * 300));
             }
         });
         let mut last = 0;
