@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::keychain::OsKeychain;
 use crate::openclaw::exec::{Answer, MAX_REQUEST, Request, answer};
+use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::select::candidates;
 use crate::provider::{AgentId, ProviderId};
 use crate::secret::{SELECTION_PREFIX, Secret, SecretId};
@@ -19,6 +20,7 @@ use crate::vault::cache::Custody;
 use crate::vault::items::KeychainStore;
 use crate::vault::unlock::Keys;
 use crate::vault::{Found, Vault};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
@@ -42,10 +44,13 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         .read_to_end(&mut bytes)
         .map_err(|error| Error::io("read", std::path::Path::new("stdin"), &error))?;
     let request = Request::parse(&bytes)?;
+    let now = app.host.now();
+    let read = OnceCell::new();
+    let profiles = || read.get_or_init(|| profiles_of_main(app)).as_ref();
     let wanted: BTreeMap<&str, Wanted> = request
         .ids()
         .iter()
-        .map(|id| (id.as_str(), wanted(app, id)))
+        .map(|id| (id.as_str(), wanted(id, profiles, now)))
         .collect();
     let ids: BTreeSet<SecretId> = wanted
         .values()
@@ -61,7 +66,6 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         // For whoever runs it by hand; OpenClaw shows codes alone.
         app.ui.error(error);
     }
-    let now = app.host.now();
     let out = answer(&request, args.max_output, |id| {
         match (&mut entries, wanted.get(id)) {
             (_, None | Some(Wanted::Nothing)) => Answer::Invalid,
@@ -75,12 +79,12 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
     app.ui.raw(&out)
 }
 
-fn wanted(app: &App, text: &str) -> Wanted {
+fn wanted<'p>(text: &str, profiles: impl Fn() -> Option<&'p ProfilesFile>, now: Millis) -> Wanted {
     if let Some(name) = text.strip_prefix(SELECTION_PREFIX) {
         return match ProviderId::parse(name) {
             // `provider/X-AI` is not how our refs spell it.
             Ok(provider) if provider.as_str() == name => {
-                let ids = selection(app, &provider);
+                let ids = profiles().map_or_else(Vec::new, |file| selection(file, &provider, now));
                 Wanted::Selection(provider, ids)
             }
             _ => Wanted::Nothing,
@@ -89,15 +93,17 @@ fn wanted(app: &App, text: &str) -> Wanted {
     SecretId::parse(text).map_or(Wanted::Nothing, Wanted::One)
 }
 
-/// The profiles of `provider` in the order that agent `main` would use them. Where the file cannot be
-/// read there is no order, and so no candidate: an answer by guess could use the wrong account.
-fn selection(app: &App, provider: &ProviderId) -> Vec<SecretId> {
-    let main = AgentId::main();
+/// The profiles of agent `main`, read once for however many providers a batch asks for. Where the file
+/// cannot be read there is no order, and so no candidate: an answer by guess could use the wrong
+/// account.
+fn profiles_of_main(app: &App) -> Option<ProfilesFile> {
     let link = LinkRecord::load(&app.dir).ok().flatten();
-    let Ok(file) = record::load_profiles(&app.dir, link.as_ref(), &main) else {
-        return Vec::new();
-    };
-    candidates(&file, provider, app.host.now())
+    record::load_profiles(&app.dir, link.as_ref(), &AgentId::main()).ok()
+}
+
+/// The profiles of `provider` in the order that the agent would use them.
+fn selection(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<SecretId> {
+    candidates(file, provider, now)
         .into_iter()
         .filter_map(|profile| SecretId::parse(&profile.reference?.id).ok())
         .collect()

@@ -22,11 +22,6 @@ impl Ui {
         Ui { json }
     }
 
-    /// Whether stdout gets JSON.
-    pub fn is_json(self) -> bool {
-        self.json
-    }
-
     /// One line of data on stdout.
     ///
     /// # Errors
