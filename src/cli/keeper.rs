@@ -200,7 +200,7 @@ fn bounds(status: &Status) -> String {
     let until = status
         .until
         .map(|at| format!(", at most until {}", ui::date(at)));
-    let idle = status.idle_until.is_some().then(|| ", while it is used");
+    let idle = status.idle_until.is_some().then_some(", while it is used");
     format!("{}{}", until.unwrap_or_default(), idle.unwrap_or_default())
 }
 

@@ -63,7 +63,7 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     let ui = Ui::new(json);
     // The hot path needs less than the others.
     if let Command::Resolve(args) = &cli.command {
-        return finish(ui, resolve::run(&host, &ui, &cli.global, args));
+        return finish(ui, resolve::run(&host, ui, &cli.global, args));
     }
     match App::new(host, cli.global.clone(), json) {
         Ok(app) => finish(ui, dispatch(&app, &cli)),
@@ -73,7 +73,7 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
 
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Resolve(args) => resolve::run(&app.host, &app.ui, &app.global, args),
+        Command::Resolve(args) => resolve::run(&app.host, app.ui, &app.global, args),
         Command::Keeper(command) => keeper::run(app, command),
         Command::Unlock(how) => keeper::unlock(app, how),
         Command::Lock => keeper::lock(app),

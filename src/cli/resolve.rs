@@ -26,7 +26,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Runs `resolve`.
-pub fn run(host: &Host, ui: &Ui, global: &Global, args: &Args) -> Result<()> {
+pub fn run(host: &Host, ui: Ui, global: &Global, args: &Args) -> Result<()> {
     let mut bytes = Vec::with_capacity(4096);
     std::io::stdin()
         .lock()
@@ -93,7 +93,7 @@ fn ask(place: &Place, pins: &[VaultId], request: &Request) -> Result<Option<Vec<
 
 fn from_vault(
     host: &Host,
-    ui: &Ui,
+    ui: Ui,
     dir: &Path,
     pins: &[VaultId],
     request: &Request,

@@ -5,7 +5,7 @@
 //! wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
 //! back, forked or removed is an error for as long as it is so.
 
-use super::body::{Contents, Entry, Recovery};
+use super::body::{Contents, Entry};
 use super::cache::{Cache, State};
 use super::envelope::{self, Body, Refusal};
 use super::id::VaultId;
@@ -181,7 +181,7 @@ impl Held {
         self.line = Line::of(body)?;
         if let Some(identity) = identity {
             self.pins = vec![identity.vault_id()];
-            self.identity = Box::new(identity);
+            *self.identity = identity;
         }
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Line {
             index,
             linked: contents.linked,
             slots: contents.slots,
-            has_recovery: has(&contents.recovery),
+            has_recovery: contents.recovery.is_some(),
             locking,
             bytes,
         })
@@ -315,10 +315,6 @@ impl Line {
         let text = self.bytes[..self.len].get(range.clone());
         Entry::read(text.unwrap_or_default()).map(Some)
     }
-}
-
-fn has(recovery: &Option<Recovery>) -> bool {
-    recovery.is_some()
 }
 
 fn rewritten(contents: &Contents) -> Result<(Wiped, usize)> {

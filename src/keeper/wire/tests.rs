@@ -54,7 +54,7 @@ fn questions_go_there_and_back() {
         Question::Get(id.clone()),
         Question::Remove(id.clone()),
         Question::Link("provider/x".to_owned()),
-        Question::Put(id, entry("fake \" \\ \u{1}value")),
+        Question::Put(id, entry("fake \" \\ \t\nvalue")),
     ] {
         let text = question.write();
         assert!(text.len() <= MAX_QUESTION);
