@@ -1,6 +1,6 @@
 //! The sidecar lock of a folder's writers, and what killed writers leave. Ring 1.
 
-use super::{TEMP_PREFIX, open_error};
+use super::{BESIDE_PREFIX, TEMP_PREFIX, open_error};
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -109,7 +109,9 @@ pub fn sweep_dead(dir: &Path) {
     #[cfg(unix)]
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         use std::os::unix::fs::OpenOptionsExt;
-        if !entry.file_name().to_string_lossy().starts_with(TEMP_PREFIX)
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !(name.starts_with(TEMP_PREFIX) || name.starts_with(BESIDE_PREFIX))
             || !entry.file_type().is_ok_and(|kind| kind.is_file())
         {
             continue;
