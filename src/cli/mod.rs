@@ -7,6 +7,7 @@ pub mod call;
 pub mod dangling;
 pub mod init;
 pub mod link;
+pub mod log;
 pub mod logout;
 pub mod onboard;
 pub mod pins;
@@ -72,6 +73,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -84,6 +86,7 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Log(log) => log.json,
         _ => false,
     }
 }

@@ -6,7 +6,9 @@
 
 use super::app::{App, items_id};
 use super::args::Resolve as Args;
+use super::log;
 use super::record::{self, LinkRecord};
+use crate::access::{Outcome, Reason, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::keychain::OsKeychain;
@@ -66,17 +68,47 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         // For whoever runs it by hand; OpenClaw shows codes alone.
         app.ui.error(error);
     }
+    let mut outcomes: BTreeMap<&str, Outcome> = wanted
+        .keys()
+        .map(|id| (*id, Outcome::Refused(Reason::BadId)))
+        .collect();
     let out = answer(&request, args.max_output, |id| {
-        match (&mut entries, wanted.get(id)) {
+        let answer = match (&mut entries, wanted.get(id)) {
             (_, None | Some(Wanted::Nothing)) => Answer::Invalid,
             (Err(error), Some(_)) => failure(error.kind()),
             (Ok(entries), Some(Wanted::One(id))) => take(entries, id),
             (Ok(entries), Some(Wanted::Selection(provider, ids))) => {
                 select(entries, provider, ids, now)
             }
+        };
+        if let Some(noted) = outcomes.get_mut(id) {
+            *noted = outcome(&answer);
         }
+        answer
     });
+    // Before the values go out: a release that nobody wrote down is worse than one that was written
+    // down and then did not fit or found its reader gone.
+    if !matches!(&entries, Err(error) if error.kind() == Kind::Missing) {
+        let results: Vec<_> = request
+            .ids()
+            .iter()
+            .filter_map(|id| outcomes.get_key_value(id.as_str()))
+            .map(|(id, outcome)| (*id, *outcome))
+            .collect();
+        log::note(app, now, Writer::Resolve, &results);
+    }
     app.ui.raw(&out)
+}
+
+/// What the access log says of an answer.
+fn outcome(answer: &Answer) -> Outcome {
+    match answer {
+        Answer::Value(_) => Outcome::Released,
+        Answer::Absent => Outcome::Absent,
+        Answer::Locked => Outcome::Locked,
+        Answer::Broken => Outcome::Broken,
+        Answer::Invalid => Outcome::Refused(Reason::BadId),
+    }
 }
 
 fn wanted<'p>(text: &str, profiles: impl Fn() -> Option<&'p ProfilesFile>, now: Millis) -> Wanted {
