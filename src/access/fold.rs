@@ -43,20 +43,47 @@ impl Lines {
     }
 }
 
+/// Equal events as one each.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    places: HashMap<Kind, usize>,
+    /// In the order of their first time here.
+    events: Vec<Event>,
+}
+
+impl Counted {
+    /// Adds an event. One of a kind that is not there yet is handed back once there are `most` kinds.
+    pub(super) fn add(&mut self, event: Event, most: usize) -> Option<Event> {
+        let kind = event.kind();
+        if let Some(at) = self.places.get(&kind) {
+            self.events[*at].absorb(event);
+        } else if self.events.len() < most {
+            self.places.insert(kind, self.events.len());
+            self.events.push(event);
+        } else {
+            return Some(event);
+        }
+        None
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The one that happened last at the end.
+    pub(super) fn into_events(mut self) -> Vec<Event> {
+        self.events.sort_by_key(|event| (event.at, event.since()));
+        self.events
+    }
+}
+
 /// Equal events as one each, the one that happened last at the end.
 pub(super) fn count(events: impl IntoIterator<Item = Event>) -> Vec<Event> {
-    let mut kinds: HashMap<Kind, Event> = HashMap::new();
+    let mut counted = Counted::default();
     for event in events {
-        match kinds.entry(event.kind()) {
-            std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().absorb(event),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(event);
-            }
-        }
+        let _ = counted.add(event, usize::MAX);
     }
-    let mut counted: Vec<Event> = kinds.into_values().collect();
-    counted.sort_by_key(|event| (event.at, event.since()));
-    counted
+    counted.into_events()
 }
 
 /// The bytes of a new file in the place of one that is full.

@@ -33,8 +33,7 @@ pub use follow::Follow;
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::file::{self, Journal, Privacy};
-use fold::{Bounds, Lines};
-use std::collections::HashMap;
+use fold::{Bounds, Counted, Lines};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -74,7 +73,7 @@ pub struct Log {
 /// Refusals that are not written yet.
 #[derive(Debug, Default)]
 struct Held {
-    kinds: HashMap<event::Kind, Event>,
+    kinds: Counted,
     /// Those that were too many to be told apart.
     several: Option<Event>,
     written: Option<Millis>,
@@ -290,22 +289,18 @@ impl Drop for Log {
 
 impl Held {
     fn add(&mut self, event: Event) {
-        let kind = event.kind();
-        if let Some(known) = self.kinds.get_mut(&kind) {
-            known.absorb(event);
-        } else if self.kinds.len() < HELD_KINDS {
-            self.kinds.insert(kind, event);
-        } else {
-            let event = fold::anonymous(event);
-            match &mut self.several {
-                Some(several) => several.absorb(event),
-                None => self.several = Some(event),
-            }
+        let Some(event) = self.kinds.add(event, HELD_KINDS) else {
+            return;
+        };
+        let event = fold::anonymous(event);
+        match &mut self.several {
+            Some(several) => several.absorb(event),
+            None => self.several = Some(event),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.kinds.is_empty() && self.several.is_none()
+        self.kinds.len() == 0
     }
 
     /// At once after a quiet second, so that a single refusal is never late.
@@ -318,8 +313,7 @@ impl Held {
 
     fn take(&mut self) -> Vec<Event> {
         let mut events: Vec<Event> = self.several.take().into_iter().collect();
-        events.extend(self.kinds.drain().map(|(_, event)| event));
-        events.sort_by_key(|event| (event.at, event.since()));
+        events.extend(std::mem::take(&mut self.kinds).into_events());
         events
     }
 }

@@ -95,7 +95,7 @@ fn value(event: &Event) -> Value {
     })
 }
 
-/// `2026-11-20 14:05:09 +00:00  released  gateway/token  to /usr/bin/node (41), /usr/bin/clawkeep (52), uid 1000`
+/// `2026-11-20 14:05:09 +00:00  released  gateway/token  asked by /usr/bin/node (41), /usr/bin/clawkeep (52), uid 1000`
 fn line(event: &Event) -> String {
     let mut line = format!("{}  {}", ui::second(event.at), event.result.name());
     if let Some(reason) = event.reason {
@@ -110,8 +110,10 @@ fn line(event: &Event) -> String {
     let processes = event.parent.iter().chain(&event.process);
     let mut who: Vec<String> = processes.map(process).collect();
     who.extend(event.uid.map(|uid| format!("uid {uid}")));
-    let _ = write!(line, "  {}", who.join(", "));
-    line.trim_end().to_owned()
+    if !who.is_empty() {
+        let _ = write!(line, "  asked by {}", who.join(", "));
+    }
+    line
 }
 
 fn ids(event: &Event) -> String {
