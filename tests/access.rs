@@ -178,11 +178,11 @@ fn fill(world: &World, outcome: Outcome, full: u64) -> u64 {
         Outcome::Released => "log/releases.jsonl",
         _ => "log/refusals.jsonl",
     });
-    let long = format!("fill/{}", "x".repeat(200));
+    let filler = format!("fill/{}", "x".repeat(200));
     let caller = Caller::default();
     let mut records = 0;
     // The last ones are short: what is missing then is less than any real record.
-    for (id, least) in [(long.as_str(), 1000), ("f", 120)] {
+    for (id, least) in [(filler.as_str(), 1000), ("f", 120)] {
         while std::fs::metadata(&path).map_or(0, |meta| meta.len()) < full - least {
             let at = Millis::new(1_795_182_199_000 + records * 2000).unwrap();
             log.record(at, &caller, Writer::Keeper, &[(id, outcome)])

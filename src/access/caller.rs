@@ -3,7 +3,6 @@
 
 use super::escape;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 
 /// A process, as it is recorded.
 ///
@@ -57,7 +56,7 @@ impl Caller {
             uid: uid(),
             process: Process {
                 pid: std::process::id(),
-                program: std::env::current_exe().ok().as_ref().map(shown),
+                program: std::env::current_exe().ok().map(|path| escape::path(&path)),
             },
             parent: parent().map(process),
         }
@@ -93,16 +92,12 @@ fn process(pid: u32) -> Process {
     }
 }
 
-fn shown(path: &PathBuf) -> String {
-    escape::path(path)
-}
-
 fn program(pid: u32, stat: Option<&Stat>) -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
     }
     if let Ok(path) = std::fs::read_link(format!("/proc/{pid}/exe")) {
-        return Some(shown(&path));
+        return Some(escape::path(&path));
     }
     let name = match stat {
         Some(stat) => stat.name.clone(),

@@ -124,7 +124,7 @@ fn within(counted: Vec<Event>, most: usize) -> Vec<u8> {
         event.write(&mut line);
         is_full |= bytes + line.len() > most.saturating_sub(SEVERAL);
         if is_full || event.result == Word::Several {
-            let event = anonymous(event);
+            let event = anonymous(&event);
             match &mut several {
                 Some(several) => several.absorb(event),
                 None => several = Some(event),
@@ -145,7 +145,7 @@ fn within(counted: Vec<Event>, most: usize) -> Vec<u8> {
 }
 
 /// What stays of an event whose kind is forgotten.
-pub(super) fn anonymous(event: Event) -> Event {
+pub(super) fn anonymous(event: &Event) -> Event {
     Event {
         first: Some(event.since()),
         result: Word::Several,
@@ -157,6 +157,7 @@ pub(super) fn anonymous(event: Event) -> Event {
         process: None,
         parent: None,
         by: None,
-        ..event
+        at: event.at,
+        count: event.count,
     }
 }

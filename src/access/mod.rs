@@ -292,7 +292,7 @@ impl Held {
         let Some(event) = self.kinds.add(event, HELD_KINDS) else {
             return;
         };
-        let event = fold::anonymous(event);
+        let event = fold::anonymous(&event);
         match &mut self.several {
             Some(several) => several.absorb(event),
             None => self.several = Some(event),

@@ -150,7 +150,10 @@ fn equal_refusals_of_many_processes_are_one_that_is_counted() {
     assert_eq!(events[0].count, 5000);
     assert_eq!((events[0].since(), events[0].at), (at(0), at(4999)));
     assert!(largest <= REFUSALS.full, "{largest}");
-    assert!(5000 * 150 > REFUSALS.full, "the bound was never reached");
+    assert!(
+        largest > REFUSALS.full - 1000,
+        "the bound was never reached"
+    );
 }
 
 #[test]
@@ -303,7 +306,8 @@ fn what_stands_in_the_logs_place_is_said_and_neither_read_nor_written() {
     lab.record(0, "gateway/token", REFUSED);
     let path = lab.path("refusals.jsonl");
     let target = lab.dir.path().join("target");
-    std::fs::rename(&path, &target).unwrap();
+    std::fs::copy(&path, &target).unwrap();
+    std::fs::remove_file(&path).unwrap();
     symlink(&target, &path).unwrap();
     let before = std::fs::read(&target).unwrap();
     let fails = |lab: &Lab| {
@@ -323,13 +327,13 @@ fn what_stands_in_the_logs_place_is_said_and_neither_read_nor_written() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
     fails(&lab);
     std::fs::remove_file(&path).unwrap();
-    std::fs::rename(&target, &path).unwrap();
+    std::fs::copy(&target, &path).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     fails(&lab);
     // The way to have no log: a file in the folder's place.
     std::fs::remove_dir_all(lab.path("")).unwrap();
     let folder = lab.dir.path().join("vault/log");
-    std::fs::write(&folder, b"").unwrap();
+    file::replace(&folder, b"", 0o600).unwrap();
     lab.log
         .record(
             at(1),
@@ -409,16 +413,16 @@ fn every_word_in_the_file_is_the_one_on_the_screen() {
 #[ignore = "measures; asserts nothing"]
 fn what_a_record_costs() {
     let lab = lab();
-    let rounds = 10_000;
+    let rounds = 10_000_usize;
     let vault = lab.dir.path().join("vault");
     let mut each = Vec::with_capacity(rounds);
-    for n in 0..rounds {
+    for n in 0..10_000 {
         let start = std::time::Instant::now();
         let log = Log::at(&vault);
         let results = [("anthropic:default", Outcome::Released)];
         let caller = Caller::here();
         let asked = start.elapsed();
-        log.record(at(n as i64), &caller, Writer::Resolve, &results)
+        log.record(at(n), &caller, Writer::Resolve, &results)
             .unwrap();
         drop(log);
         each.push((start.elapsed(), asked));

@@ -486,6 +486,10 @@ pub struct Unlink {
 
 /// The access log.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that a person types"
+)]
 pub struct Log {
     /// Print one JSON document; with --follow one line of JSON for each event
     #[arg(long)]

@@ -67,7 +67,11 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
         }));
     }
     if events.is_empty() {
-        app.ui.say("Nothing of that kind was recorded yet.");
+        app.ui.say(if args.released || args.refused {
+            "Nothing of that kind was recorded yet."
+        } else {
+            "Nothing was recorded yet."
+        });
     }
     for event in events {
         app.ui.entry(&line(event))?;
