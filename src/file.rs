@@ -6,10 +6,13 @@
 //!   larger than the caller's bound; links are never followed at the last component;
 //! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
 //!   a crash at any instant the path holds the old bytes or the new bytes;
+//! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+mod journal;
 mod lock;
 
+pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
 
 use crate::error::{Error, Kind, Result};

@@ -91,6 +91,9 @@ pub enum Command {
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Show who asked for which secret, and what came of it
+    #[command(after_help = "Example:  clawkeep log --refused")]
+    Log(Log),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
     #[command(
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
@@ -397,6 +400,27 @@ pub struct Unlink {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// The access log.
+#[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that a person types"
+)]
+pub struct Log {
+    /// Print one JSON document; with --follow one line of JSON for each event
+    #[arg(long)]
+    pub json: bool,
+    /// Show the latest ten, then wait for more until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Only what gave a value away
+    #[arg(long, conflicts_with = "refused")]
+    pub released: bool,
+    /// Only what gave none: refused, locked, absent, broken
+    #[arg(long)]
+    pub refused: bool,
 }
 
 /// One batch.

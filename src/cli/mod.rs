@@ -11,6 +11,7 @@ pub mod init;
 pub mod keeper;
 pub mod keeping;
 pub mod link;
+pub mod log;
 pub mod logout;
 pub mod onboard;
 pub mod opened;
@@ -84,6 +85,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -97,6 +99,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
+        Command::Log(log) => log.json,
         _ => false,
     }
 }
