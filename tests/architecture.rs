@@ -263,7 +263,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/terminal/signals.rs"]),
     ("rpassword", &["src/terminal/windows.rs"]),
     ("jsonc_parser", &["src/openclaw/config/"]),
-    ("clap", &["src/cli/args.rs", "src/cli/usage.rs"]),
+    ("clap", &["src/cli/args", "src/cli/usage.rs"]),
     ("keyring_core", &["src/keychain/"]),
     ("secret_service", &["src/keychain/"]),
     ("zbus", &["src/keychain/"]),

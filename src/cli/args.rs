@@ -2,6 +2,12 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
+mod link;
+mod run;
+
+pub use link::{Link, LinkHow, Unlink};
+pub use run::Run;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,7 +19,7 @@ use std::path::PathBuf;
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled"
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 126 not run, 127 not found, 130 cancelled"
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -76,6 +82,19 @@ pub enum Command {
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Start a command with chosen secrets in its environment
+    ///
+    /// The command takes this program's place: its signals and its exit code are its own. Without a
+    /// choice it gets, for each provider whose variable is known, the profile of agent main that is
+    /// next in order.
+    ///
+    /// An environment gives much away: every process of this user can read it while the command runs
+    /// (/proc/PID/environ), and every program that the command starts inherits it. For an OpenClaw
+    /// that knows references, `clawkeep link` is better.
+    #[command(
+        after_help = "Example:  clawkeep run --provider anthropic -- my-agent --quiet\nScript:   clawkeep run --env TELEGRAM_BOT_TOKEN=channels/telegram/token -- ./bot"
+    )]
+    Run(Run),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
     #[command(
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
@@ -434,51 +453,6 @@ pub struct RecoveryCheck {
     /// Read the recovery key from this file instead of asking
     #[arg(long, value_name = "FILE")]
     pub recovery_file: Option<PathBuf>,
-}
-
-/// How OpenClaw is found and linked.
-#[derive(Debug, Clone, Args)]
-pub struct LinkHow {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Put this program into ~/.local/bin first, where OpenClaw can rely on it
-    #[arg(long)]
-    pub install: bool,
-    /// The order of a provider's profiles: anthropic=anthropic:work,anthropic:home
-    #[arg(long, value_name = "PROVIDER=ID,ID")]
-    pub order: Vec<String>,
-    /// One reference per provider, also where it has several profiles
-    #[arg(long)]
-    pub config_refs: bool,
-}
-
-/// References into OpenClaw's files.
-#[derive(Debug, Args)]
-pub struct Link {
-    /// How OpenClaw is found and linked
-    #[command(flatten)]
-    pub how: LinkHow,
-    /// Show every change and make none
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// References out of OpenClaw's files.
-#[derive(Debug, Args)]
-pub struct Unlink {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Show every change and make none
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
 }
 
 /// One batch.
