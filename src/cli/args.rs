@@ -160,6 +160,9 @@ pub struct Paste {
     /// Store a value that looks like another provider's
     #[arg(long)]
     pub force: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A setup-token to make.
@@ -177,6 +180,9 @@ pub struct SetupToken {
     /// Do not ask before `claude setup-token` is run
     #[arg(long)]
     pub yes: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A credential to ask for.
@@ -185,6 +191,9 @@ pub struct Add {
     /// The provider; asked for when it is missing
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A list.
@@ -237,6 +246,9 @@ pub struct SecretSet {
     /// When it stops working, from now
     #[arg(long, value_name = "DURATION")]
     pub expires_in: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A secret to print.

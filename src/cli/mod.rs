@@ -16,6 +16,7 @@ pub mod preview;
 pub mod proof;
 pub mod record;
 pub mod recovery;
+pub mod reload;
 pub mod resolve;
 pub mod run;
 pub mod secret;

@@ -7,6 +7,7 @@ use super::app::{App, Opened};
 use super::args::{KindArg, Onboard};
 use super::auth::{self, Credential};
 use super::record::LinkRecord;
+use super::reload::Reload;
 use super::{init, link, proof};
 use crate::error::{Error, Result};
 use crate::openclaw::install::Install;
@@ -87,7 +88,8 @@ fn paste(app: &App, args: &Onboard, named: Option<ProviderId>) -> Result<Credent
             (credential, value)
         }
     };
-    auth::store(app, &main, &credential, value)?;
+    // What is linked in the next step is told to no gateway before.
+    auth::store(app, &main, &credential, value, Reload::Leave)?;
     Ok(credential)
 }
 

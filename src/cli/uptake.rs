@@ -3,10 +3,12 @@
 use super::app::{App, Opened};
 use super::auth::Credential;
 use super::record::{self, LinkRecord};
+use super::reload::{self, Reload};
 use crate::error::Result;
 use crate::provider::AgentId;
 
-/// Says what is left to do. `is_new`: the profile was not in the vault before.
+/// Tells a running gateway, or says what is left to do. `is_new`: the profile was not in the vault
+/// before.
 ///
 /// # Errors
 /// `Failed` when the link cannot be noted.
@@ -17,6 +19,7 @@ pub fn announce(
     agent: &AgentId,
     credential: &Credential,
     is_new: bool,
+    how: Reload,
 ) -> Result<()> {
     let id = credential.profile.secret_id(agent);
     let provider = &credential.provider;
@@ -46,8 +49,7 @@ pub fn announce(
             })?;
         }
     }
-    app.ui
-        .say("A running gateway takes the new value with: openclaw secrets reload");
+    reload::after_a_change(app, &link, how);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 mod document;
 pub mod exec;
+pub mod gateway;
 pub mod install;
 pub mod link;
 pub mod listing;
