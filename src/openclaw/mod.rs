@@ -5,6 +5,7 @@
 pub mod auth_state;
 pub mod command;
 pub mod config;
+pub mod decisive;
 mod document;
 pub mod exec;
 pub mod gateway;
