@@ -256,6 +256,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "sha2",
         &[
+            "src/openclaw/decisive",
             "src/provider.rs",
             "src/vault/identity.rs",
             "src/vault/items.rs",
