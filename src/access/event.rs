@@ -41,24 +41,18 @@ pub enum Reason {
     BadId,
     /// The asking process is not in the gateway's unit.
     OutsideUnit,
-    /// The gateway's unit does not run.
-    UnitStopped,
+    /// The state of the gateway's unit cannot be told.
+    UnitUnknown,
     /// The id was given already since the gateway started.
     Again,
     /// The gateway started too long ago.
     Late,
-    /// The asking process ended, or another took its number, while it was looked at.
-    Replaced,
     /// Another user asked.
     OtherUser,
     /// The id is not linked.
     NotLinked,
     /// Nobody armed the keeper.
     NotArmed,
-    /// Too many asked at once.
-    Busy,
-    /// What was sent is no request.
-    NoRequest,
     /// A reason that this version does not know.
     #[serde(other)]
     Unknown,
@@ -70,15 +64,12 @@ impl Reason {
         match self {
             Reason::BadId => "bad-id",
             Reason::OutsideUnit => "outside-unit",
-            Reason::UnitStopped => "unit-stopped",
+            Reason::UnitUnknown => "unit-unknown",
             Reason::Again => "again",
             Reason::Late => "late",
-            Reason::Replaced => "replaced",
             Reason::OtherUser => "other-user",
             Reason::NotLinked => "not-linked",
             Reason::NotArmed => "not-armed",
-            Reason::Busy => "busy",
-            Reason::NoRequest => "no-request",
             Reason::Unknown => "unknown",
         }
     }
@@ -89,15 +80,12 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Reason::BadId => "the id cannot be the name of a secret",
             Reason::OutsideUnit => "outside the gateway's unit",
-            Reason::UnitStopped => "the gateway's unit does not run",
+            Reason::UnitUnknown => "the state of the gateway's unit cannot be told",
             Reason::Again => "already released in this start",
             Reason::Late => "too late after the start",
-            Reason::Replaced => "the asking process ended meanwhile",
             Reason::OtherUser => "another user",
             Reason::NotLinked => "not linked",
             Reason::NotArmed => "not armed",
-            Reason::Busy => "too many at once",
-            Reason::NoRequest => "no request",
             Reason::Unknown => "for a reason that this version does not know",
         })
     }

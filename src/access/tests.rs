@@ -386,15 +386,12 @@ fn every_word_in_the_file_is_the_one_on_the_screen() {
     for reason in [
         BadId,
         OutsideUnit,
-        UnitStopped,
+        UnitUnknown,
         Again,
         Late,
-        Replaced,
         OtherUser,
         NotLinked,
         NotArmed,
-        Busy,
-        NoRequest,
         Unknown,
     ] {
         let word = serde_json::to_value(reason).unwrap();

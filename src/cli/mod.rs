@@ -14,6 +14,7 @@ pub mod link;
 pub mod log;
 pub mod logout;
 pub mod onboard;
+pub mod once;
 pub mod opened;
 pub mod pins;
 pub mod planting;

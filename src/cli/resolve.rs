@@ -48,7 +48,13 @@ pub fn run(host: &Host, ui: Ui, global: &Global, args: &Args) -> Result<()> {
             };
             ask(&place, &pins, &request).map(Option::unwrap_or_default)
         }
-        None => from_vault(host, ui, &vault_dir(host, global)?, &pins, &request),
+        None => Ok(from_vault(
+            host,
+            ui,
+            &vault_dir(host, global)?,
+            &pins,
+            &request,
+        )),
     };
     let mut given: BTreeMap<&str, Given> = match asked {
         Ok(given) => request
@@ -93,18 +99,12 @@ fn ask(place: &Place, pins: &[VaultId], request: &Request) -> Result<Option<Vec<
     }
 }
 
-fn from_vault(
-    host: &Host,
-    ui: Ui,
-    dir: &Path,
-    pins: &[VaultId],
-    request: &Request,
-) -> Result<Vec<Given>> {
+fn from_vault(host: &Host, ui: Ui, dir: &Path, pins: &[VaultId], request: &Request) -> Vec<Given> {
     let now = host.now();
     let asked = Place::of(dir).and_then(|place| ask(&place, pins, request));
     // What a keeper gives or refuses it notes itself.
     if let Ok(Some(given)) = asked {
-        return Ok(given);
+        return given;
     }
     let ids = request.ids().iter().map(String::as_str);
     let batch = Batch::read(dir, ids, now);
@@ -122,7 +122,7 @@ fn from_vault(
         let results: Vec<_> = ids.zip(outcomes).collect();
         log::note(dir, now, Writer::Resolve, &results);
     }
-    Ok(given)
+    given
 }
 
 /// What the access log says of an answer.

@@ -138,9 +138,9 @@ impl Ledger {
         for id in ask.ids {
             let ruling = if !ask.linked.contains(id) {
                 Err(Reason::NotLinked)
-            } else if next.armed.remove(id) {
-                Ok(())
-            } else if again.as_ref().is_some_and(|first| first.given.contains(id)) {
+            } else if next.armed.remove(id)
+                || again.as_ref().is_some_and(|first| first.given.contains(id))
+            {
                 Ok(())
             } else if next.sealed {
                 Err(Reason::NotArmed)

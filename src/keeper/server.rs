@@ -79,6 +79,12 @@ pub trait Handler {
 
     /// When the keeper's time is over, and why.
     fn deadline(&self) -> Option<(Uptime, Ending)>;
+
+    /// When [`Handler::tidy`] wants to be called although nobody asks.
+    fn tidy_at(&self) -> Option<Uptime>;
+
+    /// Does what was put off.
+    fn tidy(&mut self);
 }
 
 /// Why the loop ended.
@@ -123,13 +129,13 @@ pub fn serve(
         {
             return Ok(ending);
         }
+        if handler.tidy_at().is_some_and(|at| at <= now) {
+            handler.tidy();
+        }
         clients.retain(|client| client.deadline > now);
-        let ready = wait(
-            listener,
-            alarm,
-            &clients,
-            handler.deadline().map(|(at, _)| at),
-        )?;
+        let end = handler.deadline().map(|(at, _)| at);
+        let next = end.into_iter().chain(handler.tidy_at()).min();
+        let ready = wait(listener, alarm, &clients, next)?;
         if ready.alarm {
             return Ok(Ending::Called);
         }
