@@ -31,7 +31,7 @@ use super::unit::{Inside, System, Tick, Unit, Unknown};
 use std::time::Duration;
 
 /// How long after the start of the unit's oldest process values are given that were not armed.
-pub const WINDOW: Duration = Duration::from_secs(60);
+pub const WINDOW: Duration = Duration::from_mins(1);
 
 /// A process as the kernel attests it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -197,7 +197,7 @@ fn what_is_no_file_is_neither_followed_nor_waited_for() {
     assert_eq!(keeper.refused("a dangling link"), Refusal::NotAFile);
     mknodat(
         CWD,
-        &keeper.path(),
+        keeper.path(),
         FileType::Fifo,
         Mode::RUSR | Mode::WUSR,
         0,
