@@ -393,7 +393,11 @@ fn the_tickets_worked_example_is_right_and_believed() {
     let Ids::Some(ids) = &ticket.ids else {
         panic!("{ticket:?}");
     };
-    assert!(ids.iter().map(|id| id.as_str()).eq(["anthropic:work"]));
+    assert!(
+        ids.iter()
+            .map(clawkeep::secret::RefId::as_str)
+            .eq(["anthropic:work"])
+    );
     // And what clawkeep writes is that text, byte for byte.
     ticket.leave(dir.path(), Some(&identity)).unwrap();
     let written = std::fs::read_to_string(dir.path().join(ticket::NAME)).unwrap();
