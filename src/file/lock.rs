@@ -110,7 +110,8 @@ pub fn sweep_dead(dir: &Path) {
     let _ = dir;
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::file;
