@@ -10,6 +10,8 @@ const ME: Peer = Peer {
     uid: 1500,
 };
 
+type Change = fn(&mut Observed);
+
 fn round(digit: char) -> RoundId {
     RoundId::parse(&digit.to_string().repeat(32)).unwrap()
 }
@@ -40,7 +42,6 @@ fn every_fact_counts() {
     };
     let refused = Verdict::Refused;
     let other = |pid| Peer { pid, ..ME };
-    type Change = fn(&mut Observed);
     let table: &[(&str, Change, Verdict)] = &[
         ("nothing changed", |_| {}, admitted(true)),
         (

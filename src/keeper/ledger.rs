@@ -133,14 +133,13 @@ impl Ledger {
         let mut next = self.state.in_round(ask.round);
         let is_first = next.released.is_empty() && !next.sealed;
         let again = self.first.take_if(|first| first.is_repeated_by(ask));
+        let is_again = |id| again.as_ref().is_some_and(|first| first.given.contains(id));
         let mut fresh = BTreeSet::new();
         let mut rulings = BTreeMap::new();
         for id in ask.ids {
             let ruling = if !ask.linked.contains(id) {
                 Err(Reason::NotLinked)
-            } else if next.armed.remove(id)
-                || again.as_ref().is_some_and(|first| first.given.contains(id))
-            {
+            } else if is_again(id) || next.armed.remove(id) {
                 Ok(())
             } else if next.sealed {
                 Err(Reason::NotArmed)

@@ -69,7 +69,7 @@ impl Pointer {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::failed("keeper.json cannot be written as JSON"))?;
         text.push(b'\n');
-        file::replace(&dir.join(NAME), &text, 0o600)
+        file::replace_beside(&dir.join(NAME), &text, 0o600)
     }
 
     /// Removes the pointer.

@@ -136,7 +136,7 @@ mod tests {
             let _ = RoundId::parse(&text);
             prop_assert_eq!(
                 RoundId::parse(&digits).map(|round| round.to_string()),
-                (digits.len() == 32 && digits.trim_matches('0') != "").then_some(digits)
+                (digits.len() == 32 && !digits.trim_matches('0').is_empty()).then_some(digits)
             );
         }
     }

@@ -403,13 +403,18 @@ impl Client {
     }
 
     fn say_challenge(&mut self) {
+        let now = Tick::now();
+        if now <= self.looked {
+            self.held_until = Some(Uptime::now().after(self.looked.left()));
+            return;
+        }
         let mut random = [0; 16];
         if host::random(&mut random).is_err() {
             self.over = true;
             return;
         }
         let text = hex(&random);
-        self.challenge = Some((text.clone(), (self.looked, Tick::now())));
+        self.challenge = Some((text.clone(), (self.looked, now)));
         self.say(&Answer::Again(text));
     }
 

@@ -109,8 +109,8 @@ impl Machine {
 
     /// A group of version 2 with these processes.
     pub(crate) fn group(&self, path: &str, pids: &[u32]) {
-        let list: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
-        self.listed(path, &list);
+        let list: Vec<String> = pids.iter().map(u32::to_string).collect();
+        self.listed(path, &list.join("\n"));
     }
 
     /// A group of version 2 with this list of processes.

@@ -114,10 +114,19 @@ pub enum Taken {
 impl Ticket {
     /// Looks for a ticket in the vault's folder `dir`, and removes it.
     pub fn take(dir: &Path, challenge: &Challenge, identity: &Identity) -> Taken {
+        #[cfg(unix)]
+        let me = rustix::process::geteuid().as_raw();
+        #[cfg(not(unix))]
+        let me = 0;
+        Self::take_as(me, dir, challenge, identity)
+    }
+
+    /// As a keeper that runs under the user `me`.
+    fn take_as(me: u32, dir: &Path, challenge: &Challenge, identity: &Identity) -> Taken {
         let path = dir.join(NAME);
         let judged = match file::read_of_anyone(&path, MAX) {
             Ok(None) => return Taken::None,
-            Ok(Some((bytes, meta))) => judge(&bytes, is_roots(&meta), challenge, identity),
+            Ok(Some((bytes, meta))) => judge(&bytes, is_roots(me, &meta), challenge, identity),
             Err(_) => Err(Refusal::NotAFile),
         };
         let gone = file::remove(&path);
@@ -234,19 +243,14 @@ fn lines(bytes: &[u8]) -> Option<(&[u8], Option<[u8; 32]>)> {
 }
 
 #[cfg(unix)]
-fn is_roots(meta: &std::fs::Metadata) -> bool {
+fn is_roots(me: u32, meta: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    proves_root(
-        rustix::process::geteuid().as_raw(),
-        meta.uid(),
-        meta.nlink(),
-        meta.mode(),
-    )
+    proves_root(me, meta.uid(), meta.nlink(), meta.mode())
 }
 
 /// There is no root.
 #[cfg(not(unix))]
-fn is_roots(_: &std::fs::Metadata) -> bool {
+fn is_roots(_: u32, _: &std::fs::Metadata) -> bool {
     false
 }
 
