@@ -5,6 +5,13 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod service;
+
+pub use service::{
+    CredentialKeyArg, ServiceCommand, ServiceInstall, ServiceSide, ServiceStatus, ServiceUninstall,
+    ServiceWhere,
+};
+
 /// Keeps credentials for OpenClaw encrypted, and gives them to its gateway.
 #[derive(Debug, Parser)]
 #[command(
@@ -64,6 +71,9 @@ pub enum Command {
     /// The ways to open the vault
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// The keeper as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Give the vault a new identity and wrap it for every slot again
     #[command(after_help = "Example:  clawkeep rekey")]
     Rekey(Rekey),

@@ -18,6 +18,11 @@ pub mod record;
 pub mod recovery;
 pub mod resolve;
 pub mod secret;
+#[cfg(unix)]
+pub mod service;
+#[cfg(not(unix))]
+#[path = "service/nowhere.rs"]
+pub mod service;
 pub mod setup_token;
 pub mod slot;
 pub mod slot_list;
@@ -31,7 +36,7 @@ pub mod usage;
 use crate::error::Result;
 use crate::host::{self, Host};
 use app::App;
-use args::{AuthCommand, Cli, Command, Models, SecretCommand, SlotCommand};
+use args::{AuthCommand, Cli, Command, Models, SecretCommand, ServiceCommand, SlotCommand};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -69,6 +74,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
+        Command::Service(command) => service::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
@@ -84,6 +90,7 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Service(ServiceCommand::Status(status)) => status.json,
         _ => false,
     }
 }

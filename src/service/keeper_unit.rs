@@ -5,7 +5,8 @@
 //!
 //! Settings that are left out on purpose: `ProtectProc=` and `ProcSubset=` (the keeper reads
 //! `/proc/PID/{cgroup,stat,exe}` of those who ask), `PrivateUsers=` (it must see the real uid of
-//! those who ask).
+//! those who ask). `RemoveIPC=` is set only where the keeper is a user of its own: it removes what that
+//! user has, also what other programs made.
 
 use super::marker::marked;
 use super::text::{command_line, path_text, word};
@@ -197,7 +198,7 @@ impl KeeperUnit {
     fn files(&self, vault: &str) -> String {
         if let Form::Isolated { user, .. } = &self.form {
             return format!(
-                "StateDirectory=clawkeep/{}\nStateDirectoryMode=0700\nProtectHome=yes\n",
+                "StateDirectory=clawkeep/{}\nStateDirectoryMode=0700\nRemoveIPC=yes\nProtectHome=yes\n",
                 user.name
             );
         }
@@ -246,11 +247,11 @@ LimitMEMLOCK=64M
 CapabilityBoundingSet=
 AmbientCapabilities=
 KeyringMode=private
-RemoveIPC=yes
 DevicePolicy=closed
 IPAddressDeny=any
 PrivateDevices=yes
 PrivateIPC=yes
+PrivateMounts=yes
 PrivateNetwork=yes
 PrivateTmp=yes
 ProtectClock=yes

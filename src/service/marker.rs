@@ -5,13 +5,15 @@
 //! digest is no proof against somebody who means it; it tells a person's edit from our text.
 
 use crate::json::hex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const START: &str = "# clawkeep service install wrote this file (";
 const END: &str = "); edited copies are left alone";
 
 /// What stands in the place of a file that we would write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Found {
     /// Nothing.
     Absent,
