@@ -259,6 +259,13 @@ fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::Nam
     while !is_claimed(temp.as_file())? {
         temp = builder.tempfile_in(dir)?;
     }
+    #[cfg(unix)]
+    if mode & 0o077 != 0 {
+        use std::os::unix::fs::PermissionsExt;
+        // Exactly as asked: what is made for others to read is not left to the umask.
+        temp.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
     temp.write_all(bytes)?;
     temp.as_file().sync_all()?;
     Ok(temp)

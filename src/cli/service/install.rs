@@ -19,7 +19,6 @@ use crate::service::marker::Found;
 use crate::service::system::{CredentialKey, credential_kind};
 use crate::service::text::Specifiers;
 use crate::service::trusted_path::{self, End};
-use crate::vault::id::VaultId;
 use crate::vault::identity::{Identity, IdentityText};
 use std::path::{Path, PathBuf};
 
@@ -334,10 +333,10 @@ fn credential(
             return Ok(());
         }
     }
-    let id = plan.looked.id.as_deref().map(VaultId::parse).transpose()?;
     let text = IdentityText {
         identity: Identity::generate(),
-        pins: id.into_iter().collect(),
+        // It stays the same when the vault gets a new identity.
+        pins: Vec::new(),
     };
     let encrypted = target.system.encrypt(CREDENTIAL, &text.render(), wanted)?;
     let back = plan.looked.slot.is_none().then_some(Ask::RemoveSlot);

@@ -22,7 +22,7 @@ use crate::vault::Vault;
 use crate::vault::cache::Cache;
 use crate::vault::identity::Recipient;
 use crate::vault::rekey::{Doors, SlotPlan};
-use crate::vault::slot::{Slot, SlotKind, SlotName};
+use crate::vault::slot::{self, Slot, SlotKind, SlotName};
 use std::ffi::OsStr;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
@@ -293,7 +293,7 @@ impl<'a> Here<'a> {
 /// The key and path of a slot that a service made.
 fn service_slot(slot: &Slot) -> Result<(PathBuf, Recipient)> {
     match &slot.kind {
-        SlotKind::IdentityFile { path, recipient } if path.starts_with("/run/credentials") => {
+        SlotKind::IdentityFile { path, recipient } if slot::is_credential(path) => {
             Ok((path.clone(), recipient.clone()))
         }
         _ => Err(

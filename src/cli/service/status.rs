@@ -63,6 +63,7 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
             fine: on,
         });
     }
+    let fine = rows.iter().all(|row| row.fine);
     let notes: Vec<&String> = gateways.iter().flat_map(|seen| &seen.notes).collect();
     if args.json {
         let rows: Vec<_> = rows
@@ -74,6 +75,7 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
             "user": target.user.name.as_str(),
             "vault": looked.vault.display().to_string(),
             "unit": unit,
+            "ok": fine,
             "parts": rows,
             "notes": notes,
         }))?;
@@ -91,13 +93,17 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
             app.ui.say(&format!("note: {note}"));
         }
     }
-    if rows.iter().all(|row| row.fine) {
+    if fine {
         return Ok(());
     }
-    // The document was printed; the exit code says the rest.
-    let sudo = if target.of_system { "sudo " } else { "" };
-    Err(Error::failed("the service is not as it should be")
-        .hint(format!("{sudo}clawkeep service install {}", target.flag())))
+    if !args.json {
+        let sudo = if target.of_system { "sudo " } else { "" };
+        app.ui.say(&format!(
+            "Not as it should be.\nhint: {sudo}clawkeep service install {}",
+            target.flag()
+        ));
+    }
+    Err(Error::shown())
 }
 
 /// The form that was named, otherwise the one that is installed.
