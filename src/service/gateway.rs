@@ -39,6 +39,8 @@ pub struct Gateway {
     pub user: Option<String>,
     /// How it is started again and stopped, as it stands there.
     pub policy: Vec<Setting>,
+    /// Why it cannot be made into a unit of another manager: something that is not understood.
+    pub trouble: Option<Error>,
 }
 
 /// What is handed on from a unit of a user's manager to one of the system's, unchanged.
@@ -69,21 +71,35 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Takes in one setting. One that is not understood matters only where the whole unit is handed
+    /// on; Node's options are always needed.
     fn take(&mut self, setting: Setting, known: &Specifiers<'_>) -> Result<()> {
+        let is_options = setting.name == "Environment" && setting.value.contains(NODE_OPTIONS);
+        match self.understand(setting, known) {
+            Err(error) if !is_options => {
+                self.trouble.get_or_insert(error);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn understand(&mut self, setting: Setting, known: &Specifiers<'_>) -> Result<()> {
         let expanded = |value: &str| -> Result<Vec<String>> {
-            words(value)?
-                .iter()
-                .map(|word| expand(word, known))
-                .collect()
+            let words = words(value)?;
+            words.iter().map(|word| expand(word, known)).collect()
         };
         let value = setting.value.as_str();
-        let is_service = setting.section == "Service";
-        match setting.name.as_str() {
-            "ExecStart" if is_service => {
-                self.command = expanded(value)?;
+        if setting.section != "Service" {
+            if POLICY.contains(&setting.name.as_str()) {
+                self.policy.push(setting);
             }
-            "Environment" if is_service && value.is_empty() => self.environment.clear(),
-            "Environment" if is_service => {
+            return Ok(());
+        }
+        match setting.name.as_str() {
+            "ExecStart" => self.command = expanded(value)?,
+            "Environment" if value.is_empty() => self.environment.clear(),
+            "Environment" => {
                 for pair in expanded(value)? {
                     if let Some((name, value)) = pair.split_once('=') {
                         self.environment.retain(|(known, _)| known != name);
@@ -91,20 +107,17 @@ impl Gateway {
                     }
                 }
             }
-            "EnvironmentFile" if is_service && value.is_empty() => self.environment_files.clear(),
+            "EnvironmentFile" if value.is_empty() => self.environment_files.clear(),
             // Not split into words: the whole value is one path.
-            "EnvironmentFile" if is_service => {
+            "EnvironmentFile" => {
                 let unquoted = words(value)?.join(" ");
                 self.environment_files.push(expand(&unquoted, known)?);
             }
-            "UnsetEnvironment" if is_service && value.is_empty() => self.unset.clear(),
-            "UnsetEnvironment" if is_service => self.unset.extend(expanded(value)?),
-            "WorkingDirectory" if is_service => {
-                self.folder = (!value.is_empty())
-                    .then(|| expand(value, known))
-                    .transpose()?;
-            }
-            "User" if is_service => self.user = Some(expand(value, known)?),
+            "UnsetEnvironment" if value.is_empty() => self.unset.clear(),
+            "UnsetEnvironment" => self.unset.extend(expanded(value)?),
+            "WorkingDirectory" if value.is_empty() => self.folder = None,
+            "WorkingDirectory" => self.folder = Some(expand(value, known)?),
+            "User" => self.user = Some(expand(value, known)?),
             name if POLICY.contains(&name) => self.policy.push(setting),
             _ => {}
         }
@@ -210,6 +223,9 @@ impl GatewayUnit<'_> {
     /// `Failed` when the unit that it is made from has no command, or something that cannot be handed
     /// on as it is.
     pub fn render(&self) -> Result<String> {
+        if let Some(trouble) = &self.gateway.trouble {
+            return Err(trouble.clone());
+        }
         let (program, args) = self
             .gateway
             .command

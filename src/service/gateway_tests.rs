@@ -125,6 +125,8 @@ fn what_cannot_be_handed_on_is_refused() {
         "[Service]\nRestart=always\n",
         "[Service]\nExecStart=-/bin/sh\n",
         "[Service]\nExecStart=node x\n",
+        "[Service]\nExecStart=/bin/sh %I\n",
+        "[Service]\nExecStart=/bin/sh\nEnvironment=A=\\d\n",
         "[Service]\nExecStart=/bin/sh ${HOME}\n",
         "[Service]\nExecStart=/bin/sh \"a\\nb\"\n",
         "[Service]\nExecStart=/bin/sh\nEnvironment=\"A=\\nUser=root\"\n",
@@ -138,7 +140,7 @@ fn what_cannot_be_handed_on_is_refused() {
         };
         assert!(unit.render().is_err(), "{unit:?}");
     }
-    let unknown = ["[Service]\nExecStart=/bin/sh %I\n".to_owned()];
+    let unknown = ["[Service]\nEnvironment=NODE_OPTIONS=%I\n".to_owned()];
     assert!(Gateway::read(&unknown, &KNOWN).is_err());
 }
 

@@ -158,13 +158,12 @@ pub fn words(value: &str) -> Result<Vec<String>> {
         match (quote, c) {
             (_, '\\') => word.get_or_insert_default().push(escape(&mut chars)?),
             (Some(open), c) if c == open => quote = None,
-            (Some(_), c) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, c) if matches!(c, ' ' | '\t') => words.extend(word.take()),
-            (None, c) => word.get_or_insert_default().push(c),
+            (None, ' ' | '\t') => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     if quote.is_some() {

@@ -20,8 +20,7 @@ use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The file that a systemd credential or a service manager provides: an identity file's text, with
-/// the key of a slot or with the vault identity.
+/// The file that a systemd credential or a service manager provides: an identity file's text.
 pub const CREDENTIAL: &str = "clawkeep-identity";
 
 /// Everything that may yield an identity besides the vault's own folder.
@@ -302,9 +301,9 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     }
 }
 
-/// The credential is the key of a slot, or the vault identity itself. Vaults that it pins are not
-/// looked at: it cannot be written when the vault gets a new identity, and who asks a keeper for
-/// values pins the vault himself.
+/// What systemd provides is an identity file: where its key is that of a slot, it opens that slot's
+/// file, so that the vault can get a new identity without systemd; otherwise it is the vault identity
+/// itself.
 fn from_credential(dir: &Path, path: &Path, cache: &Cache) -> Result<Yield> {
     // systemd owns these files as root and lets the service read them.
     let Some(bytes) = file::read(path, 64 * 1024, Privacy::Shared)? else {
@@ -313,21 +312,22 @@ fn from_credential(dir: &Path, path: &Path, cache: &Cache) -> Result<Yield> {
         )));
     };
     let text = IdentityText::parse(&bytes).map_err(|error| error.context(path.display()))?;
-    let key = text.identity;
-    let own = key.recipient();
-    let is_its = |slot: &&Slot| matches!(&slot.kind, SlotKind::IdentityFile { recipient, .. } if *recipient == own);
-    if let Some(slot) = cache.slots.iter().find(is_its) {
-        return from_files(dir, slot, |bytes| slot::unwrap_identity(bytes, &key))
-            .map_err(|error| error.context(format!("slot {}", slot.name)));
+    let own = text.identity.recipient();
+    let of_slot = |slot: &&Slot| matches!(&slot.kind, SlotKind::IdentityFile { recipient, .. } if *recipient == own);
+    if let Some(slot) = cache.slots.iter().find(of_slot) {
+        return from_files(dir, slot, |bytes| {
+            slot::unwrap_identity(bytes, &text.identity)
+        })
+        .map_err(|error| error.context(format!("slot {}", slot.name)));
     }
     // Where vault.json is lost, the files themselves say which is for this key.
     let mut found = Vec::new();
     for name in slot::file_names(dir)? {
         let bytes = slot::read(&dir.join("slots").join(name))?;
-        found.extend(bytes.and_then(|bytes| slot::unwrap_identity(&bytes, &key).ok()));
+        found.extend(bytes.and_then(|bytes| slot::unwrap_identity(&bytes, &text.identity).ok()));
     }
     if found.is_empty() {
-        found.push(key);
+        found.push(text.identity);
     }
     Ok(Yield::Found(found))
 }

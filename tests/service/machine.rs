@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 const OTHER: u32 = 54321;
 
 /// The header of a credential that the host's key encrypted, 18 bytes in base64.
-const HEADER: &str = "WhxqhmyfQJax1aZeCGLxmgAA";
+const HEADER: &str = "Whxqht+dQJax1aZeCGLxmgAA";
 
 const SYSTEMCTL: &str = r#"#!/bin/sh
 root=${0%/usr/bin/systemctl}
@@ -29,7 +29,9 @@ case $1 in
   disable) rm -f "$root/state/$who-enabled-$last" "$root/state/$who-active-$last" ;;
   is-enabled|is-active)
     name=${1#is-}
-    if [ -e "$root/state/$who-$name-$last" ]; then echo "$name"; else echo "in$name"; exit 3; fi ;;
+    [ -e "$root/state/$who-$name-$last" ] && { echo "$name"; exit 0; }
+    [ "$name" = enabled ] && echo disabled || echo inactive
+    exit 3 ;;
 esac
 exit 0
 "#;
@@ -45,25 +47,25 @@ esac
 "#;
 
 /// A machine and its one user.
-pub struct Machine {
+pub(crate) struct Machine {
     root: PathBuf,
     uid: u32,
     _dir: tempfile::TempDir,
 }
 
 /// What came of a command.
-pub struct Ran {
+pub(crate) struct Ran {
     /// Exit code, output and talk, as a snapshot shows them.
-    pub text: String,
+    pub(crate) text: String,
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// The output alone.
-    pub stdout: String,
+    pub(crate) stdout: String,
 }
 
 impl Machine {
     /// A machine with a user, whose home has a vault and a gateway's unit.
-    pub fn new() -> Machine {
+    pub(crate) fn new() -> Machine {
         let dir = folder();
         let root = dir.path().canonicalize().unwrap();
         mode(&root, 0o755);
@@ -114,7 +116,7 @@ impl Machine {
     }
 
     /// Writes OpenClaw's unit of a profile (`""`, `-work`) into the user's home.
-    pub fn gateway(&self, profile: &str, more: &str) -> PathBuf {
+    pub(crate) fn gateway(&self, profile: &str, more: &str) -> PathBuf {
         let folder = self.home().join(".config/systemd/user");
         let mut dir = self.home();
         for part in [".config", "systemd", "user"] {
@@ -139,39 +141,39 @@ impl Machine {
     }
 
     /// The user's home.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home/alice")
     }
 
     /// The user's vault.
-    pub fn vault(&self) -> PathBuf {
+    pub(crate) fn vault(&self) -> PathBuf {
         self.home().join(".local/share/clawkeep")
     }
 
     /// A path of the machine.
-    pub fn path(&self, below: &str) -> PathBuf {
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.join(below)
     }
 
     /// Writes a file of the machine.
-    pub fn file(&self, below: &str, text: &str) {
+    pub(crate) fn file(&self, below: &str, text: &str) {
         std::fs::write(self.path(below), text).unwrap();
     }
 
     /// A file's text; `None` when it is not there.
-    pub fn text(&self, path: &Path) -> Option<String> {
+    pub(crate) fn text(&self, path: &Path) -> Option<String> {
         std::fs::read_to_string(path).ok()
     }
 
     /// How the service managers were called since the last look.
-    pub fn calls(&self) -> String {
+    pub(crate) fn calls(&self) -> String {
         let calls = self.text(&self.path("calls")).unwrap();
         self.file("calls", "");
         self.tidy(&calls)
     }
 
     /// clawkeep as the administrator of the machine.
-    pub fn root(&self, args: &[&str]) -> Ran {
+    pub(crate) fn root(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
         let home = self.path("root");
         std::fs::create_dir_all(&home).unwrap();
@@ -180,7 +182,7 @@ impl Machine {
     }
 
     /// clawkeep as the user.
-    pub fn alice(&self, args: &[&str]) -> Ran {
+    pub(crate) fn alice(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
         command.env_clear().env("HOME", self.home());
         if rustix::process::geteuid().is_root() {
@@ -190,7 +192,7 @@ impl Machine {
     }
 
     /// clawkeep as the user, with credentials in a folder as systemd gives them.
-    pub fn with_credentials(&self, folder: &Path, args: &[&str]) -> Ran {
+    pub(crate) fn with_credentials(&self, folder: &Path, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
         command.env_clear().env("HOME", self.home());
         command.env("CREDENTIALS_DIRECTORY", folder);
@@ -249,6 +251,6 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Sets a path's rights.
-pub fn mode(path: &Path, bits: u32) {
+pub(crate) fn mode(path: &Path, bits: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).unwrap();
 }

@@ -44,7 +44,7 @@ fn a_service_of_the_system_from_dry_run_to_uninstall() {
         "Environment=NODE_OPTIONS=--max-old-space-size=4096\n",
     );
     let mut text = String::new();
-    let mut note = |ran: machine::Ran| text.push_str(&format!("{}\n", ran.text));
+    let mut note = |ran: machine::Ran| text.extend([ran.text, "\n".to_owned()]);
     note(m.root(&[
         "service",
         "install",
@@ -61,7 +61,7 @@ fn a_service_of_the_system_from_dry_run_to_uninstall() {
     note(m.root(&["service", "status", "--system", "--for", "alice", "--json"]));
     note(m.root(&UNINSTALL));
     note(m.root(&UNINSTALL));
-    text.push_str(&format!("calls:\n{}", m.calls()));
+    text.extend(["calls:\n".to_owned(), m.calls()]);
     holds("system", &text);
 }
 
@@ -70,12 +70,12 @@ fn a_service_of_ones_own_from_dry_run_to_uninstall() {
     let m = Machine::new();
     m.gateway("", "");
     let mut text = String::new();
-    let mut note = |ran: machine::Ran| text.push_str(&format!("{}\n", ran.text));
+    let mut note = |ran: machine::Ran| text.extend([ran.text, "\n".to_owned()]);
     note(m.alice(&["service", "install", "--user", "--dry-run"]));
     note(m.alice(&["service", "install", "--user", "--yes"]));
     note(m.alice(&["service", "status"]));
     note(m.alice(&["service", "uninstall", "--user", "--yes"]));
-    text.push_str(&format!("calls:\n{}", m.calls()));
+    text.extend(["calls:\n".to_owned(), m.calls()]);
     holds("user", &text);
 }
 
@@ -309,7 +309,7 @@ fn links_in_the_home_are_met_by_the_user_alone() {
 fn what_stands_in_the_way_is_said() {
     let m = Machine::new();
     let mut text = String::new();
-    let mut note = |ran: machine::Ran| text.push_str(&format!("{}\n", ran.text));
+    let mut note = |ran: machine::Ran| text.extend([ran.text, "\n".to_owned()]);
     note(m.root(&["service", "install", "--system", "--for", "bob", "--yes"]));
     note(m.root(&["service", "install", "--system", "--for", "a b", "--yes"]));
     m.gateway("", "Environment=NODE_OPTIONS=%I\n");

@@ -15,7 +15,7 @@ use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The user's side, in another process.
 pub struct Child {
-    child: process::Child,
+    process: process::Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
@@ -82,7 +82,7 @@ impl Child {
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or_else(nonsense)?;
         Ok(Child {
-            child,
+            process: child,
             input,
             output: BufReader::new(output),
         })
@@ -113,6 +113,6 @@ impl Drop for Child {
     fn drop(&mut self) {
         // The end of its input is its end.
         self.input = None;
-        let _ = self.child.wait();
+        let _ = self.process.wait();
     }
 }

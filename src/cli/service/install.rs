@@ -82,7 +82,7 @@ pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
         "installing a service",
         &format!(
             "add --yes, or look first: clawkeep service install {} --dry-run",
-            target.flag()
+            target.flags()
         ),
     )?;
     let mut job = Job::new(app, &target.system, target.manager(), side.as_mut());
@@ -354,8 +354,16 @@ fn closing(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) {
     let ui = app.ui;
     ui.say("Installed. The vault is open while the keeper runs, and locked without it.");
     if !args.restart_gateway {
+        let who = if target.of_system {
+            format!(", as {}", target.user.name)
+        } else {
+            String::new()
+        };
         for seen in &plan.gateways {
-            ui.say(&format!("Next: systemctl --user restart {}", seen.unit));
+            ui.say(&format!(
+                "Next{who}: systemctl --user restart {}",
+                seen.unit
+            ));
         }
         for seen in &plan.system_gateways {
             ui.say(&format!("Next: systemctl restart {}", seen.unit));

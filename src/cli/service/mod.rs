@@ -158,9 +158,13 @@ impl Target {
             .exists()
     }
 
-    /// The flag that names this kind of service.
-    pub fn flag(&self) -> &'static str {
-        if self.of_system { "--system" } else { "--user" }
+    /// The flags that name this service.
+    pub fn flags(&self) -> String {
+        if self.of_system {
+            format!("--system --for {}", self.user.name)
+        } else {
+            "--user".to_owned()
+        }
     }
 }
 

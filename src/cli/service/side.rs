@@ -369,7 +369,9 @@ fn look_at(
                 .into_iter()
                 .map(move |name| (name.clone(), dir.join(name)))
         })
-        .filter(|(name, _)| name.ends_with(".conf") && name != DROP_IN)
+        .filter(|(name, _)| {
+            Path::new(name).extension() == Some(OsStr::new("conf")) && name != DROP_IN
+        })
         .collect();
     drop_ins.sort();
     let mut before = vec![read(&folder.join(unit))?.unwrap_or_default()];

@@ -100,7 +100,7 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
         let sudo = if target.of_system { "sudo " } else { "" };
         app.ui.say(&format!(
             "Not as it should be.\nhint: {sudo}clawkeep service install {}",
-            target.flag()
+            target.flags()
         ));
     }
     Err(Error::shown())
@@ -224,10 +224,9 @@ fn credential_row(target: &Target) -> Row {
             Some(kind) => (format!("key: {kind}"), true),
             None => ("key: of another kind".to_owned(), true),
         },
-        Ok(None) => ("absent".to_owned(), false),
         // Root's alone; that it is there is all that others see.
         Err(_) if path.exists() => ("there (its key: ask as root)".to_owned(), true),
-        Err(_) => ("absent".to_owned(), false),
+        Ok(None) | Err(_) => ("absent".to_owned(), false),
     };
     Row {
         what: "credential",
