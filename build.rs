@@ -14,6 +14,7 @@ const UNWINDER: &str = "libgcc_eh.a";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rustc-check-cfg=cfg(unwinder_inside)");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     let glibc = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
     // `cc` of this machine knows its own libraries alone.
@@ -24,6 +25,8 @@ fn main() {
     {
         println!("cargo:rustc-link-search=native={}", dir.display());
         println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
+        // For tests/package.rs, which looks whether it had the effect.
+        println!("cargo:rustc-cfg=unwinder_inside");
     }
 }
 
