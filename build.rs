@@ -6,6 +6,11 @@
 //! and `--as-needed`, which rustc always passes, then drops the shared one. Where there is no such file
 //! nothing changes: the program is the same, and starts a little later.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to a build script through its environment"
+)]
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
