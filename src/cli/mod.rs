@@ -2,13 +2,18 @@
 
 pub mod app;
 pub mod args;
+pub mod arm;
 pub mod auth;
 pub mod call;
+pub mod choice;
 pub mod dangling;
 pub mod init;
+pub mod keeper;
+pub mod keeping;
 pub mod link;
 pub mod logout;
 pub mod onboard;
+pub mod opened;
 pub mod pins;
 pub mod planting;
 pub mod plugin;
@@ -31,7 +36,7 @@ pub mod usage;
 use crate::error::Result;
 use crate::host::{self, Host};
 use app::App;
-use args::{AuthCommand, Cli, Command, Models, SecretCommand, SlotCommand};
+use args::{AuthCommand, Cli, Command, KeeperCommand, Models, SecretCommand, SlotCommand};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -56,6 +61,10 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     };
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);
+    // The hot path needs less than the others.
+    if let Command::Resolve(args) = &cli.command {
+        return finish(ui, resolve::run(&host, &ui, &cli.global, args));
+    }
     match App::new(host, cli.global.clone(), json) {
         Ok(app) => finish(ui, dispatch(&app, &cli)),
         Err(error) => finish(ui, Err(error)),
@@ -64,7 +73,10 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
 
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Resolve(args) => resolve::run(app, args),
+        Command::Resolve(args) => resolve::run(&app.host, &app.ui, &app.global, args),
+        Command::Keeper(command) => keeper::run(app, command),
+        Command::Unlock(how) => keeper::unlock(app, how),
+        Command::Lock => keeper::lock(app),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
@@ -84,6 +96,7 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Keeper(KeeperCommand::Status(status)) => status.json,
         _ => false,
     }
 }
