@@ -263,7 +263,6 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/vault/slot.rs",
         ],
     ),
-    ("bip39", &["src/cli/init.rs"]),
     ("getrandom", &["src/host.rs"]),
     ("directories", &["src/host.rs"]),
     // A file beside another before the rename; and the folder of a plan that OpenClaw reads.
@@ -277,6 +276,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/args", "src/cli/usage.rs"]),
     ("keyring_core", &["src/keychain/"]),
     ("secret_service", &["src/keychain/"]),
+    ("tracing", &["src/keychain/"]),
     ("zbus", &["src/keeper/sleep.rs", "src/keychain/"]),
     ("zbus_secret_service_keyring_store", &["src/keychain/"]),
     ("apple_native_keyring_store", &["src/keychain/"]),
