@@ -387,8 +387,10 @@ fn at_a_terminal_the_passphrase_is_asked_and_the_signals_are_the_commands() {
     let env = ["--env", "NOTES=notes"];
     let locked = run(&world, &env, &[SH, "-c", "echo started"]).fails(75);
     assert_eq!(locked.stdout, "");
-    let shell = "test \"$NOTES\" = sk-or-fake-router-0123456789 && echo has it; \
-                 trap 'echo caught; exit 9' INT; while :; do read line; done";
+    // The trap is set before it is said that it waits.
+    let shell = "trap 'echo caught; exit 9' INT; \
+                 test \"$NOTES\" = sk-or-fake-router-0123456789 && echo has it; \
+                 while :; do read line; done";
     let args = [&["run"], &env[..], &["--", SH, "-c", shell]].concat();
     let mut pty = world.pty(&args);
     pty.expect("Passphrase");
