@@ -1,7 +1,8 @@
 //! `models auth`: credentials of model providers. Ring 4.
 
-use super::app::{App, Opened, take_value};
+use super::app::{App, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Paste, SetupToken};
+use super::opened::Opened;
 use super::record::{self, LinkRecord};
 use super::reload::Reload;
 use super::{ui, uptake};

@@ -2,13 +2,20 @@
 
 pub mod app;
 pub mod args;
+pub mod arm;
 pub mod auth;
 pub mod call;
+pub mod choice;
 pub mod dangling;
 pub mod init;
+pub mod keeper;
+pub mod keeping;
 pub mod link;
+pub mod log;
 pub mod logout;
 pub mod onboard;
+pub mod once;
+pub mod opened;
 pub mod pins;
 pub mod planting;
 pub mod plugin;
@@ -34,7 +41,7 @@ pub mod variable_name;
 use crate::error::Result;
 use crate::host::{self, Host};
 use app::App;
-use args::{AuthCommand, Cli, Command, Models, SecretCommand, SlotCommand};
+use args::{AuthCommand, Cli, Command, KeeperCommand, Models, SecretCommand, SlotCommand};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -66,6 +73,10 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     }
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);
+    // The hot path needs less than the others.
+    if let Command::Resolve(args) = &cli.command {
+        return finish(ui, resolve::run(&host, ui, &cli.global, args));
+    }
     match App::new(host, cli.global.clone(), json) {
         Ok(app) => finish(ui, dispatch(&app, &cli)),
         Err(error) => finish(ui, Err(error)),
@@ -74,7 +85,10 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
 
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Resolve(args) => resolve::run(app, args),
+        Command::Resolve(args) => resolve::run(&app.host, app.ui, &app.global, args),
+        Command::Keeper(command) => keeper::run(app, command),
+        Command::Unlock(how) => keeper::unlock(app, how),
+        Command::Lock => keeper::lock(app),
         Command::Run(args) => run::run(app, args),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
@@ -83,6 +97,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -95,6 +110,8 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Keeper(KeeperCommand::Status(status)) => status.json,
+        Command::Log(log) => log.json,
         _ => false,
     }
 }

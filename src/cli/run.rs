@@ -8,10 +8,11 @@
 //! raise it again up to what it had), since a dump of it would hold the values. That our memory could
 //! not be read ends with the exec, as the system has it.
 
-use super::app::{App, Opened};
+use super::app::App;
 use super::args::Run as Args;
+use super::choice::selection;
+use super::opened::Opened;
 use super::record::{self, LinkRecord};
-use super::resolve::selection;
 use super::ui;
 use super::variable_name::VariableName;
 use crate::error::{Error, Kind, Result};

@@ -2,9 +2,11 @@
 
 use super::app::{App, take_value};
 use super::args::{SecretCommand, SecretGet, SecretList, SecretRemove, SecretSet};
+use super::log;
 use super::record::LinkRecord;
 use super::reload::{self, Reload};
 use super::ui;
+use crate::access::{Outcome, Writer};
 use crate::error::{Error, Result};
 use crate::expiry::expires_in;
 use crate::openclaw::reference::GATEWAY_TOKEN;
@@ -97,6 +99,8 @@ fn get(app: &App, args: &SecretGet) -> Result<()> {
     let Some((value, _)) = opened.get(&id)? else {
         return Err(Error::missing(format!("there is no secret {id}")).hint("clawkeep secret list"));
     };
+    let results = [(id.as_str(), Outcome::Released)];
+    log::note(&app.dir, app.host.now(), Writer::Command, &results);
     app.ui.raw(value.expose_secret().as_bytes())?;
     if on_terminal {
         app.ui.raw(b"\n")
