@@ -111,6 +111,11 @@ impl Error {
         Self::new(Kind::Cancelled, "cancelled, nothing was stored")
     }
 
+    /// A failure that the output says already: only the exit code says it again.
+    pub fn shown() -> Self {
+        Self::new(Kind::Failed, "")
+    }
+
     /// An operating system error, said with the verb and the path that it befell:
     /// `cannot read /x/y: permission denied`.
     pub fn io(verb: &str, path: &Path, error: &std::io::Error) -> Self {

@@ -207,6 +207,20 @@ pub fn private_dir(path: &Path) -> Result<()> {
     }
 }
 
+/// The user that a file or folder belongs to; `None` when it is not there, or is a link.
+#[cfg(unix)]
+pub fn owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    (!meta.file_type().is_symlink()).then(|| meta.uid())
+}
+
+/// Users have no numbers here.
+#[cfg(not(unix))]
+pub fn owner(_: &Path) -> Option<u32> {
+    None
+}
+
 /// Checks that a folder is ours, no link, and closed to others.
 ///
 /// # Errors
@@ -300,6 +314,13 @@ fn written(
     let mut temp = builder.tempfile_in(dir)?;
     while !is_claimed(temp.as_file())? {
         temp = builder.tempfile_in(dir)?;
+    }
+    #[cfg(unix)]
+    if mode & 0o077 != 0 {
+        use std::os::unix::fs::PermissionsExt;
+        // Exactly as asked: what is made for others to read is not left to the umask.
+        temp.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
     temp.write_all(bytes)?;
     temp.as_file().sync_all()?;

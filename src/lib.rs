@@ -7,6 +7,7 @@
 //! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] | nothing but words: no files, clock, environment |
 //! | 1 doors | [`host`] [`file`] [`keychain`] [`terminal`] [`wipe`] | one part of the outside world each |
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
+//! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
@@ -27,6 +28,7 @@ pub mod keychain;
 pub mod openclaw;
 pub mod provider;
 pub mod secret;
+pub mod service;
 pub mod store;
 pub mod terminal;
 pub mod vault;

@@ -5,11 +5,16 @@
 mod keeper;
 mod link;
 mod run;
+mod service;
 mod slot;
 
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
 pub use run::Run;
+pub use service::{
+    CredentialKeyArg, ServiceCommand, ServiceInstall, ServiceSide, ServiceStatus, ServiceUninstall,
+    ServiceWhere,
+};
 pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, SlotList, SlotRemove};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,6 +88,9 @@ pub enum Command {
     /// End the keeper, and with it the open vault: keeper stop
     #[command(after_help = "Example:  clawkeep lock")]
     Lock,
+    /// The keeper as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Give the vault a new identity and wrap it for every slot again
     #[command(after_help = "Example:  clawkeep rekey")]
     Rekey(Rekey),

@@ -99,7 +99,7 @@ pub fn run(app: &App, args: &KeeperArm) -> Result<()> {
         ),
     };
     let settings = Settings::read(dir)?;
-    settings.show(app)?;
+    settings.show(app);
     // Who arms by passphrase proves it by opening the vault, and that is asked for last.
     app.agree(
         args.yes,
@@ -187,11 +187,10 @@ impl Settings {
         })
     }
 
-    fn show(&self, app: &App) -> Result<()> {
+    fn show(&self, app: &App) {
         let Some(now) = &self.now else {
-            app.ui.say(
-                "OpenClaw is not linked, so there are no settings of it to look at.",
-            );
+            app.ui
+                .say("OpenClaw is not linked, so there are no settings of it to look at.");
             return Ok(());
         };
         let lines: Vec<String> = match &self.before {
@@ -205,15 +204,20 @@ impl Settings {
                 .collect(),
         };
         let heading = match (&self.before, lines.is_empty()) {
-            (Some(_), true) => "Since they were last shown, no setting of OpenClaw that decides where keys go or what code runs has changed.",
-            (Some(_), false) => "Since they were last shown, these settings of OpenClaw changed, which decide where keys go or what code runs:",
-            (None, _) => "These settings of OpenClaw decide where keys go and what code runs; they were not shown before:",
+            (Some(_), true) => {
+                "Since they were last shown, no setting of OpenClaw that decides where keys go or what code runs has changed."
+            }
+            (Some(_), false) => {
+                "Since they were last shown, these settings of OpenClaw changed, which decide where keys go or what code runs:"
+            }
+            (None, _) => {
+                "These settings of OpenClaw decide where keys go and what code runs; they were not shown before:"
+            }
         };
         app.ui.say(heading);
         for line in lines {
             app.ui.say(&line);
         }
-        Ok(())
     }
 
     fn keep(&self, dir: &Path) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
 use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
+use crate::service::notify;
 use crate::vault::Found;
 use crate::vault::cache::{Cache, Custody};
 use crate::vault::held::Held;
@@ -59,11 +60,10 @@ pub fn unlock(app: &App, how: &KeeperHow) -> Result<()> {
 
 /// Where this vault's keeper is, or is to be.
 fn place(app: &App, socket: Option<&PathBuf>) -> Result<Place> {
-    let mut place = Place::of(&app.dir)?;
+    let mut place = app.keeper_place()?;
     if let Some(socket) = socket {
         place.socket = app.host.absolute(socket)?;
     }
-    place.required = false;
     Ok(place)
 }
 
@@ -125,6 +125,9 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
     let terms = terms(app, args)?;
     if let Some(mut keeper) = place(app, args.socket.as_ref())?.connect()? {
         return already(app, args, &mut keeper);
+    }
+    if terms.release == Release::Once {
+        super::arm::check_program(app, args.how.trust_this_program)?;
     }
     let vault = app.open_vault_file("keeper")?;
     let mut child = Command::new(app.host.program()?);
@@ -296,9 +299,13 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
             bounds(status)
         ));
         warn_of_swap(app, status);
+        notify::ready(&app.host, "open");
         Ok(())
     })
-    .map(|ended| app.ui.say(&format!("Locked: {}.", ended.text())))
+    .map(|ended| {
+        notify::stopping(&app.host);
+        app.ui.say(&format!("Locked: {}.", ended.text()));
+    })
 }
 
 /// Ends the keeper. Without one, says what opens the vault without a person.
@@ -324,7 +331,8 @@ pub fn lock(app: &App) -> Result<()> {
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
-    if Pointer::load(&app.dir)?.is_some_and(|pointer| pointer.required) {
+    let pointer = Pointer::load_of_anyone(&app.dir).ok().flatten();
+    if pointer.is_some_and(|pointer| pointer.required) {
         app.ui
             .say("The next start of its service opens the vault again: clawkeep service status");
     }

@@ -27,6 +27,11 @@ pub mod reload;
 pub mod resolve;
 pub mod run;
 pub mod secret;
+#[cfg(unix)]
+pub mod service;
+#[cfg(not(unix))]
+#[path = "service/nowhere.rs"]
+pub mod service;
 pub mod setup_token;
 pub mod slot;
 pub mod slot_list;
@@ -41,7 +46,9 @@ pub mod variable_name;
 use crate::error::Result;
 use crate::host::{self, Host};
 use app::App;
-use args::{AuthCommand, Cli, Command, KeeperCommand, Models, SecretCommand, SlotCommand};
+use args::{
+    AuthCommand, Cli, Command, KeeperCommand, Models, SecretCommand, ServiceCommand, SlotCommand,
+};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -94,6 +101,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
+        Command::Service(command) => service::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
@@ -110,6 +118,7 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Log(log) => log.json,
         _ => false,

@@ -76,13 +76,13 @@ impl Once {
         let (Some(sender), Some((looked, challenged))) = (asker.sender, asker.challenged) else {
             return Err(Reason::OutsideUnit);
         };
-        let asked = Asked {
+        let question = Asked {
             connected: asker.peer,
             sender,
             looked,
             challenged,
         };
-        match self.gate.admit(&self.system, &asked) {
+        match self.gate.admit(&self.system, &question) {
             Verdict::Admitted { round, in_time } => Ok((round, in_time)),
             Verdict::Refused(reason) => Err(reason),
         }

@@ -86,7 +86,7 @@ impl Ui {
 
     /// An error, its hint, and with `--json` the document.
     pub fn error(self, error: &Error) {
-        if error.kind() == Kind::BrokenPipe {
+        if error.kind() == Kind::BrokenPipe || error.message().is_empty() {
             return;
         }
         if self.json {

@@ -276,10 +276,11 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
                     .filter(|key| key.identity.recipient() == *recipient);
             }
             let Some(key) = key else {
-                return Ok(Yield::Absent(format!(
-                    "the identity file {} is not there",
-                    path.display()
-                )));
+                return Ok(Yield::Absent(if slot::is_credential(path) {
+                    format!("slot {} opens for its service alone", slot.name)
+                } else {
+                    format!("the identity file {} is not there", path.display())
+                }));
             };
             from_files(dir, slot, |bytes| {
                 slot::unwrap_identity(bytes, &key.identity)
@@ -313,13 +314,22 @@ fn from_credential(dir: &Path, path: &Path, cache: &Cache) -> Result<Yield> {
     let text = IdentityText::parse(&bytes).map_err(|error| error.context(path.display()))?;
     let own = text.identity.recipient();
     let of_slot = |slot: &&Slot| matches!(&slot.kind, SlotKind::IdentityFile { recipient, .. } if *recipient == own);
-    match cache.slots.iter().find(of_slot) {
-        Some(slot) => from_files(dir, slot, |bytes| {
+    if let Some(slot) = cache.slots.iter().find(of_slot) {
+        return from_files(dir, slot, |bytes| {
             slot::unwrap_identity(bytes, &text.identity)
         })
-        .map_err(|error| error.context(format!("slot {}", slot.name))),
-        None => Ok(Yield::Found(vec![text.identity])),
+        .map_err(|error| error.context(format!("slot {}", slot.name)));
     }
+    // Where vault.json is lost, the files themselves say which is for this key.
+    let mut found = Vec::new();
+    for name in slot::file_names(dir)? {
+        let bytes = slot::read(&dir.join("slots").join(name))?;
+        found.extend(bytes.and_then(|bytes| slot::unwrap_identity(&bytes, &text.identity).ok()));
+    }
+    if found.is_empty() {
+        found.push(text.identity);
+    }
+    Ok(Yield::Found(found))
 }
 
 fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
