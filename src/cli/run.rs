@@ -11,10 +11,12 @@
 use super::app::App;
 use super::args::Run as Args;
 use super::choice::selection;
+use super::log;
 use super::opened::Opened;
 use super::record::{self, LinkRecord};
 use super::ui;
 use super::variable_name::VariableName;
+use crate::access::{Outcome, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::openclaw::profiles::ProfilesFile;
@@ -72,6 +74,12 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
             names.join(", ")
         ));
     }
+    // Before it starts: nobody comes back from there to write it down.
+    let given: Vec<_> = environment
+        .values()
+        .map(|given| (given.id.as_str(), Outcome::Released))
+        .collect();
+    log::note(&app.dir, now, Writer::Command, &given);
     start(&args.command, &environment)
 }
 
