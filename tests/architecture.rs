@@ -265,7 +265,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/terminal/signals.rs"]),
     ("rpassword", &["src/terminal/windows.rs"]),
     ("jsonc_parser", &["src/openclaw/config/"]),
-    ("clap", &["src/cli/args.rs", "src/cli/usage.rs"]),
+    (
+        "clap",
+        &["src/cli/args.rs", "src/cli/log.rs", "src/cli/usage.rs"],
+    ),
     ("keyring_core", &["src/keychain/"]),
     ("secret_service", &["src/keychain/"]),
     ("zbus", &["src/keychain/"]),

@@ -2,6 +2,7 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
+use super::log::Args as Log;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -482,27 +483,6 @@ pub struct Unlink {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
-}
-
-/// The access log.
-#[derive(Debug, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag that a person types"
-)]
-pub struct Log {
-    /// Print one JSON document; with --follow one line of JSON for each event
-    #[arg(long)]
-    pub json: bool,
-    /// Show the latest ten, then wait for more until Ctrl-C
-    #[arg(long)]
-    pub follow: bool,
-    /// Only what gave a value away
-    #[arg(long, conflicts_with = "refused")]
-    pub released: bool,
-    /// Only what gave none: refused, locked, absent, broken
-    #[arg(long)]
-    pub refused: bool,
 }
 
 /// One batch.
