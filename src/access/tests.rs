@@ -289,7 +289,7 @@ fn a_follower_sees_each_event_once_also_across_a_fold() {
     let mut follow = lab.log.follow(2).unwrap();
     assert_eq!(follow.look().unwrap(), []);
     let mut seen = 0;
-    for n in 0..12_000 {
+    for n in 0..20_000 {
         // Three in each millisecond, and looks between them.
         lab.record(n / 3, &format!("id/{}", n % 7), Outcome::Released);
         if n % 20 == 0 {
@@ -297,9 +297,10 @@ fn a_follower_sees_each_event_once_also_across_a_fold() {
         }
     }
     seen += total(&follow.look().unwrap(), Word::Released);
-    assert_eq!(seen, 12_000);
+    assert_eq!(seen, 20_000);
+    assert!(lab.events().len() < 20_000, "nothing was folded");
     assert_eq!(follow.look().unwrap(), []);
-    lab.record(12_001, "gateway/token", REFUSED);
+    lab.record(20_001, "gateway/token", REFUSED);
     assert_eq!(follow.look().unwrap()[0].reason, Some(Reason::OutsideUnit));
     let latest = lab.log.follow(2).unwrap().look().unwrap();
     let results: Vec<_> = latest.iter().map(|event| event.result).collect();
