@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] | nothing but words: no files, clock, environment |
 //! | 1 doors | [`host`] [`file`] [`keychain`] [`terminal`] [`wipe`] | one part of the outside world each |
-//! | 2 custody | [`store`] [`vault`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
+//! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
@@ -22,6 +22,7 @@ pub mod expiry;
 pub mod file;
 pub mod host;
 pub mod json;
+pub mod keeper;
 pub mod keychain;
 pub mod openclaw;
 pub mod provider;

@@ -106,7 +106,8 @@ fn calls(line: &str, commands: &BTreeMap<String, String>) -> Vec<Call> {
             let mut command = String::new();
             let mut flags = Vec::new();
             let mut takes_commands = true;
-            for word in rest.split_whitespace() {
+            // What stands behind `--` belongs to another program.
+            for word in rest.split_whitespace().take_while(|word| *word != "--") {
                 let longer = format!("{command} {word}").trim().to_owned();
                 if word.starts_with("--") {
                     flags.push(word.split('=').next().unwrap().to_owned());

@@ -228,9 +228,49 @@ fn who_asked_for_what() {
 }
 
 #[test]
+fn a_command_with_secrets() {
+    let mut t = Transcript::new();
+    t.world.init();
+    let print = ["--", "/usr/bin/printenv", "OPENROUTER_API_KEY", "BOT"];
+    let run = |flags: &[&'static str]| [&["run"], flags, &print].concat();
+    t.run(&run(&[]))
+        .piped(
+            &[
+                "models",
+                "auth",
+                "paste-api-key",
+                "--provider",
+                "openrouter",
+            ],
+            "sk-or-fake-0123456789",
+        )
+        .piped(&["secret", "set", "bot"], "fake-bot")
+        .run(&run(&["--provider", "openrouter", "--env", "BOT=bot"]))
+        .run(&run(&["--provider", "anthropic"]))
+        .run(&run(&["--only", "bot"]))
+        .run(&run(&["--only", "none"]))
+        .run(&run(&["--only", "provider/openrouter"]))
+        .run(&run(&["--env", "BOT"]))
+        .run(&run(&["--env", "B-T=bot"]))
+        .run(&run(&["--env", "LD_PRELOAD=bot"]))
+        .run(&run(&[
+            "--env",
+            "OPENROUTER_API_KEY=bot",
+            "--provider",
+            "openrouter",
+        ]))
+        .run(&["run"])
+        .run(&["run", "printenv", "BOT"])
+        .run(&["run", "--", "/nowhere/command"])
+        .run(&["run", "--", "/etc/passwd"]);
+    t.holds("run");
+}
+
+#[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
+        &["run", "--", "/bin/echo", "started"],
         &["secret", "list"],
         &["secret", "list", "--json"],
         &["secret", "get", "id"],
@@ -296,7 +336,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["onboard"],
         &["init"],
@@ -323,6 +363,15 @@ fn every_help() {
         &["link"],
         &["unlink"],
         &["log"],
+        &["run"],
+        &["run", "-h"],
+        &["keeper"],
+        &["keeper", "start"],
+        &["keeper", "arm"],
+        &["keeper", "status"],
+        &["keeper", "stop"],
+        &["unlock"],
+        &["lock"],
         &["resolve"],
         &["models", "auth", "paste-token", "-h"],
         &["-h"],

@@ -4,6 +4,7 @@
 //! the output is no terminal.
 
 use super::app::App;
+use super::args::Log as Args;
 use super::ui;
 use crate::access::{Caller, Event, Log, Outcome, Process, Word, Writer};
 use crate::error::{Error, Result};
@@ -11,28 +12,8 @@ use crate::expiry::Millis;
 use crate::vault::Found;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
-
-/// The access log.
-#[derive(Debug, clap::Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag that a person types"
-)]
-pub struct Args {
-    /// Print one JSON document; with --follow one line of JSON for each event
-    #[arg(long)]
-    pub json: bool,
-    /// Show the latest ten, then wait for more until Ctrl-C
-    #[arg(long)]
-    pub follow: bool,
-    /// Only what gave a value away
-    #[arg(long, conflicts_with = "refused")]
-    pub released: bool,
-    /// Only what gave none: refused, locked, absent, broken
-    #[arg(long)]
-    pub refused: bool,
-}
 
 /// How often a follower looks. Looking costs four calls of the system, and no thread or watch is
 /// left behind by one that is killed.
@@ -42,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LATEST: usize = 10;
 
 /// Records what this process itself gives or refuses; what hinders that is nobody's error.
-pub fn note(app: &App, now: Millis, by: Writer, results: &[(&str, Outcome)]) {
-    let _ = Log::at(&app.dir).record(now, &Caller::here(), by, results);
+pub fn note(dir: &Path, now: Millis, by: Writer, results: &[(&str, Outcome)]) {
+    let _ = Log::at(dir).record(now, &Caller::here(), by, results);
 }
 
 /// Runs `log`.

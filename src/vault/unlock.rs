@@ -246,7 +246,7 @@ fn describe(source: &Source<'_>) -> String {
 
 fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
     let slot = match source {
-        Source::Credential(path) => return from_credential(path),
+        Source::Credential(path) => return from_credential(dir, path, cache),
         Source::Slot(slot) => *slot,
     };
     let named = |error: Error| {
@@ -300,7 +300,10 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     }
 }
 
-fn from_credential(path: &Path) -> Result<Yield> {
+/// What systemd provides is an identity file: where its key is that of a slot, it opens that slot's
+/// file, so that the vault can get a new identity without systemd; otherwise it is the vault identity
+/// itself.
+fn from_credential(dir: &Path, path: &Path, cache: &Cache) -> Result<Yield> {
     // systemd owns these files as root and lets the service read them.
     let Some(bytes) = file::read(path, 64 * 1024, Privacy::Shared)? else {
         return Ok(Yield::Absent(format!(
@@ -308,7 +311,15 @@ fn from_credential(path: &Path) -> Result<Yield> {
         )));
     };
     let text = IdentityText::parse(&bytes).map_err(|error| error.context(path.display()))?;
-    Ok(Yield::Found(vec![text.identity]))
+    let own = text.identity.recipient();
+    let of_slot = |slot: &&Slot| matches!(&slot.kind, SlotKind::IdentityFile { recipient, .. } if *recipient == own);
+    match cache.slots.iter().find(of_slot) {
+        Some(slot) => from_files(dir, slot, |bytes| {
+            slot::unwrap_identity(bytes, &text.identity)
+        })
+        .map_err(|error| error.context(format!("slot {}", slot.name))),
+        None => Ok(Yield::Found(vec![text.identity])),
+    }
 }
 
 fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {

@@ -1,0 +1,406 @@
+//! `keeper`, `unlock`, `lock`: a process that holds the vault open. Ring 4.
+//!
+//! Promises: a passphrase is typed into this process and goes nowhere; the keeper gets the vault's
+//! identity over a pipe that it inherits, never over a socket or a path. Nothing is asked where a
+//! keeper runs already.
+
+use super::app::App;
+use super::args::{KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
+use super::keeping::{self, Seat, Terms};
+use super::ui;
+use crate::error::{Error, Kind, Result};
+use crate::expiry;
+use crate::keeper::Release;
+use crate::keeper::client::{Client, Place};
+use crate::keeper::pointer::Pointer;
+use crate::keeper::wire::{Answer, Question, Status};
+use crate::vault::Found;
+use crate::vault::cache::{Cache, Custody};
+use crate::vault::held::Held;
+use crate::vault::identity::{Identity, IdentityText};
+use serde_json::json;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a keeper that was called to end may take to wipe and go.
+const END_WAIT: Duration = Duration::from_secs(5);
+
+/// Runs one `keeper` command.
+pub fn run(app: &App, command: &KeeperCommand) -> Result<()> {
+    match command {
+        KeeperCommand::Start(args) if args.handed => handed(app, args),
+        KeeperCommand::Start(args) if args.foreground => foreground(app, args),
+        KeeperCommand::Start(args) => start(app, args),
+        KeeperCommand::Arm(args) => super::arm::run(app, args),
+        KeeperCommand::Status(args) => status(app, args),
+        KeeperCommand::Stop => lock(app),
+    }
+}
+
+/// `unlock`: `keeper start` without the flags of services.
+///
+/// # Errors
+/// As [`run`].
+pub fn unlock(app: &App, how: &KeeperHow) -> Result<()> {
+    let args = KeeperStart {
+        how: how.clone(),
+        foreground: false,
+        socket: None,
+        gateway_unit: None,
+        gateway_user: None,
+        handed: false,
+    };
+    start(app, &args)
+}
+
+/// Where this vault's keeper is, or is to be.
+fn place(app: &App, socket: Option<&PathBuf>) -> Result<Place> {
+    let mut place = Place::of(&app.dir)?;
+    if let Some(socket) = socket {
+        place.socket = app.host.absolute(socket)?;
+    }
+    place.required = false;
+    Ok(place)
+}
+
+fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
+    let span = |text: &Option<String>, flag: &str| {
+        text.as_deref()
+            .map(|text| expiry::span(text, flag))
+            .transpose()
+    };
+    Ok(Terms {
+        release: match args.how.release {
+            Some(ReleaseArg::Once) => Release::Once,
+            Some(ReleaseArg::Always) | None => Release::Always,
+        },
+        timeout: span(&args.how.timeout, "--timeout")?,
+        idle: span(&args.how.idle, "--idle")?,
+        socket: place(app, args.socket.as_ref())?.socket,
+    })
+}
+
+/// A keeper is for a vault file; keychain custody has a lock of its own.
+fn check_custody(app: &App) -> Result<()> {
+    match app.find()? {
+        Found::Vault(Custody::File) => Ok(()),
+        Found::Vault(Custody::Keychain) => Err(Error::failed(
+            "this vault keeps each value in the keychain, so there is nothing for a keeper to hold: \
+             the keychain's own lock is the only one",
+        )
+        .hint("a vault file can have one: clawkeep --vault NEW-DIR init --custody file")),
+        Found::Nothing => Err(Error::missing(format!(
+            "there is no vault in {}",
+            app.dir.display()
+        ))
+        .hint("clawkeep onboard")),
+    }
+}
+
+/// Opens the vault here, where a person may be asked, and hands it to a keeper in the background.
+fn start(app: &App, args: &KeeperStart) -> Result<()> {
+    check_custody(app)?;
+    let terms = terms(app, args)?;
+    if let Some(mut keeper) = place(app, args.socket.as_ref())?.connect()? {
+        return already(app, args, &mut keeper);
+    }
+    let vault = app.open_vault_file("keeper")?;
+    if terms.release == Release::Once {
+        super::arm::check_once(app, vault.contents(), args)?;
+    }
+    let mut child = Command::new(app.host.program()?);
+    child
+        .args(["keeper", "start", "--handed", "--vault"])
+        .arg(&app.dir)
+        .args(["--vault-id", &vault.id().to_string()])
+        .args(["--release", terms.release.name(), "--socket"])
+        .arg(&terms.socket)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    for (flag, value) in [("--timeout", &args.how.timeout), ("--idle", &args.how.idle)] {
+        if let Some(value) = value {
+            child.args([flag, value]);
+        }
+    }
+    if app.global.accept_rollback {
+        child.arg("--accept-rollback");
+    }
+    let failed =
+        |error: std::io::Error| Error::failed(format!("cannot start the keeper: {}", error.kind()));
+    let mut child = child.spawn().map_err(failed)?;
+    if let Some(mut pipe) = child.stdin.take() {
+        let text = handed_text(&vault.contents().identity);
+        pipe.write_all(&text).map_err(failed)?;
+    }
+    drop(vault);
+    let mut said = String::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(4096).read_to_string(&mut said).map_err(failed)?;
+    }
+    match serde_json::from_str::<Started>(&said) {
+        Ok(Started::Ready(status)) => {
+            app.ui.say(&format!(
+                "The vault is open: a keeper (process {}) holds it{}.\nIt ends by: clawkeep lock",
+                status.pid,
+                bounds(&status)
+            ));
+            warn_of_swap(app, &status);
+            Ok(())
+        }
+        Ok(Started::Failed { text, hint }) => {
+            let error = Error::failed(ui::plain(&text));
+            Err(match hint {
+                Some(hint) => error.hint(ui::plain(&hint)),
+                None => error,
+            })
+        }
+        Err(_) => Err(Error::failed("the keeper ended before it was ready")
+            .hint("clawkeep keeper start --foreground")),
+    }
+}
+
+/// What a keeper in the background says to who started it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Started {
+    Ready(Status),
+    Failed { text: String, hint: Option<String> },
+}
+
+fn already(app: &App, args: &KeeperStart, keeper: &mut Client) -> Result<()> {
+    let pid = keeper.server()?.pid;
+    let asked = &args.how;
+    if asked.release.is_some() || asked.timeout.is_some() || asked.idle.is_some() {
+        return Err(Error::failed(format!(
+            "a keeper holds this vault already (process {pid}); it stays as it was started"
+        ))
+        .hint("clawkeep lock, then start it anew"));
+    }
+    app.ui.say(&format!(
+        "The vault is open already: a keeper (process {pid}) holds it."
+    ));
+    Ok(())
+}
+
+fn warn_of_swap(app: &App, status: &Status) {
+    if !status.locked_memory {
+        app.ui.say(
+            "warning: this user's limit on locked memory is too low for this vault, so values may reach \
+             the swap file.\nhint: raise it (ulimit -l, or LimitMEMLOCK= in a unit), or encrypt swap",
+        );
+    }
+}
+
+fn bounds(status: &Status) -> String {
+    let until = status
+        .until
+        .map(|at| format!(", at most until {}", ui::date(at)));
+    let idle = status.idle_until.is_some().then_some(", while it is used");
+    format!("{}{}", until.unwrap_or_default(), idle.unwrap_or_default())
+}
+
+/// The keeper in the background: its vault's identity comes over the pipe that is its stdin.
+fn handed(app: &App, args: &KeeperStart) -> Result<()> {
+    let done = hold_handed(app, args);
+    if let Err(error) = &done {
+        let said = Started::Failed {
+            text: error.message().to_owned(),
+            hint: error.hint_text().map(str::to_owned),
+        };
+        tell(app, &said)?;
+    }
+    done
+}
+
+fn tell(app: &App, said: &Started) -> Result<()> {
+    let text = serde_json::to_vec(said).unwrap_or_default();
+    app.ui.raw(&text)
+}
+
+fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
+    let mut text = Zeroizing::new(Vec::with_capacity(4096));
+    std::io::stdin()
+        .lock()
+        .take(4096)
+        .read_to_end(&mut text)
+        .map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
+    let identity = IdentityText::parse(&text)?.identity;
+    drop(text);
+    if !app.pins.contains(&identity.vault_id()) {
+        return Err(Error::broken(
+            "the identity that was handed over is of another vault",
+        ));
+    }
+    // Its own session: the terminal's end and its signals are not the keeper's.
+    let _ = rustix::process::setsid();
+    let terms = terms(app, args)?;
+    let seat = Seat::take(&app.dir)?;
+    let accept = app.global.accept_rollback;
+    let held = Held::with_identity(&app.dir, &app.host, identity, accept)?;
+    keeping::keep(&app.host, held, terms, seat, |status| {
+        tell(app, &Started::Ready(status.clone()))?;
+        let_go()
+    })
+    .map(|_| ())
+}
+
+/// Nobody reads what is said from here on, and no terminal or pipe is kept alive.
+fn let_go() -> Result<()> {
+    let failed =
+        |error: rustix::io::Errno| Error::io("open", Path::new("/dev/null"), &error.into());
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(failed)?;
+    rustix::stdio::dup2_stdin(&null).map_err(failed)?;
+    rustix::stdio::dup2_stdout(&null).map_err(failed)
+}
+
+/// The keeper of a service: opens the vault by what needs no person.
+fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
+    check_custody(app)?;
+    let terms = terms(app, args)?;
+    let seat = Seat::take(&app.dir)?;
+    let held = app.hold_open()?;
+    keeping::keep(&app.host, held, terms, seat, |status| {
+        app.ui.say(&format!(
+            "The vault is open by {}{}.",
+            status.opened_by,
+            bounds(status)
+        ));
+        warn_of_swap(app, status);
+        Ok(())
+    })
+    .map(|ended| app.ui.say(&format!("Locked: {}.", ended.text())))
+}
+
+/// Ends the keeper. Without one, says what opens the vault without a person.
+///
+/// # Errors
+/// `Failed` when the keeper does not end, or when there is none and the vault opens by itself.
+pub fn lock(app: &App) -> Result<()> {
+    let Some(mut keeper) = place(app, None)?.connect()? else {
+        return no_keeper(app);
+    };
+    let pid = keeper.server()?.pid;
+    let gone = || {
+        Error::failed(format!("the keeper (process {pid}) cannot be told to end"))
+            .hint(format!("kill {pid}"))
+    };
+    let id = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .ok_or_else(gone)?;
+    end(id).map_err(|_| gone())?;
+    if !keeper.wait_for_end(END_WAIT) {
+        return Err(gone());
+    }
+    app.ui
+        .say("Locked: the keeper has wiped the values and ended.");
+    if Pointer::load(&app.dir)?.is_some_and(|pointer| pointer.required) {
+        app.ui
+            .say("The next start of its service opens the vault again: clawkeep service status");
+    }
+    Ok(())
+}
+
+/// By a handle of the process where there are such, so that no other one of that number is meant.
+#[cfg(target_os = "linux")]
+fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
+    use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let process = pidfd_open(id, PidfdFlags::empty())?;
+    pidfd_send_signal(process, Signal::HUP)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
+    rustix::process::kill_process(id, rustix::process::Signal::HUP)
+}
+
+fn no_keeper(app: &App) -> Result<()> {
+    let opens: Vec<String> = match app.find()? {
+        Found::Nothing => return check_custody(app),
+        Found::Vault(Custody::Keychain) => vec!["the keychain".to_owned()],
+        Found::Vault(Custody::File) => Cache::load(&app.dir)?
+            .into_iter()
+            .flat_map(|cache| cache.slots)
+            .filter(|slot| slot.kind.unattended())
+            .map(|slot| format!("slot {} ({})", slot.name, slot.kind.name()))
+            .collect(),
+    };
+    if opens.is_empty() {
+        app.ui.say("Locked already: no keeper holds this vault.");
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "no keeper holds this vault, and it opens without a person by {}",
+        opens.join(" and ")
+    ))
+    .hint("clawkeep slot remove NAME takes such a slot away"))
+}
+
+fn status(app: &App, args: &KeeperStatus) -> Result<()> {
+    let place = place(app, args.socket.as_ref())?;
+    let Some(mut keeper) = place.connect()? else {
+        return Err(Error::locked(format!(
+            "no keeper holds the vault in {} open",
+            app.dir.display()
+        ))
+        .hint("clawkeep unlock"));
+    };
+    let pid = keeper.server()?.pid;
+    let said = match keeper.ask(Question::Status) {
+        Ok(Answer::Status(status)) => Some(status),
+        // It answers nothing but `resolve`.
+        Err(error) if error.kind() == Kind::Locked => super::arm::published(app, pid),
+        Ok(_) => None,
+        Err(error) => return Err(error),
+    };
+    if args.json {
+        return app.ui.document(&json!({
+            "open": true, "pid": pid, "socket": place.socket,
+            "status": said,
+        }));
+    }
+    let Some(status) = said else {
+        return app
+            .ui
+            .data(&format!("open: a keeper (process {pid}) holds the vault"));
+    };
+    let mut rows = vec![
+        vec!["open".to_owned(), format!("by {}", status.opened_by)],
+        vec!["process".to_owned(), pid.to_string()],
+        vec!["vault".to_owned(), status.vault_id.short()],
+        vec!["gives values".to_owned(), status.release.name().to_owned()],
+        vec!["since".to_owned(), ui::date(status.since)],
+    ];
+    let mut time = |name: &str, at: Option<expiry::Millis>| {
+        let said = at.map_or("never".to_owned(), ui::date);
+        rows.push(vec![name.to_owned(), said]);
+    };
+    time("ends", status.until);
+    time("ends unused", status.idle_until);
+    let memory = if status.locked_memory {
+        "locked, never in swap"
+    } else {
+        "not locked: values may reach swap"
+    };
+    rows.push(vec!["memory".to_owned(), memory.to_owned()]);
+    app.ui.data(ui::table(&rows).trim_end())
+}
+
+/// The identity as an identity file's text, for the pipe to a keeper.
+fn handed_text(identity: &Identity) -> Zeroizing<Vec<u8>> {
+    let text = identity.text();
+    let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'\n');
+    line
+}
