@@ -13,6 +13,8 @@ use crate::expiry;
 use crate::keeper::Release;
 use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
+use crate::keeper::socket;
 use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
 use crate::service::notify;
@@ -21,7 +23,9 @@ use crate::vault::cache::{Cache, Custody};
 use crate::vault::held::Held;
 use crate::vault::identity::{Identity, IdentityText};
 use serde_json::json;
+use std::cell::RefCell;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -123,8 +127,8 @@ fn check_custody(app: &App) -> Result<()> {
 fn start(app: &App, args: &KeeperStart) -> Result<()> {
     check_custody(app)?;
     let terms = terms(app, args)?;
-    if let Some(mut keeper) = place(app, args.socket.as_ref())?.connect()? {
-        return already(app, args, &mut keeper);
+    if let Some(keeper) = place(app, args.socket.as_ref())?.connect()? {
+        return already(app, args, &keeper);
     }
     if terms.release == Release::Once {
         super::arm::check_program(app, args.how.trust_this_program)?;
@@ -141,7 +145,13 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    for (flag, value) in [("--timeout", &args.how.timeout), ("--idle", &args.how.idle)] {
+    let user = args.gateway_user.map(|uid| uid.to_string());
+    for (flag, value) in [
+        ("--timeout", &args.how.timeout),
+        ("--idle", &args.how.idle),
+        ("--gateway-unit", &args.gateway_unit),
+        ("--gateway-user", &user),
+    ] {
         if let Some(value) = value {
             child.args([flag, value]);
         }
@@ -162,22 +172,19 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
         pipe.take(4096).read_to_string(&mut said).map_err(failed)?;
     }
     match serde_json::from_str::<Started>(&said) {
-        Ok(Started::Ready(status)) => {
+        Ok(Started::Ready { status, warning }) => {
             app.ui.say(&format!(
                 "The vault is open: a keeper (process {}) holds it{}.\nIt ends by: clawkeep lock",
                 status.pid,
                 bounds(&status)
             ));
             warn_of_swap(app, &status);
+            if let Some(warning) = warning {
+                app.ui.error(&warning.error());
+            }
             Ok(())
         }
-        Ok(Started::Failed { text, hint }) => {
-            let error = Error::failed(ui::plain(&text));
-            Err(match hint {
-                Some(hint) => error.hint(ui::plain(&hint)),
-                None => error,
-            })
-        }
+        Ok(Started::Failed(said)) => Err(said.error()),
         Err(_) => Err(Error::failed("the keeper ended before it was ready")
             .hint("clawkeep keeper start --foreground")),
     }
@@ -187,11 +194,38 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Started {
-    Ready(Status),
-    Failed { text: String, hint: Option<String> },
+    Ready {
+        status: Status,
+        warning: Option<Said>,
+    },
+    Failed(Said),
 }
 
-fn already(app: &App, args: &KeeperStart, keeper: &mut Client) -> Result<()> {
+/// An error on its way from the keeper to who started it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Said {
+    text: String,
+    hint: Option<String>,
+}
+
+impl Said {
+    fn of(error: &Error) -> Self {
+        Said {
+            text: error.message().to_owned(),
+            hint: error.hint_text().map(str::to_owned),
+        }
+    }
+
+    fn error(self) -> Error {
+        let error = Error::failed(ui::plain(&self.text));
+        match self.hint {
+            Some(hint) => error.hint(ui::plain(&hint)),
+            None => error,
+        }
+    }
+}
+
+fn already(app: &App, args: &KeeperStart, keeper: &Client) -> Result<()> {
     let pid = keeper.server()?.pid;
     let asked = &args.how;
     if asked.release.is_some() || asked.timeout.is_some() || asked.idle.is_some() {
@@ -227,11 +261,7 @@ fn bounds(status: &Status) -> String {
 fn handed(app: &App, args: &KeeperStart) -> Result<()> {
     let done = hold_handed(app, args);
     if let Err(error) = &done {
-        let said = Started::Failed {
-            text: error.message().to_owned(),
-            hint: error.hint_text().map(str::to_owned),
-        };
-        tell(app, &said)?;
+        tell(app, &Started::Failed(Said::of(error)))?;
     }
     done
 }
@@ -242,12 +272,14 @@ fn tell(app: &App, said: &Started) -> Result<()> {
 }
 
 fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
+    // Not by the library's buffered stdin: its buffer is never wiped.
+    let failed = |error: std::io::Error| Error::io("read", Path::new("stdin"), &error);
+    let pipe = std::io::stdin().as_fd().try_clone_to_owned();
     let mut text = Zeroizing::new(Vec::with_capacity(4096));
-    std::io::stdin()
-        .lock()
+    std::fs::File::from(pipe.map_err(failed)?)
         .take(4096)
         .read_to_end(&mut text)
-        .map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
+        .map_err(failed)?;
     let identity = IdentityText::parse(&text)?.identity;
     drop(text);
     if !app.pins.contains(&identity.vault_id()) {
@@ -262,9 +294,14 @@ fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
     let accept = app.global.accept_rollback;
     let held = Held::with_identity(&app.dir, &app.host, identity, accept)?;
     super::arm::check_once(&held, &terms)?;
-    let warn = |error: &Error| app.ui.error(error);
+    let warning = RefCell::new(None);
+    let warn = |error: &Error| *warning.borrow_mut() = Some(Said::of(error));
     keeping::keep(&app.host, held, terms, seat, warn, |status| {
-        tell(app, &Started::Ready(status.clone()))?;
+        let ready = Started::Ready {
+            status: status.clone(),
+            warning: warning.take(),
+        };
+        tell(app, &ready)?;
         let_go()
     })
     .map(|_| ())
@@ -313,7 +350,7 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
 /// # Errors
 /// `Failed` when the keeper does not end, or when there is none and the vault opens by itself.
 pub fn lock(app: &App) -> Result<()> {
-    let Some(mut keeper) = place(app, None)?.connect()? else {
+    let Some(keeper) = place(app, None)?.connect()? else {
         return no_keeper(app);
     };
     let pid = keeper.server()?.pid;
@@ -325,9 +362,11 @@ pub fn lock(app: &App) -> Result<()> {
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .ok_or_else(gone)?;
-    end(id).map_err(|_| gone())?;
-    if !keeper.wait_for_end(END_WAIT) {
-        return Err(gone());
+    if !end(id).map_err(|_| gone())? {
+        return Err(Error::failed(format!(
+            "the keeper (process {pid}) was told to end and is busy with something else"
+        ))
+        .hint(format!("kill -9 {pid}")));
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
@@ -339,17 +378,33 @@ pub fn lock(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// By a handle of the process where there are such, so that no other one of that number is meant.
+/// Tells a process to end and waits for its end; `false` when it takes longer than [`END_WAIT`]. By a
+/// handle of the process where there are such, so that no other one of that number is meant.
 #[cfg(target_os = "linux")]
-fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
+fn end(id: rustix::process::Pid) -> rustix::io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
     let process = pidfd_open(id, PidfdFlags::empty())?;
-    pidfd_send_signal(process, Signal::HUP)
+    pidfd_send_signal(&process, Signal::HUP)?;
+    let wait = Timespec {
+        tv_sec: i64::try_from(END_WAIT.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: 0,
+    };
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&wait)).map(|ended| ended > 0)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
-    rustix::process::kill_process(id, rustix::process::Signal::HUP)
+fn end(id: rustix::process::Pid) -> rustix::io::Result<bool> {
+    use rustix::process::{Signal, kill_process, test_kill_process};
+    kill_process(id, Signal::HUP)?;
+    let by = std::time::Instant::now() + END_WAIT;
+    while test_kill_process(id).is_ok() {
+        if std::time::Instant::now() > by {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(true)
 }
 
 fn no_keeper(app: &App) -> Result<()> {
@@ -386,37 +441,49 @@ fn status(app: &App, args: &KeeperStatus) -> Result<()> {
     let pid = keeper.server()?.pid;
     match keeper.ask(Question::Status) {
         Ok(Answer::Status(status)) => show(app, args, &place, &status),
-        // It answers nothing but `resolve`, and says the rest in the vault's folder.
-        Err(error) if error.kind() == Kind::Locked => {
-            let said = super::arm::published(app, pid);
-            if args.json {
-                return app.ui.document(&json!({
-                    "open": true, "pid": pid, "socket": place.socket, "release": "once",
-                    "vault_id": said.as_ref().map(|said| said.vault_id),
-                    "since": said.as_ref().map(|said| said.since),
-                    "until": said.as_ref().and_then(|said| said.locks_at),
-                }));
+        // It answers this user nothing but `resolve`, and says the rest in the vault's folder. One of our
+        // own that gives always is silent for another reason.
+        Err(error) if error.kind() == Kind::Locked => match super::arm::published(app, pid) {
+            Some(said) if said.release == Release::Once || place.uid != socket::own_uid() => {
+                show_published(app, args, &place, &said)
             }
-            let mut rows = vec![
-                vec![
-                    "open".to_owned(),
-                    "for one gateway, each value once".to_owned(),
-                ],
-                vec!["process".to_owned(), pid.to_string()],
-            ];
-            if let Some(said) = said {
-                rows.push(vec!["vault".to_owned(), said.vault_id.short()]);
-                rows.push(vec!["since".to_owned(), ui::date(said.since)]);
-                let ends = said.locks_at.map_or("never".to_owned(), ui::date);
-                rows.push(vec!["ends".to_owned(), ends]);
-            }
-            app.ui.data(ui::table(&rows).trim_end())
-        }
+            _ => Err(error),
+        },
         Ok(_) => Err(Error::broken(
             "the keeper answered something else than it was asked",
         )),
         Err(error) => Err(error),
     }
+}
+
+fn show_published(
+    app: &App,
+    args: &KeeperStatus,
+    place: &Place,
+    said: &Published,
+) -> Result<()> {
+    if args.json {
+        return app.ui.document(&json!({
+            "open": true, "pid": said.pid, "socket": place.socket, "release": said.release,
+            "vault_id": said.vault_id, "since": said.since, "until": said.locks_at,
+        }));
+    }
+    let open = match said.release {
+        Release::Once => "for one gateway, each value once",
+        Release::Always => "for another user",
+    };
+    let rows = [
+        ["open", open],
+        ["process", &said.pid.to_string()],
+        ["vault", &said.vault_id.short()],
+        ["since", &ui::date(said.since)],
+        ["ends", &said.locks_at.map_or("never".to_owned(), ui::date)],
+    ];
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
+}
+
+fn row(cells: [&str; 2]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
 }
 
 fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Result<()> {
@@ -444,11 +511,7 @@ fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Resul
         ["ends unused", &time(status.idle_until)],
         ["memory", memory],
     ];
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
-        .collect();
-    app.ui.data(ui::table(&rows).trim_end())
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
 }
 
 /// The identity as an identity file's text, for the pipe to a keeper.
