@@ -248,7 +248,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("age_plugin", &["src/cli/plugin.rs"]),
     ("argon2", &["src/vault/argon.rs"]),
-    ("base64", &["src/vault/argon.rs"]),
+    ("base64", &["src/service/system.rs", "src/vault/argon.rs"]),
     ("bech32", &["src/vault/identity.rs"]),
     ("hkdf", &["src/vault/identity.rs"]),
     ("hmac", &["src/vault/envelope.rs", "src/vault/identity.rs"]),

@@ -14,6 +14,7 @@ use crate::keeper::Release;
 use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
 use crate::keeper::wire::{Answer, Question, Status};
+use crate::service::notify;
 use crate::vault::Found;
 use crate::vault::cache::{Cache, Custody};
 use crate::vault::held::Held;
@@ -276,9 +277,13 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
             bounds(status)
         ));
         warn_of_swap(app, status);
+        notify::ready(&app.host, "the vault is open");
         Ok(())
     })
-    .map(|ended| app.ui.say(&format!("Locked: {}.", ended.text())))
+    .map(|ended| {
+        notify::stopping(&app.host);
+        app.ui.say(&format!("Locked: {}.", ended.text()));
+    })
 }
 
 /// Ends the keeper. Without one, says what opens the vault without a person.

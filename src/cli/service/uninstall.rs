@@ -85,6 +85,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
         unit_file,
         credential,
         has_slot,
+        pointer,
         system_gateways,
     };
     for line in take_away(&target, side.as_mut(), &parts)? {
@@ -104,6 +105,7 @@ struct Parts {
     unit_file: PathBuf,
     credential: PathBuf,
     has_slot: bool,
+    pointer: Option<PathBuf>,
     system_gateways: Vec<Seen>,
 }
 
@@ -113,6 +115,9 @@ fn take_away(target: &Target, side: &mut dyn Side, parts: &Parts) -> Result<Vec<
         side.look(true)?;
     }
     let mut told = side.act(&Ask::Unpoint)?;
+    if let Some(pointer) = &parts.pointer {
+        told.push(format!("Removed {}", pointer.display()));
+    }
     if parts.has_slot {
         side.act(&Ask::RemoveSlot)?;
         told.push("Removed the slot service".to_owned());
