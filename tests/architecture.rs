@@ -203,6 +203,10 @@ fn custody_has_not_heard_of_openclaw_nor_openclaw_of_vaults() {
         ("store", "openclaw"),
         ("keeper", "openclaw"),
         ("keychain", "openclaw"),
+        ("service", "vault"),
+        ("service", "keeper"),
+        ("service", "openclaw"),
+        ("openclaw", "service"),
         ("openclaw", "vault"),
         ("openclaw", "store"),
         ("openclaw", "keeper"),
@@ -256,6 +260,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "sha2",
         &[
             "src/provider.rs",
+            "src/service/marker.rs",
             "src/vault/identity.rs",
             "src/vault/items.rs",
             "src/vault/slot.rs",

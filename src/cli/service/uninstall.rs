@@ -51,12 +51,9 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
             .filter(|seen| seen.found != Found::Absent)
             .map(|seen| seen.drop_in.clone()),
     );
-    present.extend(
-        looked
-            .pointer
-            .is_some()
-            .then(|| looked.vault.join("keeper.json")),
-    );
+    let has_pointer = looked.pointer.is_some();
+    let pointer = has_pointer.then(|| looked.vault.join("keeper.json"));
+    present.extend(pointer.clone());
     if present.is_empty() && looked.slot.is_none() {
         app.ui.say("Nothing is installed.");
         return Ok(());
