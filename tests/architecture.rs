@@ -202,6 +202,7 @@ fn custody_has_not_heard_of_openclaw_nor_openclaw_of_vaults() {
         ("vault", "openclaw"),
         ("store", "openclaw"),
         ("keeper", "openclaw"),
+        ("access", "openclaw"),
         ("keychain", "openclaw"),
         ("service", "vault"),
         ("service", "keeper"),
@@ -221,8 +222,8 @@ fn custody_has_not_heard_of_openclaw_nor_openclaw_of_vaults() {
     }
     // The rings alone would allow a word of ours; not a word in a comment.
     for source in &sources("src") {
-        let custody =
-            ["vault", "store", "keeper"].contains(&module(&source.path).unwrap_or_default());
+        let custody = ["vault", "store", "keeper", "access"]
+            .contains(&module(&source.path).unwrap_or_default());
         assert!(
             !custody || !source.shipped.to_lowercase().contains("openclaw"),
             "{} has heard of OpenClaw",
@@ -259,6 +260,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "sha2",
         &[
+            "src/openclaw/decisive",
             "src/provider.rs",
             "src/service/marker.rs",
             "src/vault/identity.rs",

@@ -176,6 +176,17 @@ impl App {
         }
     }
 
+    /// Where this vault's keeper is, for who manages it: its absence is an answer. Root finds that of a
+    /// vault of another user.
+    ///
+    /// # Errors
+    /// As [`Place::of`].
+    pub fn keeper_place(&self) -> Result<Place> {
+        let mut place = Place::of_any(&self.dir)?;
+        place.required = false;
+        Ok(place)
+    }
+
     /// A keeper that holds it open comes first. One that gives no more than single values (`once`) is
     /// no store: then the slots are asked, and so a person.
     fn open_file_or_keeper(&self) -> Result<Opened> {

@@ -2,19 +2,23 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
-
 mod keeper;
+mod link;
+mod run;
 mod service;
 mod slot;
 
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
+pub use link::{Link, LinkHow, Unlink};
+pub use run::Run;
 pub use service::{
     CredentialKeyArg, ServiceCommand, ServiceInstall, ServiceSide, ServiceStatus, ServiceUninstall,
     ServiceWhere,
 };
 pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, SlotList, SlotRemove};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// Keeps credentials for OpenClaw encrypted, and gives them to its gateway.
 #[derive(Debug, Parser)]
@@ -24,7 +28,7 @@ pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, Slot
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled"
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 126 not run, 127 not found, 130 cancelled"
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -99,6 +103,22 @@ pub enum Command {
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Show who asked for which secret, and what came of it
+    #[command(after_help = "Example:  clawkeep log --refused")]
+    Log(Log),
+    /// Start a command with chosen secrets in its environment
+    ///
+    /// The command takes this program's place: its signals and its exit code are its own. Without a
+    /// choice it gets, for each provider whose variable is known, the profile of agent main that is
+    /// next in order.
+    ///
+    /// An environment gives much away: every process of this user can read it while the command runs
+    /// (/proc/PID/environ), and every program that the command starts inherits it. For an OpenClaw
+    /// that knows references, `clawkeep link` is better.
+    #[command(
+        after_help = "Example:  clawkeep run --provider anthropic -- my-agent --quiet\nScript:   clawkeep run --env TELEGRAM_BOT_TOKEN=channels/telegram/token -- ./bot"
+    )]
+    Run(Run),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
     #[command(
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
@@ -164,6 +184,9 @@ pub struct Paste {
     /// Store a value that looks like another provider's
     #[arg(long)]
     pub force: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A setup-token to make.
@@ -181,6 +204,9 @@ pub struct SetupToken {
     /// Do not ask before `claude setup-token` is run
     #[arg(long)]
     pub yes: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A credential to ask for.
@@ -189,6 +215,9 @@ pub struct Add {
     /// The provider; asked for when it is missing
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A list.
@@ -241,6 +270,9 @@ pub struct SecretSet {
     /// When it stops working, from now
     #[arg(long, value_name = "DURATION")]
     pub expires_in: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A secret to print.
@@ -362,49 +394,25 @@ pub struct Onboard {
     pub yes: bool,
 }
 
-/// How OpenClaw is found and linked.
-#[derive(Debug, Clone, Args)]
-pub struct LinkHow {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Put this program into ~/.local/bin first, where OpenClaw can rely on it
-    #[arg(long)]
-    pub install: bool,
-    /// The order of a provider's profiles: anthropic=anthropic:work,anthropic:home
-    #[arg(long, value_name = "PROVIDER=ID,ID")]
-    pub order: Vec<String>,
-    /// One reference per provider, also where it has several profiles
-    #[arg(long)]
-    pub config_refs: bool,
-}
-
-/// References into OpenClaw's files.
+/// The access log.
 #[derive(Debug, Args)]
-pub struct Link {
-    /// How OpenClaw is found and linked
-    #[command(flatten)]
-    pub how: LinkHow,
-    /// Show every change and make none
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that a person types"
+)]
+pub struct Log {
+    /// Print one JSON document; with --follow one line of JSON for each event
     #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
+    pub json: bool,
+    /// Show the latest ten, then wait for more until Ctrl-C
     #[arg(long)]
-    pub yes: bool,
-}
-
-/// References out of OpenClaw's files.
-#[derive(Debug, Args)]
-pub struct Unlink {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Show every change and make none
+    pub follow: bool,
+    /// Only what gave a value away
+    #[arg(long, conflicts_with = "refused")]
+    pub released: bool,
+    /// Only what gave none: refused, locked, absent, broken
     #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    pub refused: bool,
 }
 
 /// One batch.

@@ -95,7 +95,7 @@ fn profiles_of_main(dir: &Path) -> Option<ProfilesFile> {
 }
 
 /// The profiles of `provider` in the order that the agent would use them.
-fn selection(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<SecretId> {
+pub fn selection(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<SecretId> {
     candidates(file, provider, now)
         .into_iter()
         .filter_map(|profile| SecretId::parse(&profile.reference?.id).ok())

@@ -6,13 +6,14 @@
 
 use super::app::App;
 use super::args::{KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
-use super::keeping::{self, Seat, Terms};
+use super::keeping::{self, GatewayUnit, Seat, Terms};
 use super::ui;
 use crate::error::{Error, Kind, Result};
 use crate::expiry;
 use crate::keeper::Release;
 use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
+use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
 use crate::service::notify;
 use crate::vault::Found;
@@ -59,11 +60,10 @@ pub fn unlock(app: &App, how: &KeeperHow) -> Result<()> {
 
 /// Where this vault's keeper is, or is to be.
 fn place(app: &App, socket: Option<&PathBuf>) -> Result<Place> {
-    let mut place = Place::of(&app.dir)?;
+    let mut place = app.keeper_place()?;
     if let Some(socket) = socket {
         place.socket = app.host.absolute(socket)?;
     }
-    place.required = false;
     Ok(place)
 }
 
@@ -81,7 +81,25 @@ fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
         timeout: span(&args.how.timeout, "--timeout")?,
         idle: span(&args.how.idle, "--idle")?,
         socket: place(app, args.socket.as_ref())?.socket,
+        unit: gateway_unit(args)?,
     })
+}
+
+/// The one unit that is answered.
+fn gateway_unit(args: &KeeperStart) -> Result<Option<GatewayUnit>> {
+    let (Some(name), Some(uid)) = (&args.gateway_unit, args.gateway_user) else {
+        return Ok(None);
+    };
+    if args.how.release != Some(ReleaseArg::Once) {
+        return Err(
+            Error::usage("--gateway-unit is for a keeper that gives each value once")
+                .hint("add --release once"),
+        );
+    }
+    Ok(Some(GatewayUnit {
+        unit: Unit::new(name, None)?,
+        uid,
+    }))
 }
 
 /// A keeper is for a vault file; keychain custody has a lock of its own.
@@ -108,10 +126,10 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
     if let Some(mut keeper) = place(app, args.socket.as_ref())?.connect()? {
         return already(app, args, &mut keeper);
     }
-    let vault = app.open_vault_file("keeper")?;
     if terms.release == Release::Once {
-        super::arm::check_once(app, vault.contents(), args)?;
+        super::arm::check_program(app, args.how.trust_this_program)?;
     }
+    let vault = app.open_vault_file("keeper")?;
     let mut child = Command::new(app.host.program()?);
     child
         .args(["keeper", "start", "--handed", "--vault"])
@@ -243,7 +261,9 @@ fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
     let seat = Seat::take(&app.dir)?;
     let accept = app.global.accept_rollback;
     let held = Held::with_identity(&app.dir, &app.host, identity, accept)?;
-    keeping::keep(&app.host, held, terms, seat, |status| {
+    super::arm::check_once(&held, &terms)?;
+    let warn = |error: &Error| app.ui.error(error);
+    keeping::keep(&app.host, held, terms, seat, warn, |status| {
         tell(app, &Started::Ready(status.clone()))?;
         let_go()
     })
@@ -270,7 +290,9 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
     let terms = terms(app, args)?;
     let seat = Seat::take(&app.dir)?;
     let held = app.hold_open()?;
-    keeping::keep(&app.host, held, terms, seat, |status| {
+    super::arm::check_once(&held, &terms)?;
+    let warn = |error: &Error| app.ui.error(error);
+    keeping::keep(&app.host, held, terms, seat, warn, |status| {
         app.ui.say(&format!(
             "The vault is open by {}{}.",
             status.opened_by,
@@ -309,7 +331,8 @@ pub fn lock(app: &App) -> Result<()> {
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
-    if Pointer::load(&app.dir)?.is_some_and(|pointer| pointer.required) {
+    let pointer = Pointer::load_of_anyone(&app.dir).ok().flatten();
+    if pointer.is_some_and(|pointer| pointer.required) {
         app.ui
             .say("The next start of its service opens the vault again: clawkeep service status");
     }
@@ -361,43 +384,70 @@ fn status(app: &App, args: &KeeperStatus) -> Result<()> {
         .hint("clawkeep unlock"));
     };
     let pid = keeper.server()?.pid;
-    let said = match keeper.ask(Question::Status) {
-        Ok(Answer::Status(status)) => Some(status),
-        // It answers nothing but `resolve`.
-        Err(error) if error.kind() == Kind::Locked => super::arm::published(app, pid),
-        Ok(_) => None,
-        Err(error) => return Err(error),
-    };
+    match keeper.ask(Question::Status) {
+        Ok(Answer::Status(status)) => show(app, args, &place, &status),
+        // It answers nothing but `resolve`, and says the rest in the vault's folder.
+        Err(error) if error.kind() == Kind::Locked => {
+            let said = super::arm::published(app, pid);
+            if args.json {
+                return app.ui.document(&json!({
+                    "open": true, "pid": pid, "socket": place.socket, "release": "once",
+                    "vault_id": said.as_ref().map(|said| said.vault_id),
+                    "since": said.as_ref().map(|said| said.since),
+                    "until": said.as_ref().and_then(|said| said.locks_at),
+                }));
+            }
+            let mut rows = vec![
+                vec![
+                    "open".to_owned(),
+                    "for one gateway, each value once".to_owned(),
+                ],
+                vec!["process".to_owned(), pid.to_string()],
+            ];
+            if let Some(said) = said {
+                rows.push(vec!["vault".to_owned(), said.vault_id.short()]);
+                rows.push(vec!["since".to_owned(), ui::date(said.since)]);
+                let ends = said.locks_at.map_or("never".to_owned(), ui::date);
+                rows.push(vec!["ends".to_owned(), ends]);
+            }
+            app.ui.data(ui::table(&rows).trim_end())
+        }
+        Ok(_) => Err(Error::broken(
+            "the keeper answered something else than it was asked",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Result<()> {
     if args.json {
         return app.ui.document(&json!({
-            "open": true, "pid": pid, "socket": place.socket,
-            "status": said,
+            "open": true, "pid": status.pid, "socket": place.socket, "release": status.release,
+            "vault_id": status.vault_id, "since": status.since, "until": status.until,
+            "idle_until": status.idle_until, "locked_memory": status.locked_memory,
+            "opened_by": status.opened_by,
         }));
     }
-    let Some(status) = said else {
-        return app
-            .ui
-            .data(&format!("open: a keeper (process {pid}) holds the vault"));
-    };
-    let mut rows = vec![
-        vec!["open".to_owned(), format!("by {}", status.opened_by)],
-        vec!["process".to_owned(), pid.to_string()],
-        vec!["vault".to_owned(), status.vault_id.short()],
-        vec!["gives values".to_owned(), status.release.name().to_owned()],
-        vec!["since".to_owned(), ui::date(status.since)],
-    ];
-    let mut time = |name: &str, at: Option<expiry::Millis>| {
-        let said = at.map_or("never".to_owned(), ui::date);
-        rows.push(vec![name.to_owned(), said]);
-    };
-    time("ends", status.until);
-    time("ends unused", status.idle_until);
+    let time = |at: Option<expiry::Millis>| at.map_or("never".to_owned(), ui::date);
     let memory = if status.locked_memory {
         "locked, never in swap"
     } else {
         "not locked: values may reach swap"
     };
-    rows.push(vec!["memory".to_owned(), memory.to_owned()]);
+    let rows = [
+        ["open", &format!("by {}", status.opened_by)],
+        ["process", &status.pid.to_string()],
+        ["vault", &status.vault_id.short()],
+        ["gives values", status.release.name()],
+        ["since", &ui::date(status.since)],
+        ["ends", &time(status.until)],
+        ["ends unused", &time(status.idle_until)],
+        ["memory", memory],
+    ];
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
+        .collect();
     app.ui.data(ui::table(&rows).trim_end())
 }
 

@@ -5,12 +5,19 @@
 //! said.
 
 use super::choice::{Batch, Entries};
-use crate::error::{Error, Kind, Result};
+use super::once::{self, Once, Refusals};
+use super::resolve::outcome;
+use crate::access::{Caller, Log, Outcome, Reason, Writer};
+use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::file::{self, Lock};
 use crate::host::Host;
 use crate::keeper::Release;
+use crate::keeper::admission::Gate;
+use crate::keeper::published::Published;
+use crate::keeper::reason::RoundId;
 use crate::keeper::server::{self, Asker, Ending, Handler, Uptime};
+use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Given, Listed, Question, Status, Stored};
 use crate::keeper::{alarm, socket};
 use crate::keychain::OsKeychain;
@@ -34,6 +41,16 @@ pub struct Terms {
     pub idle: Option<Duration>,
     /// Where it listens.
     pub socket: PathBuf,
+    /// Who may ask under [`Release::Once`]; its own user where there is none.
+    pub unit: Option<GatewayUnit>,
+}
+
+/// The one unit that a keeper answers, and the user of its processes.
+pub struct GatewayUnit {
+    /// The unit.
+    pub unit: Unit,
+    /// The number of its user.
+    pub uid: u32,
 }
 
 /// The right to be the keeper of one vault.
@@ -65,18 +82,48 @@ pub fn keep(
     held: Held,
     terms: Terms,
     _seat: Seat,
+    warn: impl FnOnce(&Error),
     ready: impl FnOnce(&Status) -> Result<()>,
 ) -> Result<Ending> {
     // Before the first client, so that a signal that follows at once is not lost.
     let alarm = alarm::set()?;
     let everything = wipe::lock_everything();
-    let listener = socket::listen(&terms.socket, 0o600)?;
-    let socket = Bound(terms.socket.clone());
+    let since = host.now();
+    let mut published = once::state(&held, terms.release, since);
+    published.locks_at = terms.timeout.and_then(|span| after(since, span));
+    let once = match terms.release {
+        Release::Always => {
+            published.save(held.dir())?;
+            None
+        }
+        Release::Once => {
+            let gate = match &terms.unit {
+                Some(gateway) => Gate::Unit {
+                    uid: gateway.uid,
+                    unit: gateway.unit.clone(),
+                },
+                None => Gate::Own {
+                    uid: socket::own_uid(),
+                    session: RoundId::random()?,
+                },
+            };
+            Some(Once::begin(held.dir(), gate, published, warn)?)
+        }
+    };
+    // The gateway's user connects from outside; who it is decides.
+    let mode = if terms.unit.is_some() { 0o666 } else { 0o600 };
+    let listener = socket::listen(&terms.socket, mode)?;
+    let socket = Bound {
+        socket: terms.socket.clone(),
+        dir: held.dir().to_owned(),
+    };
     let now = Uptime::now();
     let mut keeper = Keeper {
         host: host.clone(),
+        log: Log::at(held.dir()),
+        once,
         everything,
-        since: host.now(),
+        since,
         until: terms.timeout.map(|span| now.after(span)),
         used: now,
         held,
@@ -91,18 +138,29 @@ pub fn keep(
     ended
 }
 
-/// A socket's file, removed when the keeper ends.
-struct Bound(PathBuf);
+/// What others see of a keeper that runs, removed when it ends.
+struct Bound {
+    socket: PathBuf,
+    dir: PathBuf,
+}
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(&self.socket);
+        let _ = Published::forget(&self.dir);
     }
+}
+
+fn after(at: Millis, span: Duration) -> Option<Millis> {
+    let ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Millis::new(at.get().saturating_add(ms))
 }
 
 struct Keeper {
     host: Host,
+    log: Log,
     held: Held,
+    once: Option<Once>,
     terms: Terms,
     everything: Locking,
     since: Millis,
@@ -112,18 +170,40 @@ struct Keeper {
 
 impl Handler for Keeper {
     fn challenges(&self) -> bool {
-        self.terms.release == Release::Once
+        self.once.is_some()
     }
 
     fn answer(&mut self, asker: &Asker, question: Result<Question>) -> Answer {
-        let answered = question.and_then(|question| {
-            if asker.peer.uid != socket::own_uid() {
-                return Err(Error::locked("this keeper answers another user"));
+        let answered = question.and_then(|question| match question {
+            Question::Resolve { pins, ids, .. } => {
+                Ok(Answer::Answers(self.resolve(asker, &pins, &ids)))
             }
-            self.used = Uptime::now();
-            self.act(question)
+            _ if self.once.is_some() => Err(Error::locked(
+                "this keeper gives single values to the gateway, and nothing else",
+            )
+            .hint("clawkeep keeper status")),
+            _ if asker.peer.uid != socket::own_uid() => {
+                Err(Error::locked("this keeper answers another user"))
+            }
+            other => {
+                self.used = Uptime::now();
+                self.act(other)
+            }
         });
         answered.unwrap_or_else(Answer::Error)
+    }
+
+    fn tidy_at(&self) -> Option<Uptime> {
+        let at = self.log.flush_at()?;
+        let wait = at.get().saturating_sub(self.host.now().get());
+        // A clock that was set back must not put it off for long.
+        let wait =
+            Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(Duration::from_secs(1));
+        Some(Uptime::now().after(wait))
+    }
+
+    fn tidy(&mut self) {
+        let _ = self.log.flush(self.host.now());
     }
 
     fn deadline(&self) -> Option<(Uptime, Ending)> {
@@ -137,7 +217,7 @@ impl Handler for Keeper {
 impl Keeper {
     fn act(&mut self, question: Question) -> Result<Answer> {
         match question {
-            Question::Resolve { pins, ids, .. } => Ok(Answer::Answers(self.resolve(&pins, &ids))),
+            Question::Resolve { .. } => Err(Error::failed("a resolve is answered elsewhere")),
             Question::Status => Ok(Answer::Status(self.status())),
             Question::List => {
                 self.refresh()?;
@@ -173,7 +253,44 @@ impl Keeper {
         }
     }
 
-    fn resolve(&mut self, pins: &[VaultId], ids: &[String]) -> Vec<Given> {
+    /// The answers, and what the access log has of them.
+    fn resolve(&mut self, asker: &Asker, pins: &[VaultId], ids: &[String]) -> Vec<Given> {
+        let admitted = match &self.once {
+            Some(once) => once.admit(asker).map(Some).map_err(once::noted),
+            None if asker.peer.uid == socket::own_uid() => Ok(None),
+            None => Err(Reason::OtherUser),
+        };
+        let (given, refusals) = match admitted {
+            Ok(round) => {
+                self.used = Uptime::now();
+                self.give(round, pins, ids)
+            }
+            Err(reason) => {
+                // Nothing of what is there shows in the answer.
+                let refusals = ids.iter().map(|id| (id.clone(), reason)).collect();
+                (ids.iter().map(|_| Given::Locked).collect(), refusals)
+            }
+        };
+        let results: Vec<(&str, Outcome)> = ids
+            .iter()
+            .zip(&given)
+            .map(|(id, given)| {
+                let refused = refusals.get(id).copied().map(Outcome::Refused);
+                (id.as_str(), refused.unwrap_or_else(|| outcome(given)))
+            })
+            .collect();
+        let caller = Caller::of_pid(asker.peer.uid, asker.peer.pid);
+        let now = self.host.now();
+        let _ = self.log.record(now, &caller, Writer::Keeper, &results);
+        given
+    }
+
+    fn give(
+        &mut self,
+        round: Option<(RoundId, bool)>,
+        pins: &[VaultId],
+        ids: &[String],
+    ) -> (Vec<Given>, Refusals) {
         let batch = Batch::read(
             self.held.dir(),
             ids.iter().map(String::as_str),
@@ -188,7 +305,12 @@ impl Keeper {
                 ))
             }
         });
-        batch.answers(&entries)
+        let mut given = batch.answers(&entries);
+        let refusals = match (&mut self.once, round) {
+            (Some(once), Some(round)) => once.release(&self.held, round, ids, &mut given),
+            _ => Refusals::new(),
+        };
+        (given, refusals)
     }
 
     fn entries(&self, batch: &Batch) -> Result<Entries> {
@@ -211,7 +333,12 @@ impl Keeper {
             pins: &[],
             accept_rollback: false,
         };
-        self.held.refresh(&keys).map(|_| ())
+        let stored = self.held.refresh(&keys)?;
+        if let Some(once) = &mut self.once {
+            once.arm(&stored)?;
+            once.take_ticket(&self.held)?;
+        }
+        Ok(())
     }
 
     fn status(&self) -> Status {
@@ -246,9 +373,4 @@ fn listed((id, meta): (SecretId, Meta)) -> Listed {
         updated: meta.updated,
         expires: meta.expires,
     }
-}
-
-/// Whether an error means that the vault is there and only its opening failed.
-pub fn is_locked(error: &Error) -> bool {
-    error.kind() == Kind::Locked
 }

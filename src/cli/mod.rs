@@ -11,8 +11,10 @@ pub mod init;
 pub mod keeper;
 pub mod keeping;
 pub mod link;
+pub mod log;
 pub mod logout;
 pub mod onboard;
+pub mod once;
 pub mod opened;
 pub mod pins;
 pub mod planting;
@@ -21,7 +23,9 @@ pub mod preview;
 pub mod proof;
 pub mod record;
 pub mod recovery;
+pub mod reload;
 pub mod resolve;
+pub mod run;
 pub mod secret;
 #[cfg(unix)]
 pub mod service;
@@ -37,6 +41,7 @@ pub mod ui;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;
+pub mod variable_name;
 
 use crate::error::Result;
 use crate::host::{self, Host};
@@ -53,10 +58,13 @@ use ui::Ui;
 pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     host::harden();
     if let Some(state_machine) = plugin_call(&args) {
+        host::forbid_core_dumps();
         return finish(Ui::default(), plugin::run(&state_machine));
     }
     // Before it is known which command it is: `--json` asks for a document on every error.
-    let ui = Ui::new(args.iter().any(|arg| arg == "--json"));
+    // What stands behind `--` belongs to another program.
+    let mut own = args.iter().take_while(|arg| *arg != "--");
+    let ui = Ui::new(own.any(|arg| arg == "--json"));
     let parsed = match call::parse(&args) {
         Some(cli) => Ok(Ok(cli)),
         None => usage::parse(args.into_iter()),
@@ -66,6 +74,10 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
         Ok(Err(text)) => return finish(ui, ui.raw(text.as_bytes())),
         Err(error) => return finish(ui, Err(error)),
     };
+    if !matches!(cli.command, Command::Run(_)) {
+        // A command that is started would inherit it and could not take it back.
+        host::forbid_core_dumps();
+    }
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);
     // The hot path needs less than the others.
@@ -84,6 +96,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Keeper(command) => keeper::run(app, command),
         Command::Unlock(how) => keeper::unlock(app, how),
         Command::Lock => keeper::lock(app),
+        Command::Run(args) => run::run(app, args),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
@@ -92,6 +105,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -106,6 +120,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Slot(SlotCommand::List(list)) => list.json,
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
+        Command::Log(log) => log.json,
         _ => false,
     }
 }

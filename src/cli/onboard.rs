@@ -8,6 +8,7 @@ use super::args::{KindArg, Onboard};
 use super::auth::{self, Credential};
 use super::opened::Opened;
 use super::record::LinkRecord;
+use super::reload::Reload;
 use super::{init, link, proof};
 use crate::error::{Error, Result};
 use crate::openclaw::install::Install;
@@ -88,7 +89,8 @@ fn paste(app: &App, args: &Onboard, named: Option<ProviderId>) -> Result<Credent
             (credential, value)
         }
     };
-    auth::store(app, &main, &credential, value)?;
+    // What is linked in the next step is told to no gateway before.
+    auth::store(app, &main, &credential, value, Reload::Leave)?;
     Ok(credential)
 }
 

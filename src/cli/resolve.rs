@@ -7,7 +7,9 @@
 use super::app::{items_id, vault_dir};
 use super::args::{Global, Resolve as Args};
 use super::choice::{Batch, Entries, failure};
+use super::log;
 use super::ui::Ui;
+use crate::access::{Outcome, Reason, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::keeper::client::Place;
@@ -46,7 +48,13 @@ pub fn run(host: &Host, ui: Ui, global: &Global, args: &Args) -> Result<()> {
             };
             ask(&place, &pins, &request).map(Option::unwrap_or_default)
         }
-        None => from_vault(host, ui, &vault_dir(host, global)?, &pins, &request),
+        None => Ok(from_vault(
+            host,
+            ui,
+            &vault_dir(host, global)?,
+            &pins,
+            &request,
+        )),
     };
     let mut given: BTreeMap<&str, Given> = match asked {
         Ok(given) => request
@@ -91,23 +99,41 @@ fn ask(place: &Place, pins: &[VaultId], request: &Request) -> Result<Option<Vec<
     }
 }
 
-fn from_vault(
-    host: &Host,
-    ui: Ui,
-    dir: &Path,
-    pins: &[VaultId],
-    request: &Request,
-) -> Result<Vec<Given>> {
-    if let Some(given) = ask(&Place::of(dir)?, pins, request)? {
-        return Ok(given);
+fn from_vault(host: &Host, ui: Ui, dir: &Path, pins: &[VaultId], request: &Request) -> Vec<Given> {
+    let now = host.now();
+    let asked = Place::of(dir).and_then(|place| ask(&place, pins, request));
+    // What a keeper gives or refuses it notes itself.
+    if let Ok(Some(given)) = asked {
+        return given;
     }
     let ids = request.ids().iter().map(String::as_str);
-    let batch = Batch::read(dir, ids, host.now());
-    let entries = fetch(host, dir, pins, &batch.needed());
+    let batch = Batch::read(dir, ids, now);
+    let entries = asked.and_then(|_| fetch(host, dir, pins, &batch.needed()));
     if let Err(error) = &entries {
+        // For whoever runs it by hand; OpenClaw shows codes alone.
         ui.error(error);
     }
-    Ok(batch.answers(&entries))
+    let given = batch.answers(&entries);
+    // Before the values go out: a release that nobody wrote down is worse than one that was written
+    // down and then did not fit or found its reader gone.
+    if !matches!(&entries, Err(error) if error.kind() == Kind::Missing) {
+        let outcomes = given.iter().map(outcome);
+        let ids = request.ids().iter().map(String::as_str);
+        let results: Vec<_> = ids.zip(outcomes).collect();
+        log::note(dir, now, Writer::Resolve, &results);
+    }
+    given
+}
+
+/// What the access log says of an answer.
+pub fn outcome(given: &Given) -> Outcome {
+    match given {
+        Given::Value(_) => Outcome::Released,
+        Given::Absent => Outcome::Absent,
+        Given::Locked => Outcome::Locked,
+        Given::Broken => Outcome::Broken,
+        Given::Invalid => Outcome::Refused(Reason::BadId),
+    }
 }
 
 fn fetch(host: &Host, dir: &Path, pins: &[VaultId], ids: &BTreeSet<SecretId>) -> Result<Entries> {

@@ -4,11 +4,13 @@ use super::app::App;
 use super::auth::Credential;
 use super::opened::Opened;
 use super::record::{self, LinkRecord};
+use super::reload::{self, Reload};
 use crate::error::Result;
 use crate::provider::AgentId;
 use crate::secret::RefId;
 
-/// Says what is left to do. `is_new`: the profile was not in the vault before.
+/// Tells a running gateway, or says what is left to do. `is_new`: the profile was not in the vault
+/// before.
 ///
 /// # Errors
 /// `Failed` when the link cannot be noted.
@@ -19,6 +21,7 @@ pub fn announce(
     agent: &AgentId,
     credential: &Credential,
     is_new: bool,
+    how: Reload,
 ) -> Result<()> {
     let id = credential.profile.secret_id(agent);
     let provider = &credential.provider;
@@ -43,8 +46,7 @@ pub fn announce(
         link.save(&app.dir)?;
         opened.note_linked(&RefId::from(&id))?;
     }
-    app.ui
-        .say("A running gateway takes the new value with: openclaw secrets reload");
+    reload::after_a_change(app, &link, how);
     Ok(())
 }
 

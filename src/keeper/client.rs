@@ -7,6 +7,7 @@ use super::pointer::Pointer;
 use super::socket::{self, ANSWER_WAIT, Stream};
 use super::wire::{Answer, Listed, MAX_ANSWER, Question, Stored};
 use crate::error::{Error, Result};
+use crate::file;
 use crate::provider::ProviderId;
 use crate::secret::{RefId, Secret, SecretId};
 use crate::store::{Meta, Resolve, Store};
@@ -40,6 +41,26 @@ impl Place {
             required: pointer.as_ref().is_some_and(|pointer| pointer.required),
             socket: pointer.map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
         })
+    }
+
+    /// The same for root, who may look after the keeper of any user: that of the folder's owner.
+    ///
+    /// # Errors
+    /// As [`Pointer::load`].
+    pub fn of_any(dir: &Path) -> Result<Self> {
+        let owner = file::owner(dir).filter(|_| socket::own_uid() == 0);
+        match owner {
+            Some(uid) if uid != 0 => {
+                let pointer = Pointer::load_of_anyone(dir)?;
+                Ok(Place {
+                    uid,
+                    required: false,
+                    socket: pointer
+                        .map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
+                })
+            }
+            _ => Self::of(dir),
+        }
     }
 
     /// Connects. `None` when there is no keeper and the vault opens without one.

@@ -45,13 +45,26 @@ impl Pointer {
     /// then not known.
     pub fn load(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(NAME);
-        let Some(bytes) = file::read(&path, MAX, Privacy::Private)? else {
-            return Ok(None);
-        };
-        serde_json::from_slice::<Pointer>(&bytes)
+        let bytes = file::read(&path, MAX, Privacy::Private)?;
+        bytes.map(|bytes| Self::parse(&bytes, &path)).transpose()
+    }
+
+    /// The same for root, who looks at another user's vault.
+    ///
+    /// # Errors
+    /// As [`Pointer::load`].
+    pub fn load_of_anyone(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(NAME);
+        let found = file::read_of_anyone(&path, MAX)?;
+        found
+            .map(|(bytes, _)| Self::parse(&bytes, &path))
+            .transpose()
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        serde_json::from_slice::<Pointer>(bytes)
             .ok()
             .filter(|pointer| pointer.version == VERSION && pointer.socket.is_absolute())
-            .map(Some)
             .ok_or_else(|| {
                 Error::broken(format!(
                     "{} does not say where the keeper is",
@@ -69,7 +82,7 @@ impl Pointer {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::failed("keeper.json cannot be written as JSON"))?;
         text.push(b'\n');
-        file::replace(&dir.join(NAME), &text, 0o600)
+        file::replace_beside(&dir.join(NAME), &text, 0o600)
     }
 
     /// Removes the pointer.

@@ -7,6 +7,7 @@
 //! - between two events the process sleeps: there is no tick.
 
 use super::socket::{self, Peer};
+use super::unit::Tick;
 use super::wire::{Answer, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
@@ -15,7 +16,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 #[cfg(not(target_os = "linux"))]
 use std::io::Read;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -37,15 +37,7 @@ pub struct Uptime(Duration);
 impl Uptime {
     /// Now.
     pub fn now() -> Self {
-        #[cfg(target_os = "linux")]
-        let clock = rustix::time::ClockId::Boottime;
-        #[cfg(not(target_os = "linux"))]
-        let clock = rustix::time::ClockId::Monotonic;
-        let now = rustix::time::clock_gettime(clock);
-        Uptime(Duration::new(
-            u64::try_from(now.tv_sec).unwrap_or(0),
-            u32::try_from(now.tv_nsec).unwrap_or(0),
-        ))
+        Uptime(host::since_boot())
     }
 
     /// That much later.
@@ -72,9 +64,9 @@ pub struct Asker {
     pub peer: Peer,
     /// Who sent this very question, as the kernel attests it (Linux).
     pub sender: Option<Peer>,
-    /// When the server had looked before it said the challenge that this question repeats; `None`
-    /// when it repeats none.
-    pub challenged: Option<Uptime>,
+    /// When the server looked at the clock after it had accepted, and when it said the challenge that
+    /// this question repeats; `None` when it repeats none.
+    pub challenged: Option<(Tick, Tick)>,
 }
 
 /// What the keeper does with a question.
@@ -87,6 +79,12 @@ pub trait Handler {
 
     /// When the keeper's time is over, and why.
     fn deadline(&self) -> Option<(Uptime, Ending)>;
+
+    /// When [`Handler::tidy`] wants to be called although nobody asks.
+    fn tidy_at(&self) -> Option<Uptime>;
+
+    /// Does what was put off.
+    fn tidy(&mut self);
 }
 
 /// Why the loop ended.
@@ -121,7 +119,7 @@ pub fn serve(
     handler: &mut impl Handler,
 ) -> Result<Ending> {
     #[cfg(target_os = "linux")]
-    rustix::net::sockopt::set_socket_passcred(listener, true)
+    super::attested::attest(listener)
         .map_err(|_| Error::failed("the system does not attest who writes to a socket"))?;
     let mut clients: Vec<Client> = Vec::new();
     loop {
@@ -131,13 +129,13 @@ pub fn serve(
         {
             return Ok(ending);
         }
+        if handler.tidy_at().is_some_and(|at| at <= now) {
+            handler.tidy();
+        }
         clients.retain(|client| client.deadline > now);
-        let ready = wait(
-            listener,
-            alarm,
-            &clients,
-            handler.deadline().map(|(at, _)| at),
-        )?;
+        let end = handler.deadline().map(|(at, _)| at);
+        let next = end.into_iter().chain(handler.tidy_at()).min();
+        let ready = wait(listener, alarm, &clients, next)?;
         if ready.alarm {
             return Ok(Ending::Called);
         }
@@ -301,6 +299,7 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>) {
             out: Zeroizing::new(Vec::new()),
             sent: 0,
             challenge: None,
+            looked: Tick::now(),
             held_until: None,
             deadline: Uptime::now().after(PATIENCE),
             over: false,
@@ -316,8 +315,10 @@ struct Client {
     /// The frame that is being sent.
     out: Zeroizing<Vec<u8>>,
     sent: usize,
-    /// The challenge that the next `resolve` is to repeat, and when it was made.
-    challenge: Option<(String, Uptime)>,
+    /// The challenge that the next `resolve` is to repeat, and the two moments around it.
+    challenge: Option<(String, (Tick, Tick))>,
+    /// A moment after the connection was accepted.
+    looked: Tick,
     /// The challenge is not said before then.
     held_until: Option<Uptime>,
     deadline: Uptime,
@@ -326,10 +327,6 @@ struct Client {
 
 /// The length of a frame's length.
 const HEAD: usize = 4;
-
-/// How long after a look at the clock a process that starts has a later start time: those are counted
-/// in hundredths of a second.
-const TICK: Duration = Duration::from_millis(11);
 
 impl Client {
     fn go_on(&mut self, handler: &mut impl Handler) {
@@ -394,8 +391,9 @@ impl Client {
                     self.asker.challenged = Some(at);
                 }
                 _ => {
-                    // The sender started by now; whoever starts after the hold has a later start time.
-                    self.held_until = Some(Uptime::now().after(TICK));
+                    // A true client was started by `looked`; who is started after the hold has a later
+                    // start time (see `admission`).
+                    self.held_until = Some(Uptime::now().after(self.looked.left()));
                     return;
                 }
             }
@@ -405,14 +403,19 @@ impl Client {
     }
 
     fn say_challenge(&mut self) {
+        let now = Tick::now();
+        if now <= self.looked {
+            self.held_until = Some(Uptime::now().after(self.looked.left()));
+            return;
+        }
         let mut random = [0; 16];
         if host::random(&mut random).is_err() {
             self.over = true;
             return;
         }
         let text = hex(&random);
-        self.say(&Answer::Again(text.clone()));
-        self.challenge = Some((text, Uptime::now()));
+        self.challenge = Some((text.clone(), (self.looked, now)));
+        self.say(&Answer::Again(text));
     }
 
     fn say(&mut self, answer: &Answer) {
@@ -444,29 +447,9 @@ impl Client {
     }
 }
 
-/// Reads, with the kernel's word on who wrote it.
 #[cfg(target_os = "linux")]
 fn receive(stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Option<Peer>)> {
-    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-    use std::mem::MaybeUninit;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut pieces = [std::io::IoSliceMut::new(into)];
-    let received = recvmsg(
-        stream.as_fd(),
-        &mut pieces,
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
-    )?;
-    // Descriptors that somebody sends along are closed as they are passed over.
-    let sender = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmCredentials(who) => Some(Peer {
-            pid: u32::try_from(who.pid.as_raw_nonzero().get()).unwrap_or(0),
-            uid: who.uid.as_raw(),
-        }),
-        _ => None,
-    });
-    Ok((received.bytes, sender))
+    Ok(super::attested::receive(stream, into)?)
 }
 
 #[cfg(not(target_os = "linux"))]

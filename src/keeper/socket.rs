@@ -25,7 +25,7 @@ pub fn default_path(dir: &Path) -> PathBuf {
 /// The process at the other end, as the kernel knows it: of the moment when it connected, or listened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Its process id.
+    /// Its process id; 0 when it has none in our namespace.
     pub pid: u32,
     /// Its user.
     pub uid: u32,

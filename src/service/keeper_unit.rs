@@ -120,7 +120,7 @@ impl KeeperUnit {
         } = &self.form
         {
             args.extend(["--gateway-unit".to_owned(), gateway_unit.clone()]);
-            args.extend(["--gateway-user".to_owned(), user.name.to_string()]);
+            args.extend(["--gateway-user".to_owned(), user.uid.to_string()]);
         }
         let command = command_line(&self.program, &args)?;
         let vault_word = word(vault, "the path of the vault's folder")?;

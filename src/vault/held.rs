@@ -128,29 +128,30 @@ impl Held {
         })
     }
 
-    /// Reads what was written since the last look. `true` when there was something.
+    /// Reads what was written since the last look. Says which values are new: the ids to be asked for,
+    /// and the selection ids of their providers.
     ///
     /// # Errors
     /// `Locked` when the vault got a new identity that no slot gives without a person; `Broken` when
     /// it was replaced, put back, forked, damaged or removed. What is held then is of the past and is
     /// not to be given out; the next look tries again.
-    pub fn refresh(&mut self, keys: &Keys<'_>) -> Result<bool> {
+    pub fn refresh(&mut self, keys: &Keys<'_>) -> Result<BTreeSet<RefId>> {
         let stamp = Stamp::of(&self.dir);
         if stamp.is_some() && stamp == self.stamp {
-            return Ok(false);
+            return Ok(BTreeSet::new());
         }
         check_dir(&self.dir)?;
-        match envelope::open(&read_vault(&self.dir)?, &self.identity) {
+        let stored = match envelope::open(&read_vault(&self.dir)?, &self.identity) {
             Ok(body) => self.advance(body, None)?,
             Err(Refusal::NotForThisKey) => self.follow(keys)?,
             Err(Refusal::Error(error)) => return Err(error),
-        }
+        };
         self.stamp = stamp;
-        Ok(true)
+        Ok(stored)
     }
 
     /// A new identity: through a slot that opens without a person.
-    fn follow(&mut self, keys: &Keys<'_>) -> Result<()> {
+    fn follow(&mut self, keys: &Keys<'_>) -> Result<BTreeSet<RefId>> {
         // A pin of the old id would refuse its own successor; the slots carry their own pins.
         let keys = Keys { pins: &[], ..*keys };
         let unsealed = unseal(&self.dir, &keys).map_err(|error| {
@@ -164,7 +165,7 @@ impl Held {
         self.advance(unsealed.body, Some(unsealed.identity))
     }
 
-    fn advance(&mut self, body: Body, identity: Option<Identity>) -> Result<()> {
+    fn advance(&mut self, body: Body, identity: Option<Identity>) -> Result<BTreeSet<RefId>> {
         let contents = Contents::parse(body.line())?;
         let older = contents.generation < self.line.generation;
         let beside = contents.generation == self.line.generation && body.mac() != self.line.mac;
@@ -178,12 +179,14 @@ impl Held {
                 .hint("if you restored it yourself: clawkeep lock, then clawkeep unlock"));
         }
         drop(contents);
-        self.line = Line::of(body)?;
+        let line = Line::of(body)?;
+        let stored = line.stored_since(&self.line)?;
+        self.line = line;
         if let Some(identity) = identity {
             self.pins = vec![identity.vault_id()];
             *self.identity = identity;
         }
-        Ok(())
+        Ok(stored)
     }
 
     /// The vault for one change, as it is on disk now.
@@ -309,11 +312,26 @@ impl Line {
     }
 
     fn entry(&self, id: &SecretId) -> Result<Option<Entry>> {
-        let Some(range) = self.index.get(id) else {
-            return Ok(None);
-        };
-        let text = self.bytes[..self.len].get(range.clone());
-        Entry::read(text.unwrap_or_default()).map(Some)
+        self.text(id).map(Entry::read).transpose()
+    }
+
+    fn text(&self, id: &SecretId) -> Option<&[u8]> {
+        self.bytes[..self.len].get(self.index.get(id)?.clone())
+    }
+
+    /// What was stored between an earlier state and this one. An entry says when its value was stored, so
+    /// the same value stored again counts too.
+    fn stored_since(&self, earlier: &Line) -> Result<BTreeSet<RefId>> {
+        let mut stored = BTreeSet::new();
+        for id in self.index.keys() {
+            if self.text(id) == earlier.text(id) {
+                continue;
+            }
+            stored.insert(RefId::from(id));
+            let provider = self.entry(id)?.and_then(|entry| entry.meta.provider);
+            stored.extend(provider.and_then(|name| RefId::parse(&name.selection_id())));
+        }
+        Ok(stored)
     }
 }
 

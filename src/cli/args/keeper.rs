@@ -61,9 +61,9 @@ pub struct KeeperStart {
     /// With --release once: give values only to processes of this system unit
     #[arg(long, value_name = "UNIT", requires = "gateway_user")]
     pub gateway_unit: Option<String>,
-    /// With --release once: the user of that unit
-    #[arg(long, value_name = "USER", requires = "gateway_unit")]
-    pub gateway_user: Option<String>,
+    /// With --release once: the number of that unit's user
+    #[arg(long, value_name = "UID", requires = "gateway_unit")]
+    pub gateway_user: Option<u32>,
     /// Take the opened vault's identity from standard input
     #[arg(long, hide = true, conflicts_with = "foreground")]
     pub handed: bool,
