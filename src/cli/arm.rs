@@ -191,7 +191,7 @@ impl Settings {
         let Some(now) = &self.now else {
             app.ui
                 .say("OpenClaw is not linked, so there are no settings of it to look at.");
-            return Ok(());
+            return;
         };
         let lines: Vec<String> = match &self.before {
             Some(before) => Snapshot::diff(before, now)
