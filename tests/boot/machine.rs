@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// From power on to power off. Far beyond what any scenario takes: it is no measure of speed.
-const LIMIT: Duration = Duration::from_mins(8);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Where hosts have the cgroup hierarchies that systemd uses, whichever it has.
 const HIERARCHIES: [&str; 3] = [
@@ -31,10 +31,13 @@ const DRIVER: &str = "[Unit]
 After=multi-user.target
 [Service]
 Type=oneshot
-ExecStart=/bin/bash /results/drive.sh
+ExecStart=/bin/bash -c '. /results/prelude.sh; . /results/scenario.sh; touch /results/done'
 StandardOutput=file:/results/driver.log
 StandardError=file:/results/driver.log
+PassEnvironment=SYSTEMD_TPM2_DEVICE
 TimeoutStartSec=infinity
+# Whatever the script does, also when it ends itself: the journal is kept and the power goes off.
+ExecStopPost=/bin/bash -c 'journalctl -b --no-pager -o short-precise >/results/journal; systemctl --no-block poweroff'
 ";
 
 /// In place of multi-user.target, which it contains.
@@ -43,12 +46,6 @@ Requires=multi-user.target
 Wants=clawkeep-boot-driver.service
 After=multi-user.target
 AllowIsolate=yes
-";
-
-/// Whatever the script does, the journal is kept and the power goes off.
-const DRIVE: &str = "(. /results/prelude.sh; . /results/scenario.sh)
-journalctl -b --no-pager -o short-precise >/results/journal
-systemctl --no-block poweroff
 ";
 
 /// The recording model provider, on the port that every scenario's openclaw.json names.
@@ -160,9 +157,9 @@ impl Machine {
         std::fs::write(&path, text).unwrap();
     }
 
-    /// Reads a file below the machine's `/`, when it is off.
-    pub(crate) fn read(&self, below_root: &str) -> Vec<u8> {
-        std::fs::read(self.root().join(below_root)).unwrap()
+    /// Where a path below the machine's `/` (not below its /usr) lies on this host.
+    pub(crate) fn path(&self, below_root: &str) -> PathBuf {
+        self.root().join(below_root)
     }
 
     /// Power on, `script` (bash, with what prelude.sh has), power off.
@@ -177,7 +174,6 @@ impl Machine {
         for (name, text) in [
             ("prelude.sh", include_str!("prelude.sh")),
             ("scenario.sh", script),
-            ("drive.sh", DRIVE),
         ] {
             std::fs::write(results.join(name), text).unwrap();
         }
@@ -195,8 +191,8 @@ impl Machine {
             std::fs::write(file("steps"), transcript.to_string()).unwrap();
         }
         assert!(
-            ended && results.join("journal").is_file(),
-            "the machine did not power off by itself\n{transcript}\n--- driver\n{}--- console\n{}",
+            ended && results.join("done").is_file(),
+            "the script did not reach its end\n{transcript}\n--- driver\n{}--- console\n{}",
             text("driver.log"),
             text("console"),
         );

@@ -15,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod credentials;
 mod machine;
 mod root;
 mod systemd;
