@@ -17,6 +17,8 @@ mod common;
 
 mod credentials;
 mod machine;
+mod openclaw;
 mod root;
 mod systemd;
 mod transcript;
+mod user_unit;
