@@ -64,12 +64,18 @@ step 'unit' show /etc/alice.cred
     assert_eq!(boot.step("unit").ok().text(), "fake-identity");
 
     let show = format!("{SHOW}step 'unit' show /etc/alice.cred");
-    assert_eq!(machine.boot(&show).step("unit").ok().text(), "fake-identity");
+    assert_eq!(
+        machine.boot(&show).step("unit").ok().text(),
+        "fake-identity"
+    );
     // Another boot chain.
     measured("b");
     assert_eq!(machine.boot(&show).step("unit").refused().text(), "");
     measured("a");
-    assert_eq!(machine.boot(&show).step("unit").ok().text(), "fake-identity");
+    assert_eq!(
+        machine.boot(&show).step("unit").ok().text(),
+        "fake-identity"
+    );
     // The same disk beside another TPM2.
     for file in std::fs::read_dir(machine.path("var/lib/swtpm")).unwrap() {
         let path = file.unwrap().path();

@@ -78,13 +78,13 @@ impl Base {
             release.components,
             PACKAGES.join(" ")
         );
-        let hash = Sha256::digest(recipe).iter().take(6).fold(
-            String::new(),
-            |mut hex, byte| {
+        let hash = Sha256::digest(recipe)
+            .iter()
+            .take(6)
+            .fold(String::new(), |mut hex, byte| {
                 let _ = write!(hex, "{byte:02x}");
                 hex
-            },
-        );
+            });
         let dir = common::cache().join("boot");
         std::fs::create_dir_all(&dir).unwrap();
         let base = Base(dir.join(format!("rootfs-{hash}")));

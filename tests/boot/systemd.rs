@@ -66,7 +66,10 @@ step 'all alike' systemd-run -q --wait --pipe -p User=clawkeep-alice -p PrivateU
     assert_eq!(seen[3], "no exe");
     // Why the keeper's unit sets neither of these.
     let hidden = boot.step("hidden");
-    assert!(hidden.stderr.contains("No such file or directory"), "{hidden}");
+    assert!(
+        hidden.stderr.contains("No such file or directory"),
+        "{hidden}"
+    );
     assert_eq!(boot.step("all alike").ok().text(), "65534");
 }
 
@@ -116,7 +119,10 @@ step 'alive' bash -c 'for pid in $(cat /tmp/shells); do [ -d /proc/$pid ] && ech
 systemctl stop gateway
 ",
     );
-    assert_eq!(boot.step("starts").ok().text(), "alone\nalone\nalone\nalone");
+    assert_eq!(
+        boot.step("starts").ok().text(),
+        "alone\nalone\nalone\nalone"
+    );
     assert_eq!(boot.step("alive").ok().text(), "no\nno\nno\nyes");
 }
 
@@ -156,7 +162,10 @@ step 'a unit of that name' as alice systemd-run -q --user --unit=gateway.service
     boot.step("ask systemd").refused();
     boot.step("restart it").refused();
     let other = boot.step("a unit of that name").ok().text();
-    assert!(other.starts_with("0::/user.slice/user-1000.slice/"), "{other}");
+    assert!(
+        other.starts_with("0::/user.slice/user-1000.slice/"),
+        "{other}"
+    );
 }
 
 #[test]

@@ -38,13 +38,6 @@ impl Step {
         assert_ne!(self.code, 0, "exit code of {self}");
         self
     }
-
-    /// Standard output, which must be one JSON document.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("no JSON ({error}) from {self}"))
-    }
 }
 
 impl std::fmt::Display for Step {

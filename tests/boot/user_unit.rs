@@ -1,6 +1,6 @@
 //! OpenClaw's own user unit, as `openclaw gateway install` writes it, under linger.
 
-use crate::openclaw::{KEY, arrived, machine, script};
+use crate::openclaw::{arrived, machine, script};
 
 /// What a drop-in of ours sets for the gateway.
 const DROP_IN: &str = "[Service]
@@ -66,5 +66,4 @@ step 'turn' turn
     ));
     second.step("live").ok();
     arrived(&second, "turn");
-    let _ = KEY;
 }
