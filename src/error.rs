@@ -20,6 +20,10 @@ pub enum Kind {
     Missing,
     /// Everything else that went wrong. Exit code 1.
     Failed,
+    /// A command that was to be started is there and cannot be. Exit code 126, as env(1).
+    NotStarted,
+    /// A command that was to be started is not there. Exit code 127, as env(1).
+    NoCommand,
     /// The person said no, or pressed Ctrl-C. Exit code 130.
     Cancelled,
     /// Whoever read our output has gone. Silence, exit code 0.
@@ -33,6 +37,8 @@ impl Kind {
             Kind::Usage => 64,
             Kind::Locked => 75,
             Kind::Broken | Kind::Missing | Kind::Failed => 1,
+            Kind::NotStarted => 126,
+            Kind::NoCommand => 127,
             Kind::Cancelled => 130,
             Kind::BrokenPipe => 0,
         }
@@ -46,6 +52,8 @@ impl Kind {
             Kind::Broken => "broken",
             Kind::Missing => "missing",
             Kind::Failed => "failed",
+            Kind::NotStarted => "not-started",
+            Kind::NoCommand => "no-command",
             Kind::Cancelled => "cancelled",
             Kind::BrokenPipe => "broken-pipe",
         }
@@ -101,6 +109,11 @@ impl Error {
     /// See [`Kind::Cancelled`].
     pub fn cancelled() -> Self {
         Self::new(Kind::Cancelled, "cancelled, nothing was stored")
+    }
+
+    /// A failure that the output says already: only the exit code says it again.
+    pub fn shown() -> Self {
+        Self::new(Kind::Failed, "")
     }
 
     /// An operating system error, said with the verb and the path that it befell:
@@ -207,6 +220,8 @@ mod tests {
             (Kind::Broken, 1),
             (Kind::Missing, 1),
             (Kind::Failed, 1),
+            (Kind::NotStarted, 126),
+            (Kind::NoCommand, 127),
             (Kind::Cancelled, 130),
             (Kind::BrokenPipe, 0),
         ];

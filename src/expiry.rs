@@ -66,6 +66,26 @@ pub fn expires_in(text: &str, now: Millis) -> Result<Millis> {
     })
 }
 
+/// Parses a span of time such as `30m`, `8h` or `1h30m`: the same grammar, but the unit must be said,
+/// since days are not what a person means by a bare number here. At least a second, at most a year.
+///
+/// # Errors
+/// `Usage`, without repeating the input, naming the flag.
+pub fn span(text: &str, flag: &str) -> Result<std::time::Duration> {
+    const YEAR_MS: f64 = 366.0 * 86_400_000.0;
+    let text = text.trim();
+    let ms = duration_ms(text)
+        .filter(|_| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+        .filter(|ms| (1000.0..=YEAR_MS).contains(ms));
+    ms.map(|ms| std::time::Duration::from_secs_f64(ms / 1000.0))
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "{flag} takes a time with its unit, from one second to a year"
+            ))
+            .hint(format!("{flag} 8h"))
+        })
+}
+
 fn duration_ms(text: &str) -> Option<f64> {
     let text = text.to_ascii_lowercase();
     let mut rest = text.as_str();

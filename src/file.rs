@@ -6,10 +6,13 @@
 //!   larger than the caller's bound; links are never followed at the last component;
 //! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
 //!   a crash at any instant the path holds the old bytes or the new bytes;
+//! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+mod journal;
 mod lock;
 
+pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
 
 use crate::error::{Error, Kind, Result};
@@ -24,6 +27,9 @@ pub const TEMP_PREFIX: &str = ".clawkeep-tmp-";
 /// The same for a file that is made by one that does not hold the lock of its folder, so the holder
 /// must not sweep it away. It holds no secret.
 const CLAIM_PREFIX: &str = ".clawkeep-claim-";
+
+/// The same for a synced file by one that does not hold the lock of its folder: [`replace_beside`].
+const BESIDE_PREFIX: &str = ".clawkeep-beside-";
 
 /// Who may be able to read a file that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +46,34 @@ pub enum Privacy {
 /// `Broken` when the path is a link or no regular file, belongs to another user, is open to others
 /// against `privacy`, or is larger than `max` bytes.
 pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, usize)>> {
+    let Some((file, meta)) = open_regular(path)? else {
+        return Ok(None);
+    };
+    check_owner_and_mode(path, &meta, privacy)?;
+    let size = size_within(path, &meta, max)?;
+    Ok(Some((file, size)))
+}
+
+/// Reads a whole regular file, whoever owns it, and gives what was found out about the very file that
+/// was read: for who decides by the owner. `Ok(None)` when it does not exist.
+///
+/// # Errors
+/// `Broken` when the path is a link or no regular file, or is larger than `max` bytes.
+pub fn read_of_anyone(path: &Path, max: usize) -> Result<Option<(Vec<u8>, std::fs::Metadata)>> {
+    let Some((file, meta)) = open_regular(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::with_capacity(size_within(path, &meta, max)? + 1);
+    file.take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", path, &error))?;
+    if bytes.len() > max {
+        return Err(too_large(path, max));
+    }
+    Ok(Some((bytes, meta)))
+}
+
+fn open_regular(path: &Path) -> Result<Option<(File, std::fs::Metadata)>> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -63,9 +97,12 @@ pub fn open(path: &Path, max: usize, privacy: Privacy) -> Result<Option<(File, u
                 .hint(format!("ls -ld {}", crate::error::typed(path))),
         );
     }
-    check_owner_and_mode(path, &meta, privacy)?;
+    Ok(Some((file, meta)))
+}
+
+fn size_within(path: &Path, meta: &std::fs::Metadata, max: usize) -> Result<usize> {
     match usize::try_from(meta.len()) {
-        Ok(size) if size <= max => Ok(Some((file, size))),
+        Ok(size) if size <= max => Ok(size),
         _ => Err(too_large(path, max)),
     }
 }
@@ -170,6 +207,20 @@ pub fn private_dir(path: &Path) -> Result<()> {
     }
 }
 
+/// The user that a file or folder belongs to; `None` when it is not there, or is a link.
+#[cfg(unix)]
+pub fn owner(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    (!meta.file_type().is_symlink()).then(|| meta.uid())
+}
+
+/// Users have no numbers here.
+#[cfg(not(unix))]
+pub fn owner(_: &Path) -> Option<u32> {
+    None
+}
+
 /// Checks that a folder is ours, no link, and closed to others.
 ///
 /// # Errors
@@ -244,10 +295,15 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
 
 /// A temporary file in `dir` with these bytes, synced. Those of killed writers go first: what they
 /// hold may since have become a secret that must not lie there.
-fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+fn written(
+    dir: &Path,
+    prefix: &str,
+    bytes: &[u8],
+    mode: u32,
+) -> std::io::Result<tempfile::NamedTempFile> {
     sweep_dead(dir);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMP_PREFIX);
+    builder.prefix(prefix);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -258,6 +314,13 @@ fn written(dir: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::Nam
     let mut temp = builder.tempfile_in(dir)?;
     while !is_claimed(temp.as_file())? {
         temp = builder.tempfile_in(dir)?;
+    }
+    #[cfg(unix)]
+    if mode & 0o077 != 0 {
+        use std::os::unix::fs::PermissionsExt;
+        // Exactly as asked: what is made for others to read is not left to the umask.
+        temp.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
     temp.write_all(bytes)?;
     temp.as_file().sync_all()?;
@@ -285,8 +348,22 @@ fn is_claimed(_: &File) -> std::io::Result<bool> {
 ///
 /// # Errors
 /// On any error the old file is untouched and the temporary one is gone.
-#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_with(path, TEMP_PREFIX, bytes, mode)
+}
+
+/// As [`replace`], by one that does not hold the lock of the file's folder: a writer that does hold it
+/// sweeps away what other writers left there, and must not take this one's. The mode is exact, whatever
+/// the umask. Not for secrets: what a killed writer leaves goes with the next file, not before.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    replace_with(path, BESIDE_PREFIX, bytes, mode)
+}
+
+#[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
+fn replace_with(path: &Path, prefix: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let fail = |error: &std::io::Error| Error::io("write", path, error);
     let dir = path
         .parent()
@@ -297,7 +374,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
             path.display()
         )));
     }
-    let temp = written(dir, bytes, mode).map_err(|error| fail(&error))?;
+    let temp = written(dir, prefix, bytes, mode).map_err(|error| fail(&error))?;
+    #[cfg(unix)]
+    if prefix == BESIDE_PREFIX {
+        use std::os::unix::fs::PermissionsExt;
+        let exact = std::fs::Permissions::from_mode(mode);
+        temp.as_file()
+            .set_permissions(exact)
+            .map_err(|error| fail(&error))?;
+    }
     temp.persist(path).map_err(|error| fail(&error.error))?;
     sync_parent(path)
 }
@@ -312,7 +397,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .parent()
         .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
     let fail = |error: &std::io::Error| Error::io("write", path, error);
-    let temp = written(dir, bytes, mode).map_err(|error| fail(&error))?;
+    let temp = written(dir, TEMP_PREFIX, bytes, mode).map_err(|error| fail(&error))?;
     temp.persist_noclobber(path).map_err(|error| {
         if error.error.kind() == std::io::ErrorKind::AlreadyExists {
             Error::failed(format!("{} exists already", path.display()))

@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] | nothing but words: no files, clock, environment |
 //! | 1 doors | [`host`] [`file`] [`keychain`] [`terminal`] [`wipe`] | one part of the outside world each |
-//! | 2 custody | [`store`] [`vault`] | rings 0 and 1; has never heard of OpenClaw |
+//! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
+//! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
@@ -15,16 +16,19 @@
 //! writes.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod access;
 pub mod cli;
 pub mod error;
 pub mod expiry;
 pub mod file;
 pub mod host;
 pub mod json;
+pub mod keeper;
 pub mod keychain;
 pub mod openclaw;
 pub mod provider;
 pub mod secret;
+pub mod service;
 pub mod store;
 pub mod terminal;
 pub mod vault;

@@ -3,6 +3,8 @@
 //!
 //! Promise: a value of these types is well formed, so nothing past the edge handles `&str` names.
 
+pub mod variables;
+
 use crate::error::{Error, Kind, Result};
 use crate::secret::{MAX_ID, Secret, SecretId, SecretKind, in_grammar};
 use sha2::{Digest, Sha256};

@@ -207,6 +207,40 @@ impl std::borrow::Borrow<str> for SecretId {
     }
 }
 
+/// What a ref may ask for: the name of a stored value, or a selection id `provider/<p>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RefId(String);
+
+impl RefId {
+    /// Parses an id of either kind; `None` when it is outside the grammar.
+    pub fn parse(text: &str) -> Option<Self> {
+        in_grammar(text).then(|| RefId(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&SecretId> for RefId {
+    fn from(id: &SecretId) -> Self {
+        RefId(id.as_str().to_owned())
+    }
+}
+
+impl fmt::Display for RefId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for RefId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Whether `text` is an exec ref id of every OpenClaw version.
 pub fn in_grammar(text: &str) -> bool {
     let bytes = text.as_bytes();

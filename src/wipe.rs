@@ -96,6 +96,82 @@ impl Wiped {
 
     #[cfg(not(target_os = "linux"))]
     fn populate(&mut self) {}
+
+    /// Keeps the buffer's pages out of swap and core dumps for as long as they are mapped. A page that
+    /// it shares with other memory of this process is locked too, which harms nobody.
+    #[cfg(unix)]
+    pub fn lock(&self) -> Locking {
+        use rustix::mm::mlock;
+        // SAFETY: the range is this buffer's own, live memory; locking changes nothing that it holds,
+        // and the system rounds to whole pages.
+        match unsafe { mlock(self.bytes.as_ptr().cast_mut().cast(), self.bytes.len()) } {
+            Ok(()) => {
+                self.keep_out_of_dumps();
+                Locking::Locked
+            }
+            Err(_) => Locking::Refused,
+        }
+    }
+
+    /// Where pages cannot be locked by us.
+    #[cfg(not(unix))]
+    pub fn lock(&self) -> Locking {
+        Locking::Refused
+    }
+
+    #[cfg(target_os = "linux")]
+    fn keep_out_of_dumps(&self) {
+        use rustix::mm::{Advice, madvise};
+        let page = rustix::param::page_size();
+        let before = self.bytes.as_ptr().align_offset(page);
+        let Some(inside) = self.bytes.get(before..) else {
+            return;
+        };
+        let len = inside.len() / page * page;
+        // SAFETY: whole pages within this buffer; the advice changes what a dump holds and what a
+        // forked child sees, not what is in them.
+        let _ = unsafe {
+            madvise(
+                inside.as_ptr().cast_mut().cast(),
+                len,
+                Advice::LinuxDontDump,
+            )
+        };
+    }
+
+    #[cfg(all(unix, not(target_os = "linux")))]
+    fn keep_out_of_dumps(&self) {}
+}
+
+/// Whether memory is kept out of swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locking {
+    /// Its pages are locked.
+    Locked,
+    /// The system refused: the limit on locked memory is too low.
+    Refused,
+}
+
+/// Locks everything that this process has and will have, where its limit allows any amount; a limit
+/// that is too low would make later allocations fail, so there nothing is done.
+#[cfg(target_os = "linux")]
+pub fn lock_everything() -> Locking {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    use rustix::process::{Resource, getrlimit};
+    if getrlimit(Resource::Memlock).current.is_some() {
+        return Locking::Refused;
+    }
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    match mlockall(flags) {
+        Ok(()) => Locking::Locked,
+        Err(_) => Locking::Refused,
+    }
+}
+
+/// Only Linux tells its limit and takes pages as they come.
+#[cfg(not(target_os = "linux"))]
+pub fn lock_everything() -> Locking {
+    Locking::Refused
 }
 
 impl std::ops::Deref for Wiped {

@@ -178,6 +178,9 @@ fn neighbours_in_a_ring_are_strangers() {
         ("keychain", "host"),
         // A vault is a store.
         ("vault", "store"),
+        // A keeper holds a vault, and is a store for its own user.
+        ("keeper", "store"),
+        ("keeper", "vault"),
     ];
     let rings = rings();
     let found: BTreeSet<(String, String)> = edges()
@@ -198,9 +201,12 @@ fn custody_has_not_heard_of_openclaw_nor_openclaw_of_vaults() {
     for (own, stranger) in [
         ("vault", "openclaw"),
         ("store", "openclaw"),
+        ("keeper", "openclaw"),
+        ("access", "openclaw"),
         ("keychain", "openclaw"),
         ("openclaw", "vault"),
         ("openclaw", "store"),
+        ("openclaw", "keeper"),
         ("openclaw", "keychain"),
         ("openclaw", "terminal"),
         ("vault", "terminal"),
@@ -212,7 +218,8 @@ fn custody_has_not_heard_of_openclaw_nor_openclaw_of_vaults() {
     }
     // The rings alone would allow a word of ours; not a word in a comment.
     for source in &sources("src") {
-        let custody = ["vault", "store"].contains(&module(&source.path).unwrap_or_default());
+        let custody = ["vault", "store", "keeper", "access"]
+            .contains(&module(&source.path).unwrap_or_default());
         assert!(
             !custody || !source.shipped.to_lowercase().contains("openclaw"),
             "{} has heard of OpenClaw",
@@ -249,24 +256,28 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "sha2",
         &[
+            "src/openclaw/decisive",
             "src/provider.rs",
             "src/vault/identity.rs",
             "src/vault/items.rs",
             "src/vault/slot.rs",
         ],
     ),
-    ("bip39", &["src/cli/init.rs"]),
     ("getrandom", &["src/host.rs"]),
     ("directories", &["src/host.rs"]),
     // A file beside another before the rename; and the folder of a plan that OpenClaw reads.
     ("tempfile", &["src/file.rs", "src/openclaw/link/apply.rs"]),
-    ("signal_hook", &["src/terminal/signals.rs"]),
+    (
+        "signal_hook",
+        &["src/keeper/alarm.rs", "src/terminal/signals.rs"],
+    ),
     ("rpassword", &["src/terminal/windows.rs"]),
     ("jsonc_parser", &["src/openclaw/config/"]),
-    ("clap", &["src/cli/args.rs", "src/cli/usage.rs"]),
+    ("clap", &["src/cli/args", "src/cli/usage.rs"]),
     ("keyring_core", &["src/keychain/"]),
     ("secret_service", &["src/keychain/"]),
-    ("zbus", &["src/keychain/"]),
+    ("tracing", &["src/keychain/"]),
+    ("zbus", &["src/keeper/sleep.rs", "src/keychain/"]),
     ("zbus_secret_service_keyring_store", &["src/keychain/"]),
     ("apple_native_keyring_store", &["src/keychain/"]),
     ("security_framework", &["src/keychain/"]),

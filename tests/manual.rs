@@ -106,7 +106,8 @@ fn calls(line: &str, commands: &BTreeMap<String, String>) -> Vec<Call> {
             let mut command = String::new();
             let mut flags = Vec::new();
             let mut takes_commands = true;
-            for word in rest.split_whitespace() {
+            // What stands behind `--` belongs to another program.
+            for word in rest.split_whitespace().take_while(|word| *word != "--") {
                 let longer = format!("{command} {word}").trim().to_owned();
                 if word.starts_with("--") {
                     flags.push(word.split('=').next().unwrap().to_owned());
@@ -144,7 +145,13 @@ fn every_command_and_flag_in_the_papers_exists() {
     let commands = commands();
     let all: BTreeSet<String> = commands.values().flat_map(|text| flags(text)).collect();
     let script = flags(&text("scripts/test"));
-    for paper in ["README.md", "SECURITY.md", "CHANGELOG.md", "docs/format.md"] {
+    for paper in [
+        "README.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "docs/format.md",
+        "docs/keeper.md",
+    ] {
         let pieces = code(&text(paper));
         assert_calls(paper, &pieces, &commands);
         for piece in &pieces {
@@ -293,7 +300,12 @@ fn the_readme_says_what_init_says() {
 
 #[test]
 fn every_file_that_a_paper_links_is_there() {
-    for paper in ["README.md", "SECURITY.md", "docs/format.md"] {
+    for paper in [
+        "README.md",
+        "SECURITY.md",
+        "docs/format.md",
+        "docs/keeper.md",
+    ] {
         let folder = root(paper);
         for part in text(paper).split("](").skip(1) {
             let target = part.split(')').next().unwrap();
@@ -307,10 +319,10 @@ fn every_file_that_a_paper_links_is_there() {
     }
 }
 
-/// Computed with nothing of clawkeep's.
-#[test]
-fn the_formats_worked_example_is_right() {
-    let rows: BTreeMap<String, String> = table(&text("docs/format.md"), "An example,")
+/// The rows of a paper's worked example, and those that can be computed from its identity, its line 1
+/// and the MAC's `info`: with nothing of clawkeep's.
+fn worked(paper: &str, info: &[u8]) -> (BTreeMap<String, String>, Vec<(&'static str, String)>) {
+    let rows: BTreeMap<String, String> = table(&text(paper), "An example,")
         .into_iter()
         .map(|row| (row[0].clone(), row[1].trim_matches('`').to_owned()))
         .collect();
@@ -325,30 +337,70 @@ fn the_formats_worked_example_is_right() {
     let id = Sha256::digest(public.as_bytes());
     let mut key = [0; 32];
     Hkdf::<Sha256>::new(Some(&id), &secret)
-        .expand(b"clawkeep/v1/mac/vault", &mut key)
+        .expand(info, &mut key)
         .unwrap();
-    let line = &rows["line 1"];
-    assert!(line.ends_with("}  "), "the example's padding is gone");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(line.as_bytes());
+    mac.update(rows["line 1"].as_bytes());
     let hex = |bytes: &[u8]| {
         bytes.iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
     };
-    let right = [
-        ("secret bytes", hex(&secret)),
+    let right = vec![
         ("identity", identity),
-        ("public half", public),
         ("vault id", hex(&id)),
         ("MAC key", hex(&key)),
         ("MAC", hex(&mac.finalize().into_bytes())),
+        ("secret bytes", hex(&secret)),
+        ("public half", public),
     ];
+    (rows, right)
+}
+
+#[test]
+fn the_formats_worked_example_is_right() {
+    let (rows, right) = worked("docs/format.md", b"clawkeep/v1/mac/vault");
+    assert!(
+        rows["line 1"].ends_with("}  "),
+        "the example's padding is gone"
+    );
     for (what, value) in right {
         assert_eq!(rows[what], value, "{what}");
     }
     // And clawkeep's own reading of the same identity.
     let ours = clawkeep::vault::identity::Identity::parse(&rows["identity"]).unwrap();
     assert_eq!(ours.vault_id().to_string(), rows["vault id"]);
+}
+
+#[test]
+fn the_tickets_worked_example_is_right_and_believed() {
+    use clawkeep::keeper::published::Challenge;
+    use clawkeep::keeper::ticket::{self, Ids, Proof, Taken, Ticket};
+    let (rows, right) = worked("docs/keeper.md", b"clawkeep/v1/mac/arm");
+    for (what, value) in right.into_iter().take(4) {
+        assert_eq!(rows[what], value, "{what}");
+    }
+    let line: serde_json::Value = serde_json::from_str(&rows["line 1"]).unwrap();
+    let challenge = Challenge::parse(line["challenge"].as_str().unwrap()).unwrap();
+    let identity = clawkeep::vault::identity::Identity::parse(&rows["identity"]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("{}\n{{\"mac\":\"{}\"}}\n", rows["line 1"], rows["MAC"]);
+    clawkeep::file::create(&dir.path().join(ticket::NAME), file.as_bytes(), 0o600).unwrap();
+    let taken = Ticket::take(dir.path(), &challenge, &identity);
+    let Taken::Believed(ticket, Proof::Mac) = taken else {
+        panic!("{taken:?}");
+    };
+    let Ids::Some(ids) = &ticket.ids else {
+        panic!("{ticket:?}");
+    };
+    assert!(
+        ids.iter()
+            .map(clawkeep::secret::RefId::as_str)
+            .eq(["anthropic:work"])
+    );
+    // And what clawkeep writes is that text, byte for byte.
+    ticket.leave(dir.path(), Some(&identity)).unwrap();
+    let written = std::fs::read_to_string(dir.path().join(ticket::NAME)).unwrap();
+    assert_eq!(written, file);
 }

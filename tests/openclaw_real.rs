@@ -90,18 +90,27 @@ impl Scene {
         let _ = self.clawkeep(&args, &format!("{credential}\n"));
     }
 
+    /// A new value for a profile that is there.
+    #[track_caller]
+    fn replace(&self, profile: &str, kind: &str, credential: &str) -> Run {
+        let command = format!("paste-{kind}");
+        let args = ["models", "auth", &command, "--provider", self.provider.id()];
+        let args = [&args[..], &["--profile-id", profile]].concat();
+        self.clawkeep(&args, &format!("{credential}\n"))
+    }
+
     #[track_caller]
     fn link(&self, more: &[&str]) {
         let _ = self.clawkeep(&[&["link", "--yes"], more].concat(), "");
     }
 
-    /// One turn of the agent, which makes its model calls from its own process. Gives the requests
+    /// One turn of the agent, by the gateway or with `--local` from its own process. Gives the requests
     /// that reached the provider.
     #[track_caller]
-    fn turn(&self) -> Vec<Request> {
+    fn turn(&self, more: &[&str]) -> Vec<Request> {
         self.server.take_requests();
-        let message = ["agent", "--local", "--agent", "main"];
-        let message = [&message[..], &["--message", "say OK", "--json"]].concat();
+        let message = ["agent", "--agent", "main", "--message", "say OK", "--json"];
+        let message = [&message[..], more].concat();
         let run = self.openclaw(&message).ok();
         let requests = self.server.take_requests();
         assert!(!requests.is_empty(), "nothing reached the provider: {run}");
@@ -111,11 +120,16 @@ impl Scene {
     /// Every request of one turn carries exactly this credential.
     #[track_caller]
     fn arrives(&self, credential: &str) {
+        self.arrives_by(&["--local"], credential);
+    }
+
+    #[track_caller]
+    fn arrives_by(&self, more: &[&str], credential: &str) {
         let path = match self.provider {
             Provider::Mock => "/v1/chat/completions",
             Provider::Anthropic => "/v1/messages",
         };
-        for request in self.turn() {
+        for request in self.turn(more) {
             assert_eq!(request.path, path);
             let bearer = request.authorization.as_deref();
             assert_eq!(bearer, Some(format!("Bearer {credential}").as_str()));
@@ -164,12 +178,24 @@ fn one_credential_from_stdin_to_the_provider(
     scene.arrives(credential);
 
     let gateway = scene.openclaw.gateway(&scene.world, scene.port);
-    let _ = scene.openclaw(&["secrets", "reload"]).ok();
+    // A new value reaches the running gateway by itself.
+    let fresh = credential
+        .replace("-fake-", "-fake-new-")
+        .replace("-FAKE-", "-FAKE-NEW-");
+    let pasted = scene.replace(&profile, kind, &fresh);
+    assert!(
+        pasted
+            .stderr
+            .contains("The running gateway has the new value."),
+        "{pasted}"
+    );
+    scene.arrives_by(&[], &fresh);
     let log = gateway.stop().ok();
     assert!(!log.stdout.contains("DEGRADED"), "{log}");
     assert!(!log.stderr.contains("DEGRADED"), "{log}");
     scene.audit_is_clean();
     scene.lies_in_no_file(credential);
+    scene.lies_in_no_file(&fresh);
 }
 
 /// The shape of a setup-token: the prefix and at least 80 characters.

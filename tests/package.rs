@@ -83,6 +83,13 @@ fn no_system_library_is_needed_but_the_c_library() {
             "the program needs {name}"
         );
     }
+    // build.rs promises it, wherever it found the unwinder.
+    if cfg!(unwinder_inside) {
+        assert!(
+            !needed.iter().any(|name| name.starts_with("libgcc_s.")),
+            "libgcc_s is loaded at every start: {needed:?}"
+        );
+    }
     // The reading itself: a dynamic program of this toolchain needs a C library.
     if !cfg!(target_feature = "crt-static") {
         assert!(

@@ -48,6 +48,11 @@ impl Transcript {
         settings.set_omit_expression(true);
         for (pattern, name) in [
             (r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d", "[DATE]"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d\d:\d\d", "[SECOND]"),
+            (r"/\S*/snapshots-\[?\w+\]?", "[TEST]"),
+            (r"/\S*/debug/clawkeep\b", "[CLAWKEEP]"),
+            (r#"("pid": |[\]?] \()\d+"#, "$1[PID]"),
+            (r#"("uid": |, uid )\d+"#, "$1[UID]"),
             (r"\b1[789]\d{11}\b", "[MS]"),
             (r"\b\d+ MiB", "[N] MiB"),
             (r" +\n", "\n"),
@@ -193,9 +198,79 @@ fn other_secrets_and_resolve() {
 }
 
 #[test]
+fn who_asked_for_what() {
+    let mut t = Transcript::new();
+    t.run(&["log"]);
+    t.world.init();
+    t.run(&["log"])
+        .run(&["log", "--json"])
+        .piped(&["secret", "set", "channels/telegram/token"], "fake-value");
+    let ask = |t: &mut Transcript, ids: &[&str]| {
+        t.piped(&["resolve"], &request(ids));
+    };
+    ask(&mut t, &["channels/telegram/token", "absent"]);
+    ask(&mut t, &["a b"]);
+    ask(&mut t, &["a b"]);
+    std::fs::remove_file(t.world.identity_file()).unwrap();
+    ask(&mut t, &["channels/telegram/token"]);
+    t.run(&["log"])
+        .run(&["log", "--released"])
+        .run(&["log", "--refused"])
+        .run(&["log", "--json"])
+        .run(&["log", "--released", "--refused"]);
+    let log = t.world.vault().join("log");
+    std::fs::write(log.join("releases.jsonl"), "{\"at\":1}\n").unwrap();
+    t.run(&["log", "--released"]);
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::write(&log, "").unwrap();
+    t.run(&["log"]).run(&["log", "--json"]);
+    t.holds("log");
+}
+
+#[test]
+fn a_command_with_secrets() {
+    let mut t = Transcript::new();
+    t.world.init();
+    let print = ["--", "/usr/bin/printenv", "OPENROUTER_API_KEY", "BOT"];
+    let run = |flags: &[&'static str]| [&["run"], flags, &print].concat();
+    t.run(&run(&[]))
+        .piped(
+            &[
+                "models",
+                "auth",
+                "paste-api-key",
+                "--provider",
+                "openrouter",
+            ],
+            "sk-or-fake-0123456789",
+        )
+        .piped(&["secret", "set", "bot"], "fake-bot")
+        .run(&run(&["--provider", "openrouter", "--env", "BOT=bot"]))
+        .run(&run(&["--provider", "anthropic"]))
+        .run(&run(&["--only", "bot"]))
+        .run(&run(&["--only", "none"]))
+        .run(&run(&["--only", "provider/openrouter"]))
+        .run(&run(&["--env", "BOT"]))
+        .run(&run(&["--env", "B-T=bot"]))
+        .run(&run(&["--env", "LD_PRELOAD=bot"]))
+        .run(&run(&[
+            "--env",
+            "OPENROUTER_API_KEY=bot",
+            "--provider",
+            "openrouter",
+        ]))
+        .run(&["run"])
+        .run(&["run", "printenv", "BOT"])
+        .run(&["run", "--", "/nowhere/command"])
+        .run(&["run", "--", "/etc/passwd"]);
+    t.holds("run");
+}
+
+#[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
+        &["run", "--", "/bin/echo", "started"],
         &["secret", "list"],
         &["secret", "list", "--json"],
         &["secret", "get", "id"],
@@ -261,7 +336,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["onboard"],
         &["init"],
@@ -287,6 +362,16 @@ fn every_help() {
         &["recovery", "check"],
         &["link"],
         &["unlink"],
+        &["log"],
+        &["run"],
+        &["run", "-h"],
+        &["keeper"],
+        &["keeper", "start"],
+        &["keeper", "arm"],
+        &["keeper", "status"],
+        &["keeper", "stop"],
+        &["unlock"],
+        &["lock"],
         &["resolve"],
         &["models", "auth", "paste-token", "-h"],
         &["-h"],

@@ -2,15 +2,17 @@
 //! keychain and person are wired together.
 
 use super::args::Global;
+use super::opened::Opened;
 use super::ui::Ui;
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, Privacy};
 use crate::host::Host;
+use crate::keeper::client::{KeeperStore, Place};
 use crate::keychain::OsKeychain;
-use crate::secret::{MAX_SECRET, Secret, SecretId};
-use crate::store::{Meta, Resolve, Store};
+use crate::secret::{MAX_SECRET, Secret};
 use crate::terminal::{self, Hidden, Terminal};
 use crate::vault::cache::{Cache, Custody};
+use crate::vault::held::Held;
 use crate::vault::id::VaultId;
 use crate::vault::identity::Identity;
 use crate::vault::items::KeychainStore;
@@ -47,31 +49,14 @@ pub struct App {
     typed: RefCell<BTreeMap<SlotName, SecretString>>,
 }
 
-/// An opened vault of either custody.
-pub enum Opened {
-    /// Values in `vault.age`.
-    File(Box<Vault>),
-    /// Values in the keychain.
-    Keychain(KeychainStore),
-}
-
 impl App {
     /// Parses what every command shares.
     ///
     /// # Errors
     /// `Usage` for a malformed vault id; `Failed` without a home and without `--vault`.
     pub fn new(host: Host, global: Global, json: bool) -> Result<Self> {
-        let dir = match (&global.vault, host.path_var("CLAWKEEP_VAULT")) {
-            (Some(dir), _) => dir.clone(),
-            (None, Some(dir)) => dir,
-            (None, None) => host.default_vault_dir()?,
-        };
-        let dir = host.absolute(&dir)?;
-        let pins = global
-            .vault_id
-            .iter()
-            .map(|id| VaultId::parse(id))
-            .collect::<Result<_>>()?;
+        let dir = vault_dir(&host, &global)?;
+        let pins = global.pins()?;
         Ok(App {
             host,
             ui: Ui::new(json),
@@ -155,9 +140,7 @@ impl App {
     pub fn open(&self) -> Result<Opened> {
         match self.find()? {
             Found::Vault(Custody::Keychain) => self.open_items().map(Opened::Keychain),
-            Found::Vault(Custody::File) => {
-                self.open_file().map(|vault| Opened::File(Box::new(vault)))
-            }
+            Found::Vault(Custody::File) => self.open_file_or_keeper(),
             Found::Nothing => Err(Error::missing(format!(
                 "there is no vault in {}",
                 self.dir.display()
@@ -178,6 +161,51 @@ impl App {
             .hint("a vault file has them: clawkeep --vault NEW-DIR init --custody file"));
         }
         self.open_file()
+    }
+
+    /// The vault file, by its slots; what a keeper's store does not have is done on it.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn open_by_slots(&self) -> Result<Opened> {
+        match self.find()? {
+            Found::Vault(Custody::File) => {
+                self.open_file().map(|vault| Opened::File(Box::new(vault)))
+            }
+            Found::Vault(Custody::Keychain) | Found::Nothing => self.open(),
+        }
+    }
+
+    /// Where this vault's keeper is, for who manages it: its absence is an answer. Root finds that of a
+    /// vault of another user.
+    ///
+    /// # Errors
+    /// As [`Place::of`].
+    pub fn keeper_place(&self) -> Result<Place> {
+        let mut place = Place::of_any(&self.dir)?;
+        place.required = false;
+        Ok(place)
+    }
+
+    /// A keeper that holds it open comes first. One that gives no more than single values (`once`) is
+    /// no store: then the slots are asked, and so a person.
+    fn open_file_or_keeper(&self) -> Result<Opened> {
+        let place = Place {
+            required: false,
+            ..Place::of(&self.dir)?
+        };
+        let found = if self.global.accept_rollback {
+            None
+        } else {
+            match KeeperStore::find(place, &self.pins) {
+                Err(error) if error.kind() == Kind::Locked => None,
+                other => other?,
+            }
+        };
+        match found {
+            Some(keeper) => Ok(Opened::Keeper(keeper)),
+            None => self.open_file().map(|vault| Opened::File(Box::new(vault))),
+        }
     }
 
     fn open_items(&self) -> Result<KeychainStore> {
@@ -214,6 +242,24 @@ impl App {
                 other => return other,
             }
         }
+    }
+
+    /// The vault file, to be held open.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn hold_open(&self) -> Result<Held> {
+        let keychain = self.keychain();
+        let asked = Cell::new(0);
+        let ask = |slot: &SlotName| self.passphrase(slot, &asked);
+        let keys = Keys {
+            host: &self.host,
+            keychain: &keychain,
+            ask: &ask,
+            pins: &self.pins,
+            accept_rollback: self.accepts_rollback()?,
+        };
+        Held::open(&self.dir, &keys)
     }
 
     /// The passphrase of a slot: from the file that was named, or from a person.
@@ -316,6 +362,29 @@ impl App {
     }
 }
 
+/// The vault's folder, absolute: the one that was named, or the default.
+///
+/// # Errors
+/// `Failed` without a home and without `--vault`.
+pub fn vault_dir(host: &Host, global: &Global) -> Result<PathBuf> {
+    let dir = match (&global.vault, host.path_var("CLAWKEEP_VAULT")) {
+        (Some(dir), _) => dir.clone(),
+        (None, Some(dir)) => dir,
+        (None, None) => host.default_vault_dir()?,
+    };
+    host.absolute(&dir)
+}
+
+impl Global {
+    /// The vault ids that the caller trusts.
+    ///
+    /// # Errors
+    /// `Usage` for a malformed one.
+    pub fn pins(&self) -> Result<Vec<VaultId>> {
+        self.vault_id.iter().map(|id| VaultId::parse(id)).collect()
+    }
+}
+
 /// A recovery key as typed: case and blanks do not matter, its checksum finds typing mistakes.
 ///
 /// # Errors
@@ -405,54 +474,4 @@ pub fn take_value(
         terminal.ask_hidden(prompt, hidden)?
     };
     Secret::new(&bytes, alphabet)
-}
-
-impl Opened {
-    /// The vault's id.
-    pub fn id(&self) -> VaultId {
-        match self {
-            Opened::File(vault) => vault.id(),
-            Opened::Keychain(items) => items.id(),
-        }
-    }
-
-    /// Which custody it has.
-    pub fn custody(&self) -> Custody {
-        match self {
-            Opened::File(_) => Custody::File,
-            Opened::Keychain(_) => Custody::Keychain,
-        }
-    }
-}
-
-impl Resolve for Opened {
-    fn get(&self, id: &SecretId) -> Result<Option<(Secret, Meta)>> {
-        match self {
-            Opened::File(vault) => vault.get(id),
-            Opened::Keychain(items) => items.get(id),
-        }
-    }
-}
-
-impl Store for Opened {
-    fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
-        match self {
-            Opened::File(vault) => vault.put(id, value, meta),
-            Opened::Keychain(items) => items.put(id, value, meta),
-        }
-    }
-
-    fn remove(&mut self, id: &SecretId) -> Result<bool> {
-        match self {
-            Opened::File(vault) => vault.remove(id),
-            Opened::Keychain(items) => items.remove(id),
-        }
-    }
-
-    fn list(&self) -> Result<Vec<(SecretId, Meta)>> {
-        match self {
-            Opened::File(vault) => vault.list(),
-            Opened::Keychain(items) => items.list(),
-        }
-    }
 }

@@ -2,6 +2,21 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
+mod keeper;
+mod link;
+mod run;
+mod service;
+mod slot;
+
+pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
+pub use link::{Link, LinkHow, Unlink};
+pub use run::Run;
+pub use service::{
+    CredentialKeyArg, ServiceCommand, ServiceInstall, ServiceSide, ServiceStatus, ServiceUninstall,
+    ServiceWhere,
+};
+pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, SlotList, SlotRemove};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,7 +28,7 @@ use std::path::PathBuf;
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 130 cancelled"
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 126 not run, 127 not found, 130 cancelled"
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -64,6 +79,18 @@ pub enum Command {
     /// The ways to open the vault
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// A background process that holds the vault open
+    #[command(subcommand)]
+    Keeper(KeeperCommand),
+    /// Open the vault and hold it open: keeper start
+    #[command(after_help = "Example:  clawkeep unlock --timeout 8h")]
+    Unlock(KeeperHow),
+    /// End the keeper, and with it the open vault: keeper stop
+    #[command(after_help = "Example:  clawkeep lock")]
+    Lock,
+    /// The keeper as a service of systemd or launchd
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Give the vault a new identity and wrap it for every slot again
     #[command(after_help = "Example:  clawkeep rekey")]
     Rekey(Rekey),
@@ -76,6 +103,22 @@ pub enum Command {
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Show who asked for which secret, and what came of it
+    #[command(after_help = "Example:  clawkeep log --refused")]
+    Log(Log),
+    /// Start a command with chosen secrets in its environment
+    ///
+    /// The command takes this program's place: its signals and its exit code are its own. Without a
+    /// choice it gets, for each provider whose variable is known, the profile of agent main that is
+    /// next in order.
+    ///
+    /// An environment gives much away: every process of this user can read it while the command runs
+    /// (/proc/PID/environ), and every program that the command starts inherits it. For an OpenClaw
+    /// that knows references, `clawkeep link` is better.
+    #[command(
+        after_help = "Example:  clawkeep run --provider anthropic -- my-agent --quiet\nScript:   clawkeep run --env TELEGRAM_BOT_TOKEN=channels/telegram/token -- ./bot"
+    )]
+    Run(Run),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
     #[command(
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
@@ -141,6 +184,9 @@ pub struct Paste {
     /// Store a value that looks like another provider's
     #[arg(long)]
     pub force: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A setup-token to make.
@@ -158,6 +204,9 @@ pub struct SetupToken {
     /// Do not ask before `claude setup-token` is run
     #[arg(long)]
     pub yes: bool,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A credential to ask for.
@@ -166,6 +215,9 @@ pub struct Add {
     /// The provider; asked for when it is missing
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A list.
@@ -218,6 +270,9 @@ pub struct SecretSet {
     /// When it stops working, from now
     #[arg(long, value_name = "DURATION")]
     pub expires_in: Option<String>,
+    /// Leave a running gateway alone; it has the old value until it is told
+    #[arg(long)]
+    pub no_reload: bool,
 }
 
 /// A secret to print.
@@ -339,146 +394,25 @@ pub struct Onboard {
     pub yes: bool,
 }
 
-/// Ways to open the vault.
-#[derive(Debug, Subcommand)]
-pub enum SlotCommand {
-    /// Add or replace a slot
-    #[command(after_help = "Example:  clawkeep slot add passphrase")]
-    Add(SlotAdd),
-    /// List the slots
-    #[command(after_help = "Example:  clawkeep slot list")]
-    List(SlotList),
-    /// Remove a slot, and give the vault a new identity so that old copies of the slot are worthless
-    #[command(after_help = "Example:  clawkeep slot remove passphrase")]
-    Remove(SlotRemove),
-}
-
-/// A slot to add.
+/// The access log.
 #[derive(Debug, Args)]
-pub struct SlotAdd {
-    /// How it opens
-    #[arg(value_enum)]
-    pub kind: SlotArg,
-    /// Its name [default: its kind]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// The file of an identity-file slot
-    #[arg(long, value_name = "FILE")]
-    pub identity_file: Option<PathBuf>,
-    /// The file with the new passphrase, for scripts
-    #[arg(long, value_name = "FILE")]
-    pub new_passphrase_file: Option<PathBuf>,
-    /// Replace a slot of that name: a changed passphrase
-    #[arg(long)]
-    pub replace: bool,
-    /// With --replace: keep the vault's identity, so that an old copy of the slot still opens it
-    #[arg(long, requires = "replace")]
-    pub keep_identity: bool,
-    /// Open the vault with the recovery key in this file
-    #[arg(long, value_name = "FILE")]
-    pub recovery_file: Option<PathBuf>,
-    /// Open the vault with the recovery key, typed at the terminal
-    #[arg(long)]
-    pub recovery: bool,
-}
-
-/// A list of slots.
-#[derive(Debug, Args)]
-pub struct SlotList {
-    /// Print one JSON document
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that a person types"
+)]
+pub struct Log {
+    /// Print one JSON document; with --follow one line of JSON for each event
     #[arg(long)]
     pub json: bool,
-}
-
-/// A slot to remove.
-#[derive(Debug, Args)]
-pub struct SlotRemove {
-    /// Its name
-    pub name: String,
-    /// Keep the vault's identity, so that an old copy of the slot still opens it
+    /// Show the latest ten, then wait for more until Ctrl-C
     #[arg(long)]
-    pub keep_identity: bool,
-    /// Do not ask
+    pub follow: bool,
+    /// Only what gave a value away
+    #[arg(long, conflicts_with = "refused")]
+    pub released: bool,
+    /// Only what gave none: refused, locked, absent, broken
     #[arg(long)]
-    pub yes: bool,
-}
-
-/// A new identity.
-#[derive(Debug, Args)]
-pub struct Rekey {
-    /// Leave out a slot that cannot be reached; may be given more than once
-    #[arg(long, value_name = "SLOT")]
-    pub drop: Vec<String>,
-    /// Make a new recovery key as well, written to this new file
-    #[arg(long, value_name = "FILE")]
-    pub recovery_file: Option<PathBuf>,
-    /// Make a new recovery key as well, shown at the terminal
-    #[arg(long, conflicts_with = "recovery_file")]
-    pub new_recovery: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// The recovery key.
-#[derive(Debug, Subcommand)]
-pub enum RecoveryCommand {
-    /// Prove that the recovery key is at hand and opens the vault
-    #[command(after_help = "Example:  clawkeep recovery check")]
-    Check(RecoveryCheck),
-}
-
-/// A proof.
-#[derive(Debug, Args)]
-pub struct RecoveryCheck {
-    /// Read the recovery key from this file instead of asking
-    #[arg(long, value_name = "FILE")]
-    pub recovery_file: Option<PathBuf>,
-}
-
-/// How OpenClaw is found and linked.
-#[derive(Debug, Clone, Args)]
-pub struct LinkHow {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Put this program into ~/.local/bin first, where OpenClaw can rely on it
-    #[arg(long)]
-    pub install: bool,
-    /// The order of a provider's profiles: anthropic=anthropic:work,anthropic:home
-    #[arg(long, value_name = "PROVIDER=ID,ID")]
-    pub order: Vec<String>,
-    /// One reference per provider, also where it has several profiles
-    #[arg(long)]
-    pub config_refs: bool,
-}
-
-/// References into OpenClaw's files.
-#[derive(Debug, Args)]
-pub struct Link {
-    /// How OpenClaw is found and linked
-    #[command(flatten)]
-    pub how: LinkHow,
-    /// Show every change and make none
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-}
-
-/// References out of OpenClaw's files.
-#[derive(Debug, Args)]
-pub struct Unlink {
-    /// OpenClaw's program or package folder [default: openclaw on PATH]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw: Option<PathBuf>,
-    /// Show every change and make none
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
+    pub refused: bool,
 }
 
 /// One batch.
@@ -487,4 +421,10 @@ pub struct Resolve {
     /// The most bytes of the answer, as OpenClaw's maxOutputBytes
     #[arg(long, value_name = "BYTES", default_value_t = crate::openclaw::exec::LARGEST_MAX_OUTPUT, hide = true)]
     pub max_output: usize,
+    /// Ask only the keeper that listens at this socket
+    #[arg(long, value_name = "SOCKET", hide_short_help = true)]
+    pub keeper: Option<PathBuf>,
+    /// The number of the user that this keeper runs under [default: this user]
+    #[arg(long, value_name = "UID", hide_short_help = true, requires = "keeper")]
+    pub keeper_user: Option<u32>,
 }

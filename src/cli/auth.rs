@@ -1,8 +1,10 @@
 //! `models auth`: credentials of model providers. Ring 4.
 
-use super::app::{App, Opened, take_value};
+use super::app::{App, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Paste, SetupToken};
+use super::opened::Opened;
 use super::record::{self, LinkRecord};
+use super::reload::Reload;
 use super::{ui, uptake};
 use crate::error::{Error, Result};
 use crate::expiry::{Millis, expires_in};
@@ -52,7 +54,8 @@ fn paste_value(app: &App, agent: &AgentId, paste: &Paste, kind: SecretKind) -> R
     app.open()?;
     let value = ask(app, &credential)?;
     check(app, &credential, &value, paste.force)?;
-    store(app, agent, &credential, value)
+    let reload = Reload::unless(paste.no_reload);
+    store(app, agent, &credential, value, reload)
 }
 
 /// Parses what names a credential.
@@ -143,7 +146,13 @@ pub fn check(app: &App, credential: &Credential, value: &Secret, force: bool) ->
 ///
 /// # Errors
 /// As the vault's; the profile is noted only once the value is durable.
-pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret) -> Result<()> {
+pub fn store(
+    app: &App,
+    agent: &AgentId,
+    credential: &Credential,
+    value: Secret,
+    reload: Reload,
+) -> Result<()> {
     let mut opened = app.open()?;
     let now = app.host.now();
     let id = credential.profile.secret_id(agent);
@@ -188,7 +197,7 @@ pub fn store(app: &App, agent: &AgentId, credential: &Credential, value: Secret)
     }
     app.ui.say(&format!("Vault: {}", app.dir.display()));
     match link {
-        Some(link) => uptake::announce(app, &mut opened, link, agent, credential, is_new),
+        Some(link) => uptake::announce(app, &mut opened, link, agent, credential, is_new, reload),
         None => Ok(()),
     }
 }
@@ -241,7 +250,8 @@ fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
     app.open()?;
     let (credential, value) =
         ask_everything(app, &mut terminal, args.provider.as_deref(), "manual")?;
-    store(app, agent, &credential, value)
+    let reload = Reload::unless(args.no_reload);
+    store(app, agent, &credential, value, reload)
 }
 
 /// A name, at a visible prompt. A credential that was pasted one question too early is not taken for

@@ -41,6 +41,8 @@ pub fn parse(args: &[OsString]) -> Option<Cli> {
         },
         command: Command::Resolve(Resolve {
             max_output: LARGEST_MAX_OUTPUT,
+            keeper: None,
+            keeper_user: None,
         }),
     })
 }

@@ -4,8 +4,9 @@
 //! openclaw.json and its old copies, then profile refs and order, then OpenClaw's audit, and last the
 //! resolver is asked as the gateway will ask it. Cut off anywhere, running it again finishes.
 
-use super::app::{App, Opened};
+use super::app::App;
 use super::args::{Link, LinkHow};
+use super::opened::Opened;
 use super::record::LinkRecord;
 use super::survey::Survey;
 use super::{pins, planting, preview, proof, start};
@@ -16,7 +17,7 @@ use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Facts, Plan};
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
 use crate::openclaw::version::Lane;
-use crate::secret::SecretId;
+use crate::secret::{RefId, SecretId};
 use crate::store::Resolve;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub fn run(app: &App, args: &Link) -> Result<()> {
             .hint("name it: clawkeep link --openclaw DIR")
     })?;
     install.version().require_refs()?;
-    let mut opened = app.open()?;
+    let mut opened = app.open_by_slots()?;
     let linked = connect(app, &mut opened, install, &args.how, args.dry_run, args.yes)?;
     if let Some(linked) = linked {
         prove(app, &linked.record, &linked.ids)?;
@@ -292,9 +293,9 @@ fn note_linked(opened: &mut Opened, plan: &Plan) -> Result<()> {
     let Opened::File(vault) = opened else {
         return Ok(());
     };
-    let ids: BTreeSet<SecretId> = asked_ids(plan)
+    let ids: BTreeSet<RefId> = asked_ids(plan)
         .iter()
-        .filter_map(|id| SecretId::parse(id).ok())
+        .filter_map(|id| RefId::parse(id))
         .collect();
     if vault.contents().linked == ids {
         return Ok(());

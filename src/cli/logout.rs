@@ -94,7 +94,8 @@ pub fn run(app: &App, agent: &AgentId, args: &Logout) -> Result<()> {
         .say("This does not revoke it: do that at the provider.");
     if let Some(link) = link {
         app.ui.say(&format!(
-            "hint: {}   (so that OpenClaw's files stop asking for it)",
+            "A running gateway still has it.\nhint: {}   (so that OpenClaw's files stop asking for it)\n\
+             hint: openclaw secrets reload   (then)",
             link.command_line()
         ));
     }

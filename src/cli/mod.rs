@@ -2,13 +2,20 @@
 
 pub mod app;
 pub mod args;
+pub mod arm;
 pub mod auth;
 pub mod call;
+pub mod choice;
 pub mod dangling;
 pub mod init;
+pub mod keeper;
+pub mod keeping;
 pub mod link;
+pub mod log;
 pub mod logout;
 pub mod onboard;
+pub mod once;
+pub mod opened;
 pub mod pins;
 pub mod planting;
 pub mod plugin;
@@ -16,8 +23,15 @@ pub mod preview;
 pub mod proof;
 pub mod record;
 pub mod recovery;
+pub mod reload;
 pub mod resolve;
+pub mod run;
 pub mod secret;
+#[cfg(unix)]
+pub mod service;
+#[cfg(not(unix))]
+#[path = "service/nowhere.rs"]
+pub mod service;
 pub mod setup_token;
 pub mod slot;
 pub mod slot_list;
@@ -27,11 +41,14 @@ pub mod ui;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;
+pub mod variable_name;
 
 use crate::error::Result;
 use crate::host::{self, Host};
 use app::App;
-use args::{AuthCommand, Cli, Command, Models, SecretCommand, SlotCommand};
+use args::{
+    AuthCommand, Cli, Command, KeeperCommand, Models, SecretCommand, ServiceCommand, SlotCommand,
+};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,10 +58,13 @@ use ui::Ui;
 pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
     host::harden();
     if let Some(state_machine) = plugin_call(&args) {
+        host::forbid_core_dumps();
         return finish(Ui::default(), plugin::run(&state_machine));
     }
     // Before it is known which command it is: `--json` asks for a document on every error.
-    let ui = Ui::new(args.iter().any(|arg| arg == "--json"));
+    // What stands behind `--` belongs to another program.
+    let mut own = args.iter().take_while(|arg| *arg != "--");
+    let ui = Ui::new(own.any(|arg| arg == "--json"));
     let parsed = match call::parse(&args) {
         Some(cli) => Ok(Ok(cli)),
         None => usage::parse(args.into_iter()),
@@ -54,8 +74,16 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
         Ok(Err(text)) => return finish(ui, ui.raw(text.as_bytes())),
         Err(error) => return finish(ui, Err(error)),
     };
+    if !matches!(cli.command, Command::Run(_)) {
+        // A command that is started would inherit it and could not take it back.
+        host::forbid_core_dumps();
+    }
     let json = wants_json(&cli.command);
     let ui = Ui::new(json);
+    // The hot path needs less than the others.
+    if let Command::Resolve(args) = &cli.command {
+        return finish(ui, resolve::run(&host, ui, &cli.global, args));
+    }
     match App::new(host, cli.global.clone(), json) {
         Ok(app) => finish(ui, dispatch(&app, &cli)),
         Err(error) => finish(ui, Err(error)),
@@ -64,14 +92,20 @@ pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
 
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Resolve(args) => resolve::run(app, args),
+        Command::Resolve(args) => resolve::run(&app.host, app.ui, &app.global, args),
+        Command::Keeper(command) => keeper::run(app, command),
+        Command::Unlock(how) => keeper::unlock(app, how),
+        Command::Lock => keeper::lock(app),
+        Command::Run(args) => run::run(app, args),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
+        Command::Service(command) => service::run(app, command),
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -84,6 +118,9 @@ fn wants_json(command: &Command) -> bool {
         }
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
+        Command::Service(ServiceCommand::Status(status)) => status.json,
+        Command::Keeper(KeeperCommand::Status(status)) => status.json,
+        Command::Log(log) => log.json,
         _ => false,
     }
 }

@@ -3,10 +3,12 @@
 //! Promise: cut off anywhere it leaves a working state, and running it again goes on from there. With
 //! flags and piped input it asks nothing.
 
-use super::app::{App, Opened};
+use super::app::App;
 use super::args::{KindArg, Onboard};
 use super::auth::{self, Credential};
+use super::opened::Opened;
 use super::record::LinkRecord;
+use super::reload::Reload;
 use super::{init, link, proof};
 use crate::error::{Error, Result};
 use crate::openclaw::install::Install;
@@ -87,7 +89,8 @@ fn paste(app: &App, args: &Onboard, named: Option<ProviderId>) -> Result<Credent
             (credential, value)
         }
     };
-    auth::store(app, &main, &credential, value)?;
+    // What is linked in the next step is told to no gateway before.
+    auth::store(app, &main, &credential, value, Reload::Leave)?;
     Ok(credential)
 }
 
@@ -96,7 +99,7 @@ fn connect(app: &App, args: &Onboard) -> Result<Option<link::Linked>> {
         app.ui.say("OpenClaw was not found on PATH; nothing is linked yet.\nhint: clawkeep link --openclaw DIR");
         return Ok(None);
     };
-    let mut opened = app.open()?;
+    let mut opened = app.open_by_slots()?;
     link::connect(app, &mut opened, install, &args.link, false, args.yes)
 }
 
@@ -105,7 +108,7 @@ fn close(app: &App, credential: Option<&Credential>, record: Option<&LinkRecord>
     let Some(credential) = credential else {
         return Ok(());
     };
-    let opened = app.open()?;
+    let opened = app.open_by_slots()?;
     let id = credential.profile.secret_id(&AgentId::main());
     let Some((kept, _)) = opened.get(&id)? else {
         return Err(Error::broken(format!("the vault lost {id}")).hint("clawkeep secret list"));
@@ -150,6 +153,6 @@ fn attended_only(opened: &Opened) -> bool {
             .slots
             .iter()
             .any(|slot| slot.kind.unattended()),
-        Opened::Keychain(_) => false,
+        Opened::Keychain(_) | Opened::Keeper(_) => false,
     }
 }

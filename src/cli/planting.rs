@@ -1,7 +1,8 @@
 //! What a link stores and writes besides openclaw.json: the gateway's token into the vault, profiles
 //! and their order into the auth-profiles.json that is their home. Ring 4.
 
-use super::app::{App, Opened};
+use super::app::App;
+use super::opened::Opened;
 use super::record;
 use super::survey::Survey;
 use crate::error::{Error, Result};

@@ -189,6 +189,12 @@ impl LinkRecord {
             .filter(|record| record.version == 1 && record.is_plausible()))
     }
 
+    /// The openclaw.json that a record names, for root, who reads that of another user's vault.
+    pub fn config_in(bytes: &[u8]) -> Option<PathBuf> {
+        let record = serde_json::from_slice::<LinkRecord>(bytes).ok()?;
+        (record.version == 1 && record.is_plausible()).then_some(record.config)
+    }
+
     /// Whether it names the kind of files that a link names. It may come out of a backup or a shared
     /// folder that others wrote, and files are written where it says.
     fn is_plausible(&self) -> bool {

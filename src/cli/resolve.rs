@@ -4,125 +4,152 @@
 //! when it could answer at all. It needs no environment. What it notes on the side never makes it
 //! fail.
 
-use super::app::{App, items_id};
-use super::args::Resolve as Args;
-use super::record::{self, LinkRecord};
+use super::app::{items_id, vault_dir};
+use super::args::{Global, Resolve as Args};
+use super::choice::{Batch, Entries, failure};
+use super::log;
+use super::ui::Ui;
+use crate::access::{Outcome, Reason, Writer};
 use crate::error::{Error, Kind, Result};
-use crate::expiry::Millis;
+use crate::host::Host;
+use crate::keeper::client::Place;
+use crate::keeper::wire::{Answer as Told, Given, Question};
 use crate::keychain::OsKeychain;
 use crate::openclaw::exec::{Answer, MAX_REQUEST, Request, answer};
-use crate::openclaw::profiles::ProfilesFile;
-use crate::openclaw::select::candidates;
-use crate::provider::{AgentId, ProviderId};
-use crate::secret::{SELECTION_PREFIX, Secret, SecretId};
-use crate::store::{Meta, Resolve};
+use crate::secret::SecretId;
+use crate::store::Resolve;
 use crate::vault::cache::Custody;
+use crate::vault::id::VaultId;
 use crate::vault::items::KeychainStore;
 use crate::vault::unlock::Keys;
-use crate::vault::{Found, Vault};
-use std::cell::OnceCell;
+use crate::vault::{self, Found, Vault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-
-/// What one id of the request asks for.
-enum Wanted {
-    One(SecretId),
-    /// A provider's profiles, the next one first.
-    Selection(ProviderId, Vec<SecretId>),
-    Nothing,
-}
-
-/// What the vault gave.
-type Entries = BTreeMap<SecretId, std::result::Result<(Secret, Meta), Kind>>;
+use std::path::Path;
 
 /// Runs `resolve`.
-pub fn run(app: &App, args: &Args) -> Result<()> {
+pub fn run(host: &Host, ui: Ui, global: &Global, args: &Args) -> Result<()> {
     let mut bytes = Vec::with_capacity(4096);
     std::io::stdin()
         .lock()
         .take(MAX_REQUEST as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Error::io("read", std::path::Path::new("stdin"), &error))?;
+        .map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
     let request = Request::parse(&bytes)?;
-    let now = app.host.now();
-    let read = OnceCell::new();
-    let profiles = || read.get_or_init(|| profiles_of_main(app)).as_ref();
-    let wanted: BTreeMap<&str, Wanted> = request
-        .ids()
-        .iter()
-        .map(|id| (id.as_str(), wanted(id, profiles, now)))
-        .collect();
-    let ids: BTreeSet<SecretId> = wanted
-        .values()
-        .flat_map(|wanted| match wanted {
-            Wanted::One(id) => std::slice::from_ref(id).iter(),
-            Wanted::Selection(_, ids) => ids.iter(),
-            Wanted::Nothing => [].iter(),
-        })
-        .cloned()
-        .collect();
-    let mut entries = fetch(app, &ids);
+    let pins = global.pins()?;
+    let asked = match &args.keeper {
+        Some(socket) => {
+            let place = Place {
+                socket: socket.clone(),
+                uid: args
+                    .keeper_user
+                    .unwrap_or_else(crate::keeper::socket::own_uid),
+                required: true,
+            };
+            ask(&place, &pins, &request).map(Option::unwrap_or_default)
+        }
+        None => Ok(from_vault(
+            host,
+            ui,
+            &vault_dir(host, global)?,
+            &pins,
+            &request,
+        )),
+    };
+    let mut given: BTreeMap<&str, Given> = match asked {
+        Ok(given) => request
+            .ids()
+            .iter()
+            .map(String::as_str)
+            .zip(given)
+            .collect(),
+        Err(error) => {
+            // For whoever runs it by hand; OpenClaw shows codes alone.
+            ui.error(&error);
+            let ids = request.ids().iter().map(String::as_str);
+            ids.map(|id| (id, failure(error.kind()))).collect()
+        }
+    };
+    let out = answer(&request, args.max_output, |id| match given.remove(id) {
+        Some(Given::Value(value)) => Answer::Value(value),
+        Some(Given::Absent) => Answer::Absent,
+        Some(Given::Locked) => Answer::Locked,
+        Some(Given::Invalid) => Answer::Invalid,
+        Some(Given::Broken) | None => Answer::Broken,
+    });
+    ui.raw(&out)
+}
+
+/// The keeper's answers, in the order of the ids; `None` when there is none and the vault opens
+/// without.
+fn ask(place: &Place, pins: &[VaultId], request: &Request) -> Result<Option<Vec<Given>>> {
+    let Some(mut keeper) = place.connect()? else {
+        return Ok(None);
+    };
+    let question = Question::Resolve {
+        pins: pins.to_vec(),
+        ids: request.ids().to_vec(),
+        challenge: None,
+    };
+    match keeper.ask(question)? {
+        Told::Answers(given) if given.len() == request.ids().len() => Ok(Some(given)),
+        _ => Err(Error::broken(
+            "the keeper answered something else than it was asked",
+        )),
+    }
+}
+
+fn from_vault(host: &Host, ui: Ui, dir: &Path, pins: &[VaultId], request: &Request) -> Vec<Given> {
+    let now = host.now();
+    let asked = Place::of(dir).and_then(|place| ask(&place, pins, request));
+    // What a keeper gives or refuses it notes itself.
+    if let Ok(Some(given)) = asked {
+        return given;
+    }
+    let ids = request.ids().iter().map(String::as_str);
+    let batch = Batch::read(dir, ids, now);
+    let entries = asked.and_then(|_| fetch(host, dir, pins, &batch.needed()));
     if let Err(error) = &entries {
         // For whoever runs it by hand; OpenClaw shows codes alone.
-        app.ui.error(error);
+        ui.error(error);
     }
-    let out = answer(&request, args.max_output, |id| {
-        match (&mut entries, wanted.get(id)) {
-            (_, None | Some(Wanted::Nothing)) => Answer::Invalid,
-            (Err(error), Some(_)) => failure(error.kind()),
-            (Ok(entries), Some(Wanted::One(id))) => take(entries, id),
-            (Ok(entries), Some(Wanted::Selection(provider, ids))) => {
-                select(entries, provider, ids, now)
-            }
-        }
-    });
-    app.ui.raw(&out)
-}
-
-fn wanted<'p>(text: &str, profiles: impl Fn() -> Option<&'p ProfilesFile>, now: Millis) -> Wanted {
-    if let Some(name) = text.strip_prefix(SELECTION_PREFIX) {
-        return match ProviderId::parse(name) {
-            // `provider/X-AI` is not how our refs spell it.
-            Ok(provider) if provider.as_str() == name => {
-                let ids = profiles().map_or_else(Vec::new, |file| selection(file, &provider, now));
-                Wanted::Selection(provider, ids)
-            }
-            _ => Wanted::Nothing,
-        };
+    let given = batch.answers(&entries);
+    // Before the values go out: a release that nobody wrote down is worse than one that was written
+    // down and then did not fit or found its reader gone.
+    if !matches!(&entries, Err(error) if error.kind() == Kind::Missing) {
+        let outcomes = given.iter().map(outcome);
+        let ids = request.ids().iter().map(String::as_str);
+        let results: Vec<_> = ids.zip(outcomes).collect();
+        log::note(dir, now, Writer::Resolve, &results);
     }
-    SecretId::parse(text).map_or(Wanted::Nothing, Wanted::One)
+    given
 }
 
-/// The profiles of agent `main`, read once for however many providers a batch asks for. Where the file
-/// cannot be read there is no order, and so no candidate: an answer by guess could use the wrong
-/// account.
-fn profiles_of_main(app: &App) -> Option<ProfilesFile> {
-    let link = LinkRecord::load(&app.dir).ok().flatten();
-    record::load_profiles(&app.dir, link.as_ref(), &AgentId::main()).ok()
+/// What the access log says of an answer.
+pub fn outcome(given: &Given) -> Outcome {
+    match given {
+        Given::Value(_) => Outcome::Released,
+        Given::Absent => Outcome::Absent,
+        Given::Locked => Outcome::Locked,
+        Given::Broken => Outcome::Broken,
+        Given::Invalid => Outcome::Refused(Reason::BadId),
+    }
 }
 
-/// The profiles of `provider` in the order that the agent would use them.
-fn selection(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<SecretId> {
-    candidates(file, provider, now)
-        .into_iter()
-        .filter_map(|profile| SecretId::parse(&profile.reference?.id).ok())
-        .collect()
-}
-
-fn fetch(app: &App, ids: &BTreeSet<SecretId>) -> Result<Entries> {
-    let keychain = OsKeychain::new(&app.host);
-    match app.find()? {
+fn fetch(host: &Host, dir: &Path, pins: &[VaultId], ids: &BTreeSet<SecretId>) -> Result<Entries> {
+    let keychain = OsKeychain::new(host);
+    match vault::find(dir)? {
         Found::Vault(Custody::File) => {
             // Nobody is there: a passphrase slot is absent.
             let ask = |_: &crate::vault::slot::SlotName| Ok(None);
             let keys = Keys {
-                host: &app.host,
+                host,
                 keychain: &keychain,
                 ask: &ask,
-                pins: &app.pins,
+                pins,
                 accept_rollback: false,
             };
-            let picked = Vault::pick(&app.dir, &keys, ids)?;
+            let picked = Vault::pick(dir, &keys, ids)?;
             Ok(picked
                 .entries
                 .into_iter()
@@ -130,7 +157,7 @@ fn fetch(app: &App, ids: &BTreeSet<SecretId>) -> Result<Entries> {
                 .collect())
         }
         Found::Vault(Custody::Keychain) => {
-            let store = KeychainStore::new(Box::new(keychain), items_id(&app.dir, &app.pins)?);
+            let store = KeychainStore::new(Box::new(keychain), items_id(dir, pins)?);
             let mut entries = Entries::new();
             for id in ids {
                 match store.get(id) {
@@ -150,62 +177,9 @@ fn fetch(app: &App, ids: &BTreeSet<SecretId>) -> Result<Entries> {
             }
             Ok(entries)
         }
-        Found::Nothing => Err(Error::missing(format!(
-            "there is no vault in {}",
-            app.dir.display()
-        ))
-        .hint("clawkeep onboard")),
+        Found::Nothing => Err(
+            Error::missing(format!("there is no vault in {}", dir.display()))
+                .hint("clawkeep onboard"),
+        ),
     }
-}
-
-fn failure(kind: Kind) -> Answer {
-    if kind == Kind::Locked {
-        Answer::Locked
-    } else {
-        Answer::Broken
-    }
-}
-
-/// An id is answered once, so its value can move out.
-fn take(entries: &mut Entries, id: &SecretId) -> Answer {
-    match entries.get(id) {
-        None => Answer::Absent,
-        Some(Err(kind)) => failure(*kind),
-        Some(Ok((value, _))) => copy(value),
-    }
-}
-
-/// The first candidate that the vault itself says belongs to the provider: an edited
-/// auth-profiles.json can choose among one provider's own profiles, no more. One that the vault knows
-/// to be expired comes after those that are not; when all are, the first in order is answered.
-fn select(entries: &Entries, provider: &ProviderId, ids: &[SecretId], now: Millis) -> Answer {
-    let own = |id: &&SecretId| match entries.get(*id) {
-        Some(Ok((_, meta))) => meta.provider.as_ref() == Some(provider),
-        Some(Err(_)) => true,
-        None => false,
-    };
-    let fresh = |id: &&SecretId| match entries.get(*id) {
-        Some(Ok((_, meta))) => meta.expires.is_none_or(|at| at > now),
-        _ => false,
-    };
-    let chosen = ids
-        .iter()
-        .filter(own)
-        .find(fresh)
-        .or_else(|| ids.iter().find(own));
-    match chosen.and_then(|id| entries.get(id)) {
-        None => Answer::Absent,
-        Some(Err(kind)) => failure(*kind),
-        Some(Ok((value, _))) => copy(value),
-    }
-}
-
-/// A selection and its profile may both be asked for in one batch, so values are copied.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "door: the value on its way to the answer"
-)]
-fn copy(value: &Secret) -> Answer {
-    use secrecy::ExposeSecret;
-    Secret::stored(value.expose_secret()).map_or(Answer::Broken, Answer::Value)
 }

@@ -2,9 +2,15 @@
 
 use super::app::{App, take_value};
 use super::args::{SecretCommand, SecretGet, SecretList, SecretRemove, SecretSet};
+use super::log;
+use super::record::LinkRecord;
+use super::reload::{self, Reload};
 use super::ui;
+use crate::access::{Outcome, Writer};
 use crate::error::{Error, Result};
 use crate::expiry::expires_in;
+use crate::openclaw::reference::GATEWAY_TOKEN;
+use crate::provider::AgentId;
 use crate::secret::{Alphabet, SecretId, SecretKind};
 use crate::store::{Meta, Resolve, Store};
 use crate::terminal::Hidden;
@@ -56,6 +62,25 @@ fn set(app: &App, args: &SecretSet) -> Result<()> {
     };
     opened.put(&id, value, &meta)?;
     app.ui.say(&format!("Stored: {id}"));
+    tell_gateway(app, &id, &meta, Reload::unless(args.no_reload))
+}
+
+/// A running gateway that OpenClaw's files let ask for this id has the old value.
+fn tell_gateway(app: &App, id: &SecretId, meta: &Meta, reload: Reload) -> Result<()> {
+    let Some(link) = LinkRecord::load(&app.dir)? else {
+        return Ok(());
+    };
+    if id.as_str() == GATEWAY_TOKEN && link.linked.contains(GATEWAY_TOKEN) {
+        reload::after_its_own_token(app);
+        return Ok(());
+    }
+    let asked = match &meta.provider {
+        Some(provider) => link.covers(&AgentId::main(), provider, id),
+        None => link.linked.contains(id.as_str()),
+    };
+    if asked {
+        reload::after_a_change(app, &link, reload);
+    }
     Ok(())
 }
 
@@ -74,6 +99,8 @@ fn get(app: &App, args: &SecretGet) -> Result<()> {
     let Some((value, _)) = opened.get(&id)? else {
         return Err(Error::missing(format!("there is no secret {id}")).hint("clawkeep secret list"));
     };
+    let results = [(id.as_str(), Outcome::Released)];
+    log::note(&app.dir, app.host.now(), Writer::Command, &results);
     app.ui.raw(value.expose_secret().as_bytes())?;
     if on_terminal {
         app.ui.raw(b"\n")

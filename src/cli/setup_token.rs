@@ -3,6 +3,7 @@
 use super::app::App;
 use super::args::SetupToken;
 use super::auth;
+use super::reload::Reload;
 use crate::error::{Error, Result};
 use crate::provider::{AgentId, ProviderId};
 
@@ -41,5 +42,6 @@ pub fn run(app: &App, agent: &AgentId, args: &SetupToken) -> Result<()> {
     }
     let value = auth::ask(app, &credential)?;
     auth::check(app, &credential, &value, false)?;
-    auth::store(app, agent, &credential, value)
+    let reload = Reload::unless(args.no_reload);
+    auth::store(app, agent, &credential, value, reload)
 }

@@ -1,7 +1,8 @@
 //! What is there to link: OpenClaw, its configuration, and the profiles whose values are in the
 //! vault. Ring 4; reads, writes nothing.
 
-use super::app::{App, Opened};
+use super::app::App;
+use super::opened::Opened;
 use super::pins::resolver_args;
 use super::record::{self, LaneName, LinkRecord};
 use crate::error::{Error, Result};
@@ -405,6 +406,7 @@ pub fn resolver(app: &App, opened: &Opened) -> Result<(Vec<String>, Vec<String>)
 fn pass_env(opened: &Opened) -> Vec<String> {
     let needs_keychain = match opened {
         Opened::Keychain(_) => true,
+        Opened::Keeper(_) => false,
         Opened::File(vault) => vault
             .contents()
             .slots

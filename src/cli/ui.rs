@@ -40,6 +40,29 @@ impl Ui {
         write_out(bytes)
     }
 
+    /// One entry of data on stdout: one line, so that it can be searched; on a terminal in pieces of
+    /// its width, the later ones indented.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the reader has gone.
+    pub fn entry(self, line: &str) -> Result<()> {
+        let line = plain(line);
+        let Some(width) = width_of(&std::io::stdout()) else {
+            return self.data(&line);
+        };
+        let mut out = String::with_capacity(line.len() + 16);
+        wrap(&line, Some(width), "    ", &mut out);
+        self.raw(out.as_bytes())
+    }
+
+    /// Waits for `time`, or until the reader of stdout has gone.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when it has.
+    pub fn wait(self, time: std::time::Duration) -> Result<()> {
+        wait(time)
+    }
+
     /// The one JSON document.
     ///
     /// # Errors
@@ -54,14 +77,16 @@ impl Ui {
         let width = width_of(&stderr);
         let mut out = String::with_capacity(text.len() + 16);
         for line in text.lines() {
-            wrap(&plain(line), width, &mut out);
+            let line = plain(line);
+            let indent = line.len() - line.trim_start_matches(' ').len();
+            wrap(&line, width, &line[..indent], &mut out);
         }
         let _ = stderr.lock().write_all(out.as_bytes());
     }
 
     /// An error, its hint, and with `--json` the document.
     pub fn error(self, error: &Error) {
-        if error.kind() == Kind::BrokenPipe {
+        if error.kind() == Kind::BrokenPipe || error.message().is_empty() {
             return;
         }
         if self.json {
@@ -79,21 +104,45 @@ impl Ui {
     }
 }
 
-/// The terminal's width in columns; `None` when stderr is none.
+/// The terminal's width in columns; `None` when it is none.
 #[cfg(unix)]
-fn width_of(stderr: &std::io::Stderr) -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stderr).ok()?;
+fn width_of(output: &impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(output).ok()?;
     (size.ws_col >= 20).then_some(usize::from(size.ws_col))
 }
 
 #[cfg(not(unix))]
-fn width_of(_: &std::io::Stderr) -> Option<usize> {
+fn width_of<T>(_: &T) -> Option<usize> {
     None
 }
 
-/// Appends `line` in pieces of at most `width` columns; later pieces keep its indentation. A word
-/// that is wider stays whole, so that paths can be copied.
-fn wrap(line: &str, width: Option<usize>, out: &mut String) {
+#[cfg(unix)]
+fn wait(time: std::time::Duration) -> Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = std::io::stdout();
+    // No events asked for: only a reader that has gone wakes it.
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let time = Timespec::try_from(time).ok();
+    match poll(&mut fds, time.as_ref()) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Ok(_) => Err(Error::new(Kind::BrokenPipe, "the reader has gone")),
+        Err(error) => Err(Error::io(
+            "wait for",
+            std::path::Path::new("stdout"),
+            &error.into(),
+        )),
+    }
+}
+
+#[cfg(not(unix))]
+fn wait(time: std::time::Duration) -> Result<()> {
+    std::thread::sleep(time);
+    Ok(())
+}
+
+/// Appends `line` in pieces of at most `width` columns; later pieces begin with `hanging`, the first
+/// one as it does. A word that is wider stays whole, so that paths can be copied.
+fn wrap(line: &str, width: Option<usize>, hanging: &str, out: &mut String) {
     let indent: String = line.chars().take_while(|c| *c == ' ').collect();
     let mut column = 0;
     for word in line.split_whitespace() {
@@ -103,8 +152,8 @@ fn wrap(line: &str, width: Option<usize>, out: &mut String) {
             column = indent.len();
         } else if width.is_some_and(|width| column + 1 + length > width) {
             out.push('\n');
-            out.push_str(&indent);
-            column = indent.len();
+            out.push_str(hanging);
+            column = hanging.len();
         } else {
             out.push(' ');
             column += 1;
@@ -193,12 +242,21 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// A moment for people: `2026-11-20 14:05 +00:00`, in the machine's time zone.
 pub fn date(at: Millis) -> String {
+    moment(at, "%Y-%m-%d %H:%M %:z")
+}
+
+/// A moment to the second: `2026-11-20 14:05:09 +00:00`.
+pub fn second(at: Millis) -> String {
+    moment(at, "%Y-%m-%d %H:%M:%S %:z")
+}
+
+fn moment(at: Millis, form: &str) -> String {
     jiff::Timestamp::from_millisecond(at.get()).map_or_else(
         |_| "outside the calendar".to_owned(),
         |stamp| {
             stamp
                 .to_zoned(jiff::tz::TimeZone::system())
-                .strftime("%Y-%m-%d %H:%M %:z")
+                .strftime(form)
                 .to_string()
         },
     )
@@ -228,9 +286,13 @@ mod tests {
         wrap(
             "  one two /a/long/path/that/is/wider three",
             Some(12),
+            "    ",
             &mut out,
         );
-        assert_eq!(out, "  one two\n  /a/long/path/that/is/wider\n  three\n");
+        assert_eq!(
+            out,
+            "  one two\n    /a/long/path/that/is/wider\n    three\n"
+        );
     }
 
     #[test]
@@ -245,7 +307,7 @@ mod tests {
         #[test]
         fn no_word_is_lost(text in "[a-z ]{0,80}", width in 20usize..60) {
             let mut out = String::new();
-            wrap(&text, Some(width), &mut out);
+            wrap(&text, Some(width), "", &mut out);
             prop_assert!(out.split_whitespace().eq(text.split_whitespace()));
             prop_assert!(out.lines().all(|line| line.len() <= width || !line.trim().contains(' ')));
         }

@@ -3,8 +3,9 @@
 //! Promise: values stay in the vault, profiles and their order come home to the vault's folder before
 //! OpenClaw forgets them, and every place that loses its credential is named first.
 
-use super::app::{App, Opened};
+use super::app::App;
 use super::args::Unlink;
+use super::opened::Opened;
 use super::pins;
 use super::record::{self, LinkRecord};
 use crate::error::{Error, Result};
@@ -188,7 +189,7 @@ fn forget_orders(
 /// The vault's own list of what is linked. A vault that cannot be opened now keeps it until the next
 /// link: it grants nothing by itself.
 fn forget_linked(app: &App) -> Result<()> {
-    match app.open() {
+    match app.open_by_slots() {
         Ok(Opened::File(mut vault)) if !vault.contents().linked.is_empty() => {
             vault.update(|contents, _| {
                 contents.linked.clear();

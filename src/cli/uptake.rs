@@ -1,12 +1,16 @@
 //! What a gateway needs before it uses a value that was just stored. Ring 4.
 
-use super::app::{App, Opened};
+use super::app::App;
 use super::auth::Credential;
+use super::opened::Opened;
 use super::record::{self, LinkRecord};
+use super::reload::{self, Reload};
 use crate::error::Result;
 use crate::provider::AgentId;
+use crate::secret::RefId;
 
-/// Says what is left to do. `is_new`: the profile was not in the vault before.
+/// Tells a running gateway, or says what is left to do. `is_new`: the profile was not in the vault
+/// before.
 ///
 /// # Errors
 /// `Failed` when the link cannot be noted.
@@ -17,6 +21,7 @@ pub fn announce(
     agent: &AgentId,
     credential: &Credential,
     is_new: bool,
+    how: Reload,
 ) -> Result<()> {
     let id = credential.profile.secret_id(agent);
     let provider = &credential.provider;
@@ -39,15 +44,9 @@ pub fn announce(
         // OpenClaw reads the very file that the profile was noted in.
         link.linked.insert(id.to_string());
         link.save(&app.dir)?;
-        if let Opened::File(vault) = opened {
-            vault.update(|contents, _| {
-                contents.linked.insert(id);
-                Ok(())
-            })?;
-        }
+        opened.note_linked(&RefId::from(&id))?;
     }
-    app.ui
-        .say("A running gateway takes the new value with: openclaw secrets reload");
+    reload::after_a_change(app, &link, how);
     Ok(())
 }
 

@@ -100,6 +100,9 @@ fn usage(error: &clap::Error) -> Error {
         _ => None,
     };
     let error_text = Error::usage(said);
+    if error.kind() == ErrorKind::UnknownArgument && help(error) == "clawkeep run --help" {
+        return error_text.hint("the command stands behind --: clawkeep run [OPTIONS] -- CMD");
+    }
     match (suggestion, valid) {
         (Some(suggestion), _) => {
             error_text.hint(format!("did you mean {suggestion}? See {}", help(error)))

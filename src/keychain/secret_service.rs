@@ -24,6 +24,14 @@ use zbus::address::transport::{Unix, UnixSocket};
 use zbus::address::{Address, Transport};
 use zeroize::Zeroizing;
 
+/// zbus tells whoever listens what passes over the bus. Nobody does here, and what would tell is left
+/// out of the program: the dynamic loader would have to fill in its tables at every start.
+const _: () = assert!(
+    tracing::level_filters::STATIC_MAX_LEVEL
+        .into_level()
+        .is_none()
+);
+
 /// The attributes that name an item, as keyring-core's store, libsecret and Python's keyring use
 /// them.
 const SERVICE: &str = "service";

@@ -5,8 +5,10 @@
 pub mod auth_state;
 pub mod command;
 pub mod config;
+pub mod decisive;
 mod document;
 pub mod exec;
+pub mod gateway;
 pub mod install;
 pub mod link;
 pub mod listing;

@@ -7,7 +7,7 @@
 //!                                                           key gives back a vault that can be written
 //!   "recovery": {"recipient": "age1…", "created": <ms>, "checked": <ms>|null} | null,
 //!   "slots": [ {"name": "passphrase", "created": <ms>, "kind": "passphrase", "m_kib": 262144, "t": 3, "p": 4} ],
-//!   "linked": ["gateway/token"],                            ids that OpenClaw's files refer to
+//!   "linked": ["gateway/token", "provider/anthropic"],       ids that OpenClaw's files refer to
 //!   "secrets": { "<id>": {"kind": "token|api_key|secret", "provider": "anthropic"|null,
 //!                          "created": <ms>, "updated": <ms>, "expires": <ms>|null, "value": "…"} } }
 //! ```
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::json::{place, push_string, string_len};
 use crate::provider::ProviderId;
-use crate::secret::{Secret, SecretId, SecretKind};
+use crate::secret::{RefId, Secret, SecretId, SecretKind};
 use crate::store::Meta;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -45,8 +45,8 @@ pub struct Contents {
     pub recovery: Option<Recovery>,
     /// The ways to obtain the identity.
     pub slots: Vec<Slot>,
-    /// Ids that OpenClaw's files refer to.
-    pub linked: BTreeSet<SecretId>,
+    /// Ids that refs ask for, selection ids among them.
+    pub linked: BTreeSet<RefId>,
     /// The values.
     pub secrets: BTreeMap<SecretId, Entry>,
 }
@@ -105,7 +105,7 @@ impl Contents {
             written: self.written,
             recovery: &self.recovery,
             slots: &self.slots,
-            linked: self.linked.iter().map(SecretId::as_str).collect(),
+            linked: self.linked.iter().map(RefId::as_str).collect(),
         };
         let head = serde_json::to_string(&head)
             .map_err(|_| Error::failed("the vault cannot be written as JSON"))?;
@@ -174,7 +174,7 @@ impl Contents {
             linked: wire
                 .linked
                 .iter()
-                .map(|id| stored_id(id))
+                .map(|id| RefId::parse(id).ok_or_else(outside_grammar))
                 .collect::<Result<_>>()?,
             secrets,
         })
@@ -182,8 +182,11 @@ impl Contents {
 }
 
 fn stored_id(text: &str) -> Result<SecretId> {
-    SecretId::parse(text)
-        .map_err(|_| Error::broken("the vault's body holds an id outside the grammar"))
+    SecretId::parse(text).map_err(|_| outside_grammar())
+}
+
+fn outside_grammar() -> Error {
+    Error::broken("the vault's body holds an id outside the grammar")
 }
 
 /// `"kind":…,"expires":…` without braces.
@@ -200,6 +203,41 @@ fn meta_json(meta: &Meta) -> String {
         meta.updated.get(),
         number(meta.expires),
     )
+}
+
+impl Entry {
+    /// The entry as it stands in line 1, braces included, appended to `out`; it needs at most
+    /// [`Entry::room`] bytes.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: a value into the keeper's answer or request"
+    )]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        out.extend_from_slice(meta_json(&self.meta).as_bytes());
+        out.extend_from_slice(b",\"value\":");
+        push_string(out, self.value.expose_secret());
+        out.push(b'}');
+    }
+
+    /// The most bytes that [`Entry::write`] appends.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "looks: the length of the value as it is written"
+    )]
+    pub fn room(&self) -> usize {
+        meta_json(&self.meta).len() + string_len(self.value.expose_secret()) + 16
+    }
+
+    /// Reads what [`Entry::write`] wrote.
+    ///
+    /// # Errors
+    /// `Broken`, by column, when it is none.
+    pub fn read(text: &[u8]) -> Result<Self> {
+        serde_json::from_slice::<WireEntry>(text)
+            .map_err(|error| malformed(&error))?
+            .entry()
+    }
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ pub mod argon;
 pub mod body;
 pub mod cache;
 pub mod envelope;
+pub mod held;
 pub mod id;
 pub mod identity;
 pub mod items;
@@ -435,7 +436,7 @@ impl Store for Vault {
             return Ok(false);
         }
         self.update(|contents, _| {
-            contents.linked.remove(id);
+            contents.linked.remove(id.as_str());
             Ok(contents.secrets.remove(id).is_some())
         })
     }

@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// What `resolve` takes out of a vault in one pass over line 1.
@@ -38,27 +39,15 @@ pub(super) fn pick(line: &[u8], wanted: &BTreeSet<SecretId>) -> Result<Picked> {
 /// guess: a quote inside a JSON string has a backslash before it, so `,"name":` is nothing but a key;
 /// and it is a key of the object that we stand in, since none is opened or closed on the way to it.
 fn skim(line: &[u8], wanted: &BTreeSet<SecretId>) -> Option<Picked> {
-    const SECRETS: &[u8] = br#","secrets":{"#;
-    let at = memmem::find(line, SECRETS)?;
-    // Holds the identity. That it is a whole object proves that `secrets` is a key of the outermost.
-    let mut head = Zeroizing::new(Vec::with_capacity(at + 1));
-    head.extend_from_slice(&line[..at]);
-    head.push(b'}');
-    let Picked { generation, .. } = parse(&head, wanted).ok()?;
+    let (generation, at) = head(line)?;
     let value = memmem::Finder::new(VALUE);
     let mut entries = BTreeMap::new();
-    let mut rest = &line[at + SECRETS.len()..];
+    let mut rest = &line[at..];
     while !rest.starts_with(b"}") {
-        let start = rest.strip_prefix(b"\"")?;
-        let (id, colon) = start.split_at_checked(memchr(b'"', start)?)?;
-        let entry = colon.strip_prefix(b"\":")?;
-        let (entry, after) = entry.split_at_checked(entry_len(entry, &value)?)?;
-        let id = std::str::from_utf8(id)
-            .ok()
-            .filter(|id| !id.contains('\\'))?;
+        let (id, entry) = next(rest, &value)?;
+        let after = &rest[entry.end..];
         if let Some(id) = wanted.get(id) {
-            let entry: WireEntry = serde_json::from_slice(entry).ok()?;
-            entries.insert(id.clone(), entry.entry().ok()?);
+            entries.insert(id.clone(), Entry::read(&rest[entry]).ok()?);
         }
         rest = match after {
             [b',', more @ ..] if more.starts_with(b"\"") => more,
@@ -66,11 +55,60 @@ fn skim(line: &[u8], wanted: &BTreeSet<SecretId>) -> Option<Picked> {
             _ => return None,
         };
     }
-    let padding = rest.strip_prefix(b"}}")?;
-    padding.iter().all(|b| *b == b' ').then_some(Picked {
+    ends_well(rest).then_some(Picked {
         generation,
         entries,
     })
+}
+
+/// The generation that the head says, and where the first entry begins.
+fn head(line: &[u8]) -> Option<(u64, usize)> {
+    const SECRETS: &[u8] = br#","secrets":{"#;
+    let at = memmem::find(line, SECRETS)?;
+    // Holds the identity. That it is a whole object proves that `secrets` is a key of the outermost.
+    let mut head = Zeroizing::new(Vec::with_capacity(at + 1));
+    head.extend_from_slice(&line[..at]);
+    head.push(b'}');
+    let Picked { generation, .. } = parse(&head, &BTreeSet::new()).ok()?;
+    Some((generation, at + SECRETS.len()))
+}
+
+/// The id that `text` begins with and where its entry stands.
+fn next<'t>(text: &'t [u8], value: &memmem::Finder<'_>) -> Option<(&'t str, Range<usize>)> {
+    let start = text.strip_prefix(b"\"")?;
+    let (id, colon) = start.split_at_checked(memchr(b'"', start)?)?;
+    let entry = colon.strip_prefix(b"\":")?;
+    let len = entry_len(entry, value)?;
+    let from = text.len() - entry.len();
+    let id = std::str::from_utf8(id)
+        .ok()
+        .filter(|id| !id.contains('\\'))?;
+    Some((id, from..from + len))
+}
+
+/// Whether nothing but the two closing braces and the padding is left.
+fn ends_well(rest: &[u8]) -> bool {
+    rest.strip_prefix(b"}}")
+        .is_some_and(|padding| padding.iter().all(|b| *b == b' '))
+}
+
+/// Where each entry of a line stands, braces included, for a reader that keeps the line: the keeper.
+/// `None` for a line that is not as [`Contents`](super::body::Contents) writes it.
+pub(super) fn index(line: &[u8]) -> Option<BTreeMap<SecretId, Range<usize>>> {
+    let (_, mut at) = head(line)?;
+    let value = memmem::Finder::new(VALUE);
+    let mut entries = BTreeMap::new();
+    while line.get(at) != Some(&b'}') {
+        let (id, entry) = next(line.get(at..)?, &value)?;
+        entries.insert(SecretId::parse(id).ok()?, at + entry.start..at + entry.end);
+        at += entry.end;
+        match line.get(at..)? {
+            [b',', b'"', ..] => at += 1,
+            [b'}', ..] => {}
+            _ => return None,
+        }
+    }
+    ends_well(&line[at..]).then_some(entries)
 }
 
 /// The key of an entry's value, when it is not the first, and the quote that opens the value.

@@ -294,11 +294,21 @@ pub fn outside_vault(dir: &Path, path: &Path) -> Result<()> {
     .hint("use --identity-file ~/.config/clawkeep/identity.txt"))
 }
 
-/// Reads an identity file. `None` when it is not there.
+/// Whether a slot's path is where systemd shows a service its credential. Only that service reads it,
+/// through its own variable; nobody writes it.
+pub fn is_credential(path: &Path) -> bool {
+    path.starts_with("/run/credentials")
+}
+
+/// Reads an identity file. `None` when it is not there, or is a service's credential.
 ///
 /// # Errors
 /// `Locked` when this user may not read it, `Broken` when it is open to others or no identity file.
 pub fn read_identity_file(path: &Path) -> Result<Option<IdentityText>> {
+    // To others than its service it is out of reach, whatever its rights say at the moment.
+    if is_credential(path) {
+        return Ok(None);
+    }
     let bytes = match file::read(path, MAX_SLOT, Privacy::Private) {
         Err(error) if error.kind() == Kind::Failed => return Err(error.as_kind(Kind::Locked)),
         other => other?,

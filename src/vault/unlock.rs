@@ -246,7 +246,7 @@ fn describe(source: &Source<'_>) -> String {
 
 fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {
     let slot = match source {
-        Source::Credential(path) => return from_credential(path),
+        Source::Credential(path) => return from_credential(dir, path, cache),
         Source::Slot(slot) => *slot,
     };
     let named = |error: Error| {
@@ -276,10 +276,11 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
                     .filter(|key| key.identity.recipient() == *recipient);
             }
             let Some(key) = key else {
-                return Ok(Yield::Absent(format!(
-                    "the identity file {} is not there",
-                    path.display()
-                )));
+                return Ok(Yield::Absent(if slot::is_credential(path) {
+                    format!("slot {} opens for its service alone", slot.name)
+                } else {
+                    format!("the identity file {} is not there", path.display())
+                }));
             };
             from_files(dir, slot, |bytes| {
                 slot::unwrap_identity(bytes, &key.identity)
@@ -300,7 +301,10 @@ fn ask(dir: &Path, source: &Source<'_>, cache: &Cache, keys: &Keys<'_>) -> Resul
     }
 }
 
-fn from_credential(path: &Path) -> Result<Yield> {
+/// What systemd provides is an identity file: where its key is that of a slot, it opens that slot's
+/// file, so that the vault can get a new identity without systemd; otherwise it is the vault identity
+/// itself.
+fn from_credential(dir: &Path, path: &Path, cache: &Cache) -> Result<Yield> {
     // systemd owns these files as root and lets the service read them.
     let Some(bytes) = file::read(path, 64 * 1024, Privacy::Shared)? else {
         return Ok(Yield::Absent(format!(
@@ -308,7 +312,24 @@ fn from_credential(path: &Path) -> Result<Yield> {
         )));
     };
     let text = IdentityText::parse(&bytes).map_err(|error| error.context(path.display()))?;
-    Ok(Yield::Found(vec![text.identity]))
+    let own = text.identity.recipient();
+    let of_slot = |slot: &&Slot| matches!(&slot.kind, SlotKind::IdentityFile { recipient, .. } if *recipient == own);
+    if let Some(slot) = cache.slots.iter().find(of_slot) {
+        return from_files(dir, slot, |bytes| {
+            slot::unwrap_identity(bytes, &text.identity)
+        })
+        .map_err(|error| error.context(format!("slot {}", slot.name)));
+    }
+    // Where vault.json is lost, the files themselves say which is for this key.
+    let mut found = Vec::new();
+    for name in slot::file_names(dir)? {
+        let bytes = slot::read(&dir.join("slots").join(name))?;
+        found.extend(bytes.and_then(|bytes| slot::unwrap_identity(&bytes, &text.identity).ok()));
+    }
+    if found.is_empty() {
+        found.push(text.identity);
+    }
+    Ok(Yield::Found(found))
 }
 
 fn from_keychain(cache: &Cache, keys: &Keys<'_>) -> Result<Yield> {

@@ -18,6 +18,7 @@ mod bytes;
 mod interrupted;
 mod pins;
 mod refusals;
+mod reload;
 mod scene;
 mod undo;
 mod versions;

@@ -165,7 +165,9 @@ impl Scene {
 
     pub fn cmd(&self, args: &[&str]) -> Cmd {
         let program = self.world.home().join(".local/bin/clawkeep");
-        self.world.program(&program, args)
+        // Nobody listens there: a real gateway of this machine is no part of a test.
+        let cmd = self.world.program(&program, args);
+        cmd.env("OPENCLAW_GATEWAY_PORT", "1")
     }
 
     pub fn run(&self, args: &[&str]) -> Run {

@@ -20,11 +20,13 @@
 //! a file could show one thing and mean another).
 
 mod edit;
+mod leaves;
 mod scrub;
 mod syntax;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use leaves::Leaf;
 pub(crate) use scrub::names_credential;
 pub use scrub::{MARKER, Replacement, scrub};
 pub(crate) use syntax::{Comment, StringAt};
@@ -376,6 +378,14 @@ impl Config {
             }
         });
         (strings, syntax::comments(&self.text))
+    }
+
+    /// Every value that counts and holds no other, with its path: of a key that stands twice the last,
+    /// as OpenClaw reads it.
+    pub(crate) fn leaves(&self, mut take: impl FnMut(&[String], Leaf<'_>)) {
+        let _ = syntax::with_root(&self.text, |root| {
+            leaves::walk(root, &mut Vec::new(), &mut take);
+        });
     }
 
     fn look<T>(&self, path: &[&str], answer: impl FnOnce(Option<&ast::Value<'_>>) -> T) -> T

@@ -117,7 +117,7 @@ fn look(config: &Config, version: &Version, variable: bool) -> GatewayToken {
 }
 
 /// Whether OpenClaw reads the text as the name of an environment variable: `$NAME`, `${NAME}`.
-pub(super) fn is_variable(text: &str) -> bool {
+pub(crate) fn is_variable(text: &str) -> bool {
     let Some(rest) = text.trim().strip_prefix('$') else {
         return false;
     };

@@ -31,6 +31,7 @@ pub use audit::{Audit, Finding};
 pub use diff::diff;
 pub use document::{full_plan, profile_plan};
 pub use gateway::GatewayToken;
+pub(crate) use gateway::is_variable;
 pub use plan::plan;
 pub use unlink::{Unlink, unlink};
 

@@ -1,0 +1,102 @@
+//! The command line of `service`. Ring 4.
+
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The keeper as a service.
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Start the keeper with the machine, and the gateway after it
+    #[command(after_help = "Example:  sudo clawkeep service install --system")]
+    Install(ServiceInstall),
+    /// Take away what install wrote
+    #[command(after_help = "Example:  sudo clawkeep service uninstall --system")]
+    Uninstall(ServiceUninstall),
+    /// What is installed, and whether it runs; exit code 1 when something is off
+    #[command(after_help = "Example:  clawkeep service status")]
+    Status(ServiceStatus),
+    /// The part of `install` that a user's own process does
+    #[command(hide = true)]
+    Side(ServiceSide),
+}
+
+/// Whose service, and in which manager.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceWhere {
+    /// In your own service manager; the vault must open by an identity file or the keychain
+    #[arg(long)]
+    pub user: bool,
+    /// In the system's service manager, with an encrypted credential; needs root
+    #[arg(long, conflicts_with = "user")]
+    pub system: bool,
+    /// With --system: whose vault [default: the owner of --vault, or who called sudo]
+    #[arg(long = "for", value_name = "USER", conflicts_with = "user")]
+    pub owner: Option<String>,
+    /// The system lies below this folder
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub root: Option<PathBuf>,
+}
+
+/// What encrypts the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CredentialKeyArg {
+    /// The machine's TPM2 together with the host's key where there is one, otherwise the host's key
+    Auto,
+    /// A key in /var/lib/systemd that only root can read
+    Host,
+    /// The machine's TPM2
+    Tpm2,
+}
+
+/// A service to install.
+#[derive(Debug, Args)]
+pub struct ServiceInstall {
+    /// Whose service, and in which manager
+    #[command(flatten)]
+    pub place: ServiceWhere,
+    /// With --system: what encrypts the credential
+    #[arg(long, value_enum, default_value = "auto", value_name = "KEY")]
+    pub credential_key: CredentialKeyArg,
+    /// Restart the gateways that run, so that they take their new settings
+    #[arg(long)]
+    pub restart_gateway: bool,
+    /// Show every file and write none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A service to take away.
+#[derive(Debug, Args)]
+pub struct ServiceUninstall {
+    /// Whose service, and in which manager
+    #[command(flatten)]
+    pub place: ServiceWhere,
+    /// Show what would go and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A service to look at.
+#[derive(Debug, Args)]
+pub struct ServiceStatus {
+    /// Whose service, and in which manager
+    #[command(flatten)]
+    pub place: ServiceWhere,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The other end of a pipe.
+#[derive(Debug, Args)]
+pub struct ServiceSide {
+    /// The system lies below this folder
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+}

@@ -1,0 +1,229 @@
+//! `keeper arm`, and what `--release once` asks for before it starts. Ring 4.
+
+use super::app::App;
+use super::args::KeeperArm;
+use super::keeping::Terms;
+use super::record::LinkRecord;
+use crate::error::{Error, Result};
+use crate::file;
+use crate::keeper::Release;
+use crate::keeper::published::Published;
+use crate::keeper::socket;
+use crate::keeper::ticket::{Ids, Ticket};
+use crate::openclaw::config::Config;
+use crate::openclaw::decisive::Snapshot;
+use crate::secret::RefId;
+use crate::service::trusted_path;
+use crate::vault::held::Held;
+use crate::vault::slot::SlotKind;
+use std::path::Path;
+
+/// Whether a keeper on these terms may hold this vault: under `--release once` nothing that the
+/// gateway's user can read may open it.
+///
+/// # Errors
+/// `Failed`, naming the slot.
+pub fn check_once(held: &Held, terms: &Terms) -> Result<()> {
+    if terms.release == Release::Always {
+        return Ok(());
+    }
+    let own = socket::own_uid();
+    let isolated = terms.unit.as_ref().is_some_and(|unit| unit.uid != own);
+    if terms.unit.is_some() && !isolated {
+        return Err(Error::failed(
+            "this keeper runs under the gateway's own user, so it could keep nothing from it",
+        )
+        .hint("clawkeep service install --system --isolated"));
+    }
+    let opens = |kind: &SlotKind| match kind {
+        SlotKind::Passphrase(_) => false,
+        // The keeper's own user has the file and closes it to others; a user of its own has no
+        // session whose keychain another could ask.
+        SlotKind::IdentityFile { .. } => !isolated,
+        SlotKind::Keychain => true,
+    };
+    match held.slots().iter().find(|slot| opens(&slot.kind)) {
+        None => Ok(()),
+        Some(slot) => Err(Error::failed(format!(
+            "--release once would keep nothing from the gateway's user: slot {} ({}) opens the vault \
+             for whatever runs under it",
+            slot.name,
+            slot.kind.name()
+        ))
+        .hint(format!(
+            "clawkeep slot remove {}, or: clawkeep service install --system --isolated",
+            slot.name
+        ))),
+    }
+}
+
+/// What a keeper that answers nothing but `resolve` says of itself; `None` when what is said is not of
+/// this process.
+pub fn published(app: &App, pid: u32) -> Option<Published> {
+    let said = Published::load(&app.dir).ok()??;
+    (said.pid == pid).then_some(said)
+}
+
+/// Arms a running keeper: root by its own file, everybody else by the passphrase.
+///
+/// # Errors
+/// `Missing` when no such keeper runs, `Locked` for a wrong passphrase, `Cancelled` for a no.
+pub fn run(app: &App, args: &KeeperArm) -> Result<()> {
+    let dir = &app.dir;
+    let place = app.keeper_place()?;
+    let none = || {
+        Error::missing(format!(
+            "no keeper that gives each value once holds the vault in {}",
+            dir.display()
+        ))
+        .hint("clawkeep keeper status")
+    };
+    let state = Published::load(dir)?
+        .filter(|state| state.release == Release::Once)
+        .ok_or_else(none)?;
+    let challenge = state.challenge.ok_or_else(none)?;
+    let is_root = socket::own_uid() == 0 && place.uid != 0;
+    if place.connect()?.is_none() {
+        return Err(none());
+    }
+    let ids = match args.ids.as_slice() {
+        [] => Ids::All,
+        ids => Ids::Some(
+            ids.iter()
+                .map(|id| {
+                    RefId::parse(id).ok_or_else(|| {
+                        Error::usage("this is no id that can be asked for").hint("clawkeep log")
+                    })
+                })
+                .collect::<Result<_>>()?,
+        ),
+    };
+    let settings = Settings::read(dir)?;
+    settings.show(app);
+    // Who arms by passphrase proves it by opening the vault, and that is asked for last.
+    app.agree(
+        args.yes,
+        "Let the keeper give them once more?",
+        false,
+        "arming a keeper",
+        "clawkeep keeper arm --yes",
+    )?;
+    let ticket = Ticket {
+        challenge,
+        ids,
+        made_at: app.host.now(),
+    };
+    if is_root {
+        ticket.leave(dir, None)?;
+    } else {
+        check_program(app, args.trust_this_program)?;
+        let vault = app.open_vault_file("keeper")?;
+        ticket.leave(dir, Some(&vault.contents().identity))?;
+    }
+    settings.keep(dir)?;
+    let what = if args.ids.is_empty() {
+        "each linked value".to_owned()
+    } else {
+        args.ids.join(", ")
+    };
+    app.ui.say(&format!(
+        "Armed: the gateway gets {what} once more.\nIt asks at its start, and at: openclaw secrets reload"
+    ));
+    Ok(())
+}
+
+/// A passphrase is typed only into a program that nobody but root could have changed, unless the person
+/// says otherwise: whoever could change it could read it there.
+///
+/// # Errors
+/// `Failed` with what makes the program's path unsafe.
+pub fn check_program(app: &App, trusted: bool) -> Result<()> {
+    if trusted || app.global.passphrase_file.is_some() {
+        return Ok(());
+    }
+    trusted_path::check(&app.host.program()?, trusted_path::End::Program)
+        .map(|_| ())
+        .map_err(|error| {
+            error
+                .context("this program would take your passphrase, and it could have been changed")
+                .hint("install it root-owned (sudo install clawkeep /usr/local/bin/), or add --trust-this-program")
+        })
+}
+
+/// The settings of OpenClaw that decide where keys go or what code runs, now and when they were last
+/// shown.
+struct Settings {
+    before: Option<Snapshot>,
+    now: Option<Snapshot>,
+}
+
+/// Where they are kept, beside the vault.
+const SETTINGS: &str = "keeper-settings.json";
+const MAX_SETTINGS: usize = 64 * 1024 * 1024;
+
+impl Settings {
+    fn read(dir: &Path) -> Result<Self> {
+        let kept = file::read_of_anyone(&dir.join(SETTINGS), MAX_SETTINGS)?;
+        let before = kept
+            .map(|(bytes, _)| Snapshot::from_json(&bytes))
+            .transpose()?;
+        let Some(path) = file::read_of_anyone(&dir.join("link.json"), MAX_SETTINGS)?
+            .and_then(|(bytes, _)| LinkRecord::config_in(&bytes))
+        else {
+            return Ok(Settings { before, now: None });
+        };
+        let text = file::read_of_anyone(&path, MAX_SETTINGS)?;
+        let config = match &text {
+            Some((bytes, _)) => Config::parse(bytes, &path)?,
+            None => Config::empty(&path),
+        };
+        let now = match &before {
+            Some(before) => before.again(&config),
+            None => Snapshot::of(&config)?,
+        };
+        Ok(Settings {
+            before,
+            now: Some(now),
+        })
+    }
+
+    fn show(&self, app: &App) {
+        let Some(now) = &self.now else {
+            app.ui
+                .say("OpenClaw is not linked, so there are no settings of it to look at.");
+            return;
+        };
+        let lines: Vec<String> = match &self.before {
+            Some(before) => Snapshot::diff(before, now)
+                .iter()
+                .map(|change| format!("  {change}"))
+                .collect(),
+            None => now
+                .settings()
+                .map(|(path, shown)| format!("  {path}: {shown}"))
+                .collect(),
+        };
+        let heading = match (&self.before, lines.is_empty()) {
+            (Some(_), true) => {
+                "Since they were last shown, no setting of OpenClaw that decides where keys go or what code runs has changed."
+            }
+            (Some(_), false) => {
+                "Since they were last shown, these settings of OpenClaw changed, which decide where keys go or what code runs:"
+            }
+            (None, _) => {
+                "These settings of OpenClaw decide where keys go and what code runs; they were not shown before:"
+            }
+        };
+        app.ui.say(heading);
+        for line in lines {
+            app.ui.say(&line);
+        }
+    }
+
+    fn keep(&self, dir: &Path) -> Result<()> {
+        match &self.now {
+            Some(now) => file::replace_beside(&dir.join(SETTINGS), now.to_json().as_bytes(), 0o600),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The user's side as a child that runs as the user. Ring 4.
+//!
+//! The child is this program, started with the user's ids and no other groups, in an environment of
+//! ours; what it asks a person, it asks at the terminal itself. Only words go over its pipes.
+
+use super::ask::{Ask, MAX_LINE, Side, Told, nonsense, told_error};
+use crate::cli::app::App;
+use crate::error::{Error, Result};
+use crate::service::system::System;
+use crate::service::user::User;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+
+/// The user's side, in another process.
+pub struct Child {
+    process: process::Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// `Failed` when this program cannot be run by that user.
+    pub fn start(app: &App, system: &System, user: &User) -> Result<Self> {
+        let program = app.host.program()?;
+        let mut command = Command::new(&program);
+        command.args(["service", "side"]);
+        if system.root() != Path::new("/") {
+            command.arg("--root").arg(system.root());
+        }
+        let global = &app.global;
+        if let Some(vault) = &global.vault {
+            command.arg("--vault").arg(app.host.absolute(vault)?);
+        }
+        for id in &global.vault_id {
+            command.arg("--vault-id").arg(id);
+        }
+        if let Some(file) = &global.passphrase_file {
+            command
+                .arg("--passphrase-file")
+                .arg(app.host.absolute(file)?);
+        }
+        if global.non_interactive {
+            command.arg("--non-interactive");
+        }
+        command
+            .env_clear()
+            .env("HOME", &user.home)
+            .env("USER", user.name.as_str())
+            .env("LOGNAME", user.name.as_str())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        for name in ["TERM", "LANG", "LC_ALL"] {
+            if let Some(value) = app.host.var(name) {
+                command.env(name, value);
+            }
+        }
+        let runtime = system.path(&format!("run/user/{}", user.uid));
+        if runtime.is_dir() {
+            command.env("XDG_RUNTIME_DIR", &runtime);
+        }
+        if rustix::process::geteuid().is_root() {
+            // The standard library drops all other groups where ids are changed by root.
+            command.uid(user.uid).gid(user.gid);
+        }
+        let mut child = command
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                Error::io("run", &program, &error)
+                    .context(format!("as {}", user.name))
+                    .hint(format!(
+                        "put it where everybody can run it: sudo install -m 755 {} /usr/local/bin/",
+                        crate::error::typed(&program)
+                    ))
+            })?;
+        let input = child.stdin.take();
+        let output = child.stdout.take().ok_or_else(nonsense)?;
+        Ok(Child {
+            process: child,
+            input,
+            output: BufReader::new(output),
+        })
+    }
+}
+
+impl Side for Child {
+    fn ask(&mut self, ask: &Ask) -> Result<Told> {
+        let mut line = serde_json::to_vec(ask).map_err(|_| nonsense())?;
+        line.push(b'\n');
+        let sent = self.input.as_mut().map(|input| input.write_all(&line));
+        if !matches!(sent, Some(Ok(()))) {
+            return Err(nonsense());
+        }
+        let mut answer = Vec::new();
+        (&mut self.output)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut answer)
+            .map_err(|_| nonsense())?;
+        match serde_json::from_slice(&answer).map_err(|_| nonsense())? {
+            Told::Error(kind, message, hint) => Err(told_error(&kind, message, hint)),
+            told => Ok(told),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // The end of its input is its end.
+        self.input = None;
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,458 @@
+//! The keeper's loop: a listener, its clients, signals, and one timer, in one thread. Ring 2.
+//!
+//! Promises:
+//! - a client costs a bounded amount of memory, and of time only what its question takes: who sends
+//!   nothing, too much, or one byte at a time is closed after [`PATIENCE`];
+//! - at most [`MAX_CLIENTS`] are kept; one more closes the one that has waited longest;
+//! - between two events the process sleeps: there is no tick.
+
+use super::socket::{self, Peer};
+use super::unit::Tick;
+use super::wire::{Answer, MAX_QUESTION, Question};
+use crate::error::{Error, Result};
+use crate::host;
+use crate::json::hex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+#[cfg(not(target_os = "linux"))]
+use std::io::Read;
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a client may take for one question, and for taking its answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most clients at one time. Each may make us hold [`MAX_QUESTION`] bytes.
+pub const MAX_CLIENTS: usize = 64;
+
+/// How many are taken from the queue before those that are there are heard.
+const TAKEN_AT_ONCE: usize = 16;
+
+/// Time since the machine started, which no clock that is set can change; a sleeping machine's time
+/// counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uptime(Duration);
+
+impl Uptime {
+    /// Now.
+    pub fn now() -> Self {
+        Uptime(host::since_boot())
+    }
+
+    /// That much later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Uptime(self.0.saturating_add(span))
+    }
+
+    /// How long until `later`; nothing when it is past.
+    pub fn until(self, later: Self) -> Duration {
+        later.0.saturating_sub(self.0)
+    }
+
+    /// Since the start of the machine.
+    pub fn since_start(self) -> Duration {
+        self.0
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// Who connected.
+    pub peer: Peer,
+    /// Who sent this very question, as the kernel attests it (Linux).
+    pub sender: Option<Peer>,
+    /// When the server looked at the clock after it had accepted, and when it said the challenge that
+    /// this question repeats; `None` when it repeats none.
+    pub challenged: Option<(Tick, Tick)>,
+}
+
+/// What the keeper does with a question.
+pub trait Handler {
+    /// Whether a `resolve` must repeat a challenge: then its sender is known to have lived before it.
+    fn challenges(&self) -> bool;
+
+    /// Answers. An `Err` is a question that could not be read.
+    fn answer(&mut self, asker: &Asker, question: Result<Question>) -> Answer;
+
+    /// When the keeper's time is over, and why.
+    fn deadline(&self) -> Option<(Uptime, Ending)>;
+
+    /// When [`Handler::tidy`] wants to be called although nobody asks.
+    fn tidy_at(&self) -> Option<Uptime>;
+
+    /// Does what was put off.
+    fn tidy(&mut self);
+}
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal, or the machine is about to sleep: something was written to the alarm.
+    Called,
+    /// `--timeout`.
+    TimeOver,
+    /// `--idle`.
+    Unused,
+}
+
+impl Ending {
+    /// Why, for people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Ending::Called => "called to end, or the machine sleeps",
+            Ending::TimeOver => "its time is over",
+            Ending::Unused => "nobody asked for the time of --idle",
+        }
+    }
+}
+
+/// Answers until it is called to end or its time is over. `alarm` becomes readable when a signal came.
+///
+/// # Errors
+/// `Failed` when the system refuses to wait.
+pub fn serve(
+    listener: &UnixListener,
+    alarm: &UnixStream,
+    handler: &mut impl Handler,
+) -> Result<Ending> {
+    #[cfg(target_os = "linux")]
+    super::attested::attest(listener)
+        .map_err(|_| Error::failed("the system does not attest who writes to a socket"))?;
+    let mut clients: Vec<Client> = Vec::new();
+    loop {
+        let now = Uptime::now();
+        if let Some((at, ending)) = handler.deadline()
+            && at <= now
+        {
+            return Ok(ending);
+        }
+        if handler.tidy_at().is_some_and(|at| at <= now) {
+            handler.tidy();
+        }
+        clients.retain(|client| client.deadline > now);
+        let end = handler.deadline().map(|(at, _)| at);
+        let next = end.into_iter().chain(handler.tidy_at()).min();
+        let ready = wait(listener, alarm, &clients, next)?;
+        if ready.alarm {
+            return Ok(Ending::Called);
+        }
+        let now = Uptime::now();
+        for (client, ready) in clients.iter_mut().zip(ready.clients) {
+            match client.held_until {
+                // It went away.
+                Some(at) if at > now => client.over |= ready,
+                Some(_) => client.go_on(handler),
+                None if ready => client.go_on(handler),
+                None => {}
+            }
+        }
+        clients.retain(|client| !client.over);
+        if ready.listener {
+            take(listener, &mut clients);
+        }
+    }
+}
+
+struct Ready {
+    alarm: bool,
+    listener: bool,
+    clients: Vec<bool>,
+}
+
+fn wait(
+    listener: &UnixListener,
+    alarm: &UnixStream,
+    clients: &[Client],
+    end: Option<Uptime>,
+) -> Result<Ready> {
+    let now = Uptime::now();
+    let next = clients
+        .iter()
+        .map(|client| client.held_until.unwrap_or(client.deadline))
+        .chain(end)
+        .min();
+    // A span of a machine that slept meanwhile ends late by that; [`Timer`] wakes it.
+    let timer = Timer::at(next.map(|at| now.until(at)))?;
+    let mut fds = vec![
+        PollFd::new(alarm, PollFlags::IN),
+        PollFd::new(listener, PollFlags::IN),
+    ];
+    for client in clients {
+        let wanted = match (&client.held_until, client.out.is_empty()) {
+            (Some(_), _) => PollFlags::empty(),
+            (None, true) => PollFlags::IN,
+            (None, false) => PollFlags::OUT,
+        };
+        fds.push(PollFd::new(&client.stream, wanted));
+    }
+    timer.add_to(&mut fds);
+    loop {
+        match poll(&mut fds, timer.span().as_ref()) {
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                return Err(Error::failed(format!(
+                    "the system refuses to wait for clients: {}",
+                    std::io::Error::from(error).kind()
+                )));
+            }
+        }
+    }
+    let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+    Ok(Ready {
+        alarm: is_ready(&fds[0]),
+        listener: is_ready(&fds[1]),
+        clients: fds[2..2 + clients.len()].iter().map(is_ready).collect(),
+    })
+}
+
+/// The one timer. On Linux it counts the time that the machine sleeps.
+struct Timer {
+    #[cfg(target_os = "linux")]
+    fd: Option<std::os::fd::OwnedFd>,
+    #[cfg(not(target_os = "linux"))]
+    span: Option<Timespec>,
+}
+
+impl Timer {
+    #[cfg(target_os = "linux")]
+    fn at(span: Option<Duration>) -> Result<Self> {
+        use rustix::time::{
+            Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
+            timerfd_settime,
+        };
+        let Some(span) = span else {
+            return Ok(Timer { fd: None });
+        };
+        let refused = |_| Error::failed("the system has no timer for the keeper");
+        let fd =
+            timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC).map_err(refused)?;
+        let value = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            // Zero would switch it off.
+            it_value: timespec(span.max(Duration::from_nanos(1))),
+        };
+        timerfd_settime(&fd, TimerfdTimerFlags::empty(), &value).map_err(refused)?;
+        Ok(Timer { fd: Some(fd) })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn add_to<'t>(&'t self, fds: &mut Vec<PollFd<'t>>) {
+        fds.extend(self.fd.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+    }
+
+    #[cfg(target_os = "linux")]
+    fn span(&self) -> Option<Timespec> {
+        None
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn at(span: Option<Duration>) -> Result<Self> {
+        Ok(Timer {
+            span: span.map(timespec),
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn add_to<'t>(&'t self, _: &mut Vec<PollFd<'t>>) {}
+
+    #[cfg(not(target_os = "linux"))]
+    fn span(&self) -> Option<Timespec> {
+        self.span
+    }
+}
+
+fn timespec(span: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: span.subsec_nanos().into(),
+    }
+}
+
+fn take(listener: &UnixListener, clients: &mut Vec<Client>) {
+    for _ in 0..TAKEN_AT_ONCE {
+        // Out of descriptors or gone again: the next round tries again.
+        let Ok((stream, _)) = listener.accept() else {
+            return;
+        };
+        let Ok(peer) = socket::peer(&stream) else {
+            continue;
+        };
+        if stream.set_nonblocking(true).is_err() {
+            continue;
+        }
+        if clients.len() >= MAX_CLIENTS {
+            // They stand in the order in which they came.
+            clients.remove(0);
+        }
+        clients.push(Client {
+            stream,
+            asker: Asker {
+                peer,
+                sender: None,
+                challenged: None,
+            },
+            input: Zeroizing::new(Vec::new()),
+            out: Zeroizing::new(Vec::new()),
+            sent: 0,
+            challenge: None,
+            looked: Tick::now(),
+            held_until: None,
+            deadline: Uptime::now().after(PATIENCE),
+            over: false,
+        });
+    }
+}
+
+struct Client {
+    stream: UnixStream,
+    asker: Asker,
+    /// What came of the next frame.
+    input: Zeroizing<Vec<u8>>,
+    /// The frame that is being sent.
+    out: Zeroizing<Vec<u8>>,
+    sent: usize,
+    /// The challenge that the next `resolve` is to repeat, and the two moments around it.
+    challenge: Option<(String, (Tick, Tick))>,
+    /// A moment after the connection was accepted.
+    looked: Tick,
+    /// The challenge is not said before then.
+    held_until: Option<Uptime>,
+    deadline: Uptime,
+    over: bool,
+}
+
+/// The length of a frame's length.
+const HEAD: usize = 4;
+
+impl Client {
+    fn go_on(&mut self, handler: &mut impl Handler) {
+        if self.held_until.take().is_some() {
+            self.say_challenge();
+        }
+        while !self.over {
+            let went = if self.out.is_empty() {
+                self.hear(handler)
+            } else {
+                self.tell()
+            };
+            if !went {
+                return;
+            }
+        }
+    }
+
+    /// Reads what is there. `false` when there is no more now.
+    fn hear(&mut self, handler: &mut impl Handler) -> bool {
+        let wanted = match self.frame_len() {
+            None => HEAD - self.input.len(),
+            Some(len) if len > MAX_QUESTION => {
+                self.over = true;
+                return true;
+            }
+            Some(len) if self.input.len() == HEAD + len => {
+                self.heard(handler);
+                return self.held_until.is_none();
+            }
+            Some(len) => HEAD + len - self.input.len(),
+        };
+        let mut piece = Zeroizing::new(vec![0; wanted.min(64 * 1024)]);
+        match receive(&self.stream, &mut piece) {
+            Ok((0, _)) => self.over = true,
+            Ok((read, sender)) => {
+                // A frame in pieces of two senders has none.
+                let first = self.input.is_empty();
+                self.asker.sender = sender.filter(|_| first || self.asker.sender == sender);
+                self.input.extend_from_slice(&piece[..read]);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(_) => self.over = true,
+        }
+        true
+    }
+
+    fn frame_len(&self) -> Option<usize> {
+        let head: [u8; HEAD] = self.input.get(..HEAD)?.try_into().ok()?;
+        usize::try_from(u32::from_be_bytes(head)).ok()
+    }
+
+    fn heard(&mut self, handler: &mut impl Handler) {
+        let text = std::mem::take(&mut self.input);
+        let question = Question::read(&text[HEAD..]);
+        drop(text);
+        self.asker.challenged = None;
+        if let (true, Ok(Question::Resolve { challenge, .. })) = (handler.challenges(), &question) {
+            match (challenge, self.challenge.take()) {
+                (Some(said), Some((expected, at))) if *said == expected => {
+                    self.asker.challenged = Some(at);
+                }
+                _ => {
+                    // A true client was started by `looked`; who is started after the hold has a later
+                    // start time (see `admission`).
+                    self.held_until = Some(Uptime::now().after(self.looked.left()));
+                    return;
+                }
+            }
+        }
+        let answer = handler.answer(&self.asker, question);
+        self.say(&answer);
+    }
+
+    fn say_challenge(&mut self) {
+        let now = Tick::now();
+        if now <= self.looked {
+            self.held_until = Some(Uptime::now().after(self.looked.left()));
+            return;
+        }
+        let mut random = [0; 16];
+        if host::random(&mut random).is_err() {
+            self.over = true;
+            return;
+        }
+        let text = hex(&random);
+        self.challenge = Some((text.clone(), (self.looked, now)));
+        self.say(&Answer::Again(text));
+    }
+
+    fn say(&mut self, answer: &Answer) {
+        let text = answer.write();
+        let mut out = Zeroizing::new(Vec::with_capacity(HEAD + text.len()));
+        let length = u32::try_from(text.len()).unwrap_or(0);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&text);
+        self.out = out;
+        self.sent = 0;
+        self.deadline = Uptime::now().after(PATIENCE);
+    }
+
+    /// Sends what can be sent. `false` when the client has to take some first.
+    fn tell(&mut self) -> bool {
+        match self.stream.write(&self.out[self.sent..]) {
+            Ok(0) => self.over = true,
+            Ok(sent) => {
+                self.sent += sent;
+                if self.sent == self.out.len() {
+                    self.out = Zeroizing::new(Vec::new());
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+            Err(_) => self.over = true,
+        }
+        true
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn receive(stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Option<Peer>)> {
+    Ok(super::attested::receive(stream, into)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive(mut stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Option<Peer>)> {
+    stream.read(into).map(|read| (read, None))
+}

@@ -1,0 +1,214 @@
+//! Where a keeper listens, and who is at the other end. Ring 2.
+//!
+//! Promises: a connection is given out only when the process that listens runs under the expected
+//! user; nothing here waits longer than [`ANSWER_WAIT`]. A path that is too long for a socket address
+//! is reached through its folder (Linux).
+//!
+//! Windows would have a named pipe here, with the same four functions. There is none yet: each says
+//! so.
+
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The socket's name in the vault's folder.
+pub const NAME: &str = "keeper.sock";
+
+/// How long a client waits for a keeper that does not answer.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the keeper of the vault in `dir` listens unless a [`super::pointer::Pointer`] says otherwise.
+pub fn default_path(dir: &Path) -> PathBuf {
+    dir.join(NAME)
+}
+
+/// The process at the other end, as the kernel knows it: of the moment when it connected, or listened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process id; 0 when it has none in our namespace.
+    pub pid: u32,
+    /// Its user.
+    pub uid: u32,
+}
+
+#[cfg(unix)]
+pub use unix::{Stream, connect, listen, own_uid, peer};
+
+#[cfg(unix)]
+mod unix {
+    use super::{ANSWER_WAIT, Error, Path, Peer, Result};
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    use std::fs::File;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::net::UnixListener;
+    use std::time::{Duration, Instant};
+
+    /// A connection.
+    pub type Stream = std::os::unix::net::UnixStream;
+
+    /// The user that this process acts as.
+    pub fn own_uid() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    /// Who is at the other end.
+    ///
+    /// # Errors
+    /// `Failed` when the system does not tell.
+    pub fn peer(stream: impl AsFd) -> Result<Peer> {
+        #[cfg(target_os = "linux")]
+        {
+            let credentials = rustix::net::sockopt::socket_peercred(stream)
+                .map_err(|_| Error::failed("the system does not say who is at a socket's end"))?;
+            Ok(Peer {
+                pid: u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0),
+                uid: credentials.uid.as_raw(),
+            })
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            // The socket's folder is 0700: only this user and root come here.
+            let _ = stream;
+            Ok(Peer {
+                pid: 0,
+                uid: own_uid(),
+            })
+        }
+    }
+
+    /// A path that fits into a socket address, and what must stay open for it.
+    fn short(path: &Path) -> Result<(std::path::PathBuf, Option<File>)> {
+        /// What `sun_path` holds, with its zero byte.
+        const LONGEST: usize = 107;
+        if path.as_os_str().len() <= LONGEST {
+            return Ok((path.to_owned(), None));
+        }
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::failed("the socket's path names no file"));
+        };
+        let folder = File::open(dir).map_err(|error| Error::io("open", dir, &error))?;
+        let by = std::path::PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        Ok((by.join(name), Some(folder)))
+    }
+
+    /// Connects to the keeper that listens at `path` under `uid`. `None` when nobody listens there.
+    ///
+    /// # Errors
+    /// `Locked` when it does not take connections within [`ANSWER_WAIT`] or this user may not connect;
+    /// `Broken` when another user listens there, or something is there that is no socket.
+    pub fn connect(path: &Path, uid: u32) -> Result<Option<Stream>> {
+        use rustix::io::Errno;
+        let (by, _folder) = short(path)?;
+        let failed = |error: Errno| Error::io("connect to", path, &error.into());
+        let address = SocketAddrUnix::new(&by).map_err(failed)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(failed)?;
+        let deadline = Instant::now() + ANSWER_WAIT;
+        loop {
+            match rustix::net::connect(&socket, &address) {
+                Ok(()) => break,
+                Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => return Ok(None),
+                Err(Errno::INTR) => {}
+                // Its queue is full: as many wait as the system allows.
+                Err(Errno::AGAIN) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(Errno::AGAIN) => return Err(silent(path)),
+                Err(Errno::ACCESS) => {
+                    return Err(Error::locked(format!(
+                        "this user may not ask the keeper at {}",
+                        path.display()
+                    ))
+                    .hint("clawkeep keeper status"));
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let stream = Stream::from(socket);
+        let other = peer(&stream)?;
+        if other.uid != uid {
+            return Err(Error::broken(format!(
+                "the process that listens at {} runs under another user ({}) than the keeper should ({uid})",
+                path.display(),
+                other.uid
+            ))
+            .hint(format!("see who: fuser -v {}", crate::error::typed(path))));
+        }
+        let timed = stream
+            .set_nonblocking(false)
+            .and_then(|()| stream.set_read_timeout(Some(ANSWER_WAIT)))
+            .and_then(|()| stream.set_write_timeout(Some(ANSWER_WAIT)));
+        timed.map_err(|error| Error::io("connect to", path, &error))?;
+        Ok(Some(stream))
+    }
+
+    pub(in super::super) fn silent(path: &Path) -> Error {
+        Error::locked(format!("the keeper at {} does not answer", path.display()))
+            .hint("clawkeep keeper status")
+    }
+
+    /// Listens at `path`, mode `mode`, where a stale socket is replaced. Only for who holds the
+    /// keeper's lock.
+    ///
+    /// # Errors
+    /// `Failed` when the system refuses, `Broken` when something that is no socket is there.
+    pub fn listen(path: &Path, mode: u32) -> Result<UnixListener> {
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+        let failed = |error: std::io::Error| Error::io("listen at", path, &error);
+        match std::fs::symlink_metadata(path) {
+            Ok(meta) if meta.file_type().is_socket() => {
+                std::fs::remove_file(path).map_err(failed)?;
+            }
+            Ok(_) => {
+                return Err(Error::broken(format!(
+                    "{} is in the way of the keeper's socket",
+                    path.display()
+                ))
+                .hint(format!("ls -l {}", crate::error::typed(path))));
+            }
+            Err(_) => {}
+        }
+        let (by, _folder) = short(path)?;
+        // Nobody may connect before the mode is right.
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let bound = UnixListener::bind(&by);
+        rustix::process::umask(before);
+        let listener = bound.map_err(failed)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(listener)
+    }
+}
+
+#[cfg(unix)]
+pub(super) use unix::silent;
+
+#[cfg(not(unix))]
+pub use elsewhere::{Stream, connect, own_uid};
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::{Path, Result};
+
+    /// A connection: there is none.
+    pub type Stream = std::io::Empty;
+
+    /// Nobody listens.
+    ///
+    /// # Errors
+    /// None.
+    pub fn connect(_: &Path, _: u32) -> Result<Option<Stream>> {
+        Ok(None)
+    }
+
+    /// Users have no numbers here.
+    pub fn own_uid() -> u32 {
+        0
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn silent(path: &Path) -> Error {
+    Error::locked(format!("the keeper at {} does not answer", path.display()))
+}

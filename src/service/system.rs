@@ -1,0 +1,319 @@
+//! The service manager as programs: `systemctl`, `systemd-creds`, `launchctl`, and the folders that
+//! they know, all below one root. Ring 2.
+//!
+//! Promises: nothing is looked up on `PATH`; what is run gets a small environment of ours; its output
+//! is bounded and it ends when its time is up; a key goes to it over a pipe, never as an argument.
+
+use crate::error::{Error, Result};
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
+
+/// How long a call may take: beyond the time that a keeper has to start.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// The most bytes kept of what a program says.
+const MAX_OUTPUT: u64 = 256 * 1024;
+
+/// Where systems keep their programs.
+const FOLDERS: [&str; 4] = ["usr/bin", "bin", "run/current-system/sw/bin", "usr/sbin"];
+
+/// How the keeper's credential is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKey {
+    /// By a key in `/var/lib/systemd` that only root can read.
+    Host,
+    /// By the machine's TPM2.
+    Tpm2,
+    /// By both, where the machine has a TPM2, otherwise by the host's key.
+    Auto,
+}
+
+impl CredentialKey {
+    /// The word that `systemd-creds` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            CredentialKey::Host => "host",
+            CredentialKey::Tpm2 => "tpm2",
+            CredentialKey::Auto => "auto",
+        }
+    }
+}
+
+/// Whose manager is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manager {
+    /// The system's.
+    System,
+    /// That of the user that this process runs as; its runtime folder, `/run/user/1000`.
+    User(PathBuf),
+}
+
+/// What a program left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// Whether it ended well.
+    pub ok: bool,
+    /// Its output. May be a key, when `systemd-creds` decrypts one.
+    pub stdout: Zeroizing<Vec<u8>>,
+    /// The last line of what it said.
+    pub said: String,
+}
+
+/// A system: this one, or one below another folder.
+#[derive(Debug, Clone)]
+pub struct System {
+    root: PathBuf,
+}
+
+impl System {
+    /// The system whose folders and programs lie below `root`.
+    pub fn new(root: PathBuf) -> Self {
+        System { root }
+    }
+
+    /// Its root: `/` but for tests and images.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A path of it, given without the leading `/`.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.root.join(below)
+    }
+
+    /// Refuses a machine without a running systemd, as sd_booted(3) tells it.
+    ///
+    /// # Errors
+    /// `Failed`, with the way that is left.
+    pub fn require_systemd(&self) -> Result<()> {
+        if self.path("run/systemd/system").is_dir() && self.find("systemctl").is_ok() {
+            return Ok(());
+        }
+        Err(Error::failed(
+            "systemd does not run this machine (a container, or another init), so there is nothing to install a service into",
+        )
+        .hint("see \"Containers and other inits\" in README.md, or in the foreground: clawkeep keeper start --foreground"))
+    }
+
+    fn find(&self, name: &str) -> Result<PathBuf> {
+        FOLDERS
+            .iter()
+            .map(|folder| self.root.join(folder).join(name))
+            .find(|path| path.is_file())
+            .ok_or_else(|| Error::missing(format!("{name} is not installed here")))
+    }
+
+    /// `systemctl` with these arguments; a no is no error.
+    ///
+    /// # Errors
+    /// `Missing` when it is not there, `Failed` when it cannot be run or does not end.
+    pub fn systemctl(&self, manager: &Manager, args: &[&str]) -> Result<Output> {
+        let program = self.find("systemctl")?;
+        let mut command = self.command(&program);
+        if let Manager::User(runtime) = manager {
+            command.arg("--user").env("XDG_RUNTIME_DIR", runtime);
+        }
+        command.args(args);
+        run(command, &program, None)
+    }
+
+    /// `systemctl`, where a no is an error.
+    ///
+    /// # Errors
+    /// `Failed` with what it said.
+    pub fn systemctl_or_fail(&self, manager: &Manager, args: &[&str]) -> Result<()> {
+        let out = self.systemctl(manager, args)?;
+        if out.ok {
+            return Ok(());
+        }
+        let user = if matches!(manager, Manager::User(_)) {
+            "--user "
+        } else {
+            ""
+        };
+        Err(refused(
+            &format!("systemctl {user}{}", args.join(" ")),
+            &out.said,
+        ))
+    }
+
+    /// Encrypts a credential: its name, its content over a pipe, the encrypted text back.
+    ///
+    /// # Errors
+    /// `Failed` with what `systemd-creds` said.
+    pub fn encrypt(&self, name: &str, content: &[u8], key: CredentialKey) -> Result<Vec<u8>> {
+        let program = self.find("systemd-creds")?;
+        let mut command = self.command(&program);
+        command.arg("encrypt").arg(format!("--name={name}"));
+        command.arg(format!("--with-key={}", key.name()));
+        command.args(["-", "-"]);
+        let out = run(command, &program, Some(content))?;
+        if !out.ok || out.stdout.is_empty() {
+            let error = refused("systemd-creds encrypt", &out.said);
+            return Err(match key {
+                CredentialKey::Tpm2 => {
+                    error.hint("this machine's TPM2 may not be usable: --credential-key host")
+                }
+                CredentialKey::Host | CredentialKey::Auto => error.hint("systemd-creds setup"),
+            });
+        }
+        Ok(out.stdout.to_vec())
+    }
+
+    /// Decrypts a credential file; `None` when this machine cannot: another machine's, or damaged.
+    ///
+    /// # Errors
+    /// `Failed` when `systemd-creds` cannot be run.
+    pub fn decrypt(&self, name: &str, file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let program = self.find("systemd-creds")?;
+        let mut command = self.command(&program);
+        command.arg("decrypt").arg(format!("--name={name}"));
+        command.arg(file).arg("-");
+        let out = run(command, &program, None)?;
+        Ok(out.ok.then_some(out.stdout))
+    }
+
+    /// `launchctl`, where a no is an error.
+    ///
+    /// # Errors
+    /// `Failed` with what it said.
+    pub fn launchctl(&self, args: &[&OsStr]) -> Result<()> {
+        let program = self.find("launchctl")?;
+        let mut command = self.command(&program);
+        command.args(args);
+        let out = run(command, &program, None)?;
+        if out.ok {
+            Ok(())
+        } else {
+            Err(refused("launchctl", &out.said))
+        }
+    }
+
+    /// Any other program, with these arguments and our small environment.
+    ///
+    /// # Errors
+    /// `Failed` when it cannot be run or does not end.
+    pub fn call(&self, program: &Path, args: &[&OsStr]) -> Result<Output> {
+        let mut command = self.command(program);
+        command.args(args);
+        run(command, program, None)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C")
+            .env("SYSTEMD_COLORS", "0")
+            .env("SYSTEMD_PAGER", "")
+            .current_dir("/")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+fn refused(what: &str, said: &str) -> Error {
+    let said = if said.is_empty() {
+        "no reason given"
+    } else {
+        said
+    };
+    Error::failed(format!("{what}: {said}"))
+}
+
+fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Output> {
+    command.stdin(if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    });
+    let mut child = command
+        .spawn()
+        .map_err(|error| Error::io("run", program, &error))?;
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    if let (Some(bytes), Some(mut pipe)) = (input, child.stdin.take()) {
+        // Smaller than a pipe's buffer: this never waits for the reader.
+        let _ = pipe.write_all(bytes);
+    }
+    let Some(status) = wait(&mut child, program)? else {
+        // Only this child: it was started here and not yet waited for.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(Error::failed(format!(
+            "{} did not end within {} seconds",
+            program.display(),
+            LIMIT.as_secs()
+        )));
+    };
+    let grace = Duration::from_secs(2);
+    let said = stderr.recv_timeout(grace).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let said = said.lines().rfind(|line| !line.trim().is_empty());
+    Ok(Output {
+        ok: status.success(),
+        stdout: stdout.recv_timeout(grace).unwrap_or_default(),
+        said: said.unwrap_or_default().trim().to_owned(),
+    })
+}
+
+fn wait(child: &mut Child, program: &Path) -> Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + LIMIT;
+    let mut pause = Duration::from_millis(2);
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(Some(status)),
+            Ok(None) if Instant::now() >= deadline => return Ok(None),
+            Ok(None) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(40));
+            }
+            Err(error) => return Err(Error::io("wait for", program, &error)),
+        }
+    }
+}
+
+/// Reads a pipe on a thread of its own, so that a full one stops nobody. The buffer never grows: what
+/// is read may be a key, and growing would leave copies.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut kept = Zeroizing::new(Vec::with_capacity(64 * 1024));
+        if let Some(mut pipe) = pipe {
+            let _ = (&mut pipe).take(MAX_OUTPUT).read_to_end(&mut kept);
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+        let _ = sender.send(kept);
+    });
+    receiver
+}
+
+/// Which key an encrypted credential needs, from its header.
+///
+/// Source: `systemd-creds` 252, `src/shared/creds-util.h`: base64 of a header whose first 16 bytes
+/// name the kind of key.
+pub fn credential_kind(file: &[u8]) -> Option<&'static str> {
+    use base64::Engine as _;
+    let text: Vec<u8> = file
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .take(24)
+        .collect();
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()?;
+    match crate::json::hex(bytes.get(..16)?).as_str() {
+        "5a1c6a86df9d4096b1d5a65e0862f19a" => Some("host"),
+        "0c7cc07b117645919c4b0bea08bc20fe" => Some("tpm2"),
+        "93a894094874449090caf2fc93cab553" => Some("host and tpm2"),
+        _ => None,
+    }
+}

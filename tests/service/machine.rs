@@ -1,0 +1,256 @@
+//! A machine below a folder: a user database, service managers that are scripts, a user with a vault.
+//!
+//! The scripts note how they were called, and what came over their pipes. Run by root the user is
+//! another one, as on a real machine; otherwise it is whoever runs the tests.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The user's number when root runs the tests.
+const OTHER: u32 = 54321;
+
+/// The header of a credential that the host's key encrypted, 18 bytes in base64.
+const HEADER: &str = "Whxqht+dQJax1aZeCGLxmgAA";
+
+const SYSTEMCTL: &str = r#"#!/bin/sh
+root=${0%/usr/bin/systemctl}
+line="systemctl $*"
+echo "$line" >> "$root/calls"
+who=system
+[ "$1" = --user ] && { who=user; shift; }
+for last; do :; done
+[ -e "$root/state/fail-$1" ] && { echo "Job for $last failed." >&2; exit 1; }
+case $1 in
+  enable) : > "$root/state/$who-enabled-$last" ;;
+  restart) : > "$root/state/$who-active-$last" ;;
+  disable) rm -f "$root/state/$who-enabled-$last" "$root/state/$who-active-$last" ;;
+  is-enabled|is-active)
+    name=${1#is-}
+    [ -e "$root/state/$who-$name-$last" ] && { echo "$name"; exit 0; }
+    [ "$name" = enabled ] && echo disabled || echo inactive
+    exit 3 ;;
+esac
+exit 0
+"#;
+
+const SYSTEMD_CREDS: &str = r#"#!/bin/sh
+root=${0%/usr/bin/systemd-creds}
+echo "systemd-creds $*" >> "$root/calls"
+[ -e "$root/state/fail-$1" ] && { echo "TPM2 not available." >&2; exit 1; }
+case $1 in
+  encrypt) cat > "$root/state/plain"; echo HEADER; echo not-the-key ;;
+  decrypt) cat "$root/state/plain" ;;
+esac
+"#;
+
+/// A machine and its one user.
+pub(crate) struct Machine {
+    root: PathBuf,
+    uid: u32,
+    _dir: tempfile::TempDir,
+}
+
+/// What came of a command.
+pub(crate) struct Ran {
+    /// Exit code, output and talk, as a snapshot shows them.
+    pub(crate) text: String,
+    /// The exit code.
+    pub(crate) code: i32,
+    /// The output alone.
+    pub(crate) stdout: String,
+}
+
+impl Machine {
+    /// A machine with a user, whose home has a vault and a gateway's unit.
+    pub(crate) fn new() -> Machine {
+        let dir = folder();
+        let root = dir.path().canonicalize().unwrap();
+        mode(&root, 0o755);
+        let me = rustix::process::geteuid().as_raw();
+        let uid = if me == 0 { OTHER } else { me };
+        let machine = Machine {
+            root,
+            uid,
+            _dir: dir,
+        };
+        let home = machine.home();
+        for below in [
+            "etc/systemd/system",
+            "etc/systemd/user",
+            "usr/bin",
+            "usr/local/bin",
+            "run/systemd/system",
+            "var/lib/systemd/linger",
+            "state",
+            "home",
+        ] {
+            std::fs::create_dir_all(machine.path(below)).unwrap();
+        }
+        let passwd = format!(
+            "root:x:0:0:root:/root:/bin/sh\nalice:x:{uid}:{}::{}:/bin/sh\n",
+            rustix::process::getegid()
+                .as_raw()
+                .max(u32::from(me == 0) * OTHER),
+            home.display()
+        );
+        machine.file("etc/passwd", &passwd);
+        for (name, script) in [("systemctl", SYSTEMCTL), ("systemd-creds", SYSTEMD_CREDS)] {
+            let path = format!("usr/bin/{name}");
+            machine.file(&path, &script.replace("HEADER", HEADER));
+            mode(&machine.path(&path), 0o755);
+        }
+        machine.file("calls", "");
+        mode(&machine.path("calls"), 0o666);
+        mode(&machine.path("state"), 0o777);
+        std::fs::create_dir_all(machine.path(&format!("run/user/{uid}"))).unwrap();
+        std::fs::create_dir(&home).unwrap();
+        mode(&home, 0o700);
+        machine.give(&home);
+        machine.give(&machine.path(&format!("run/user/{uid}")));
+        let made = machine.alice(&["init", "--slot", "identity-file", "--no-recovery"]);
+        assert_eq!(made.code, 0, "{}", made.text);
+        machine
+    }
+
+    /// Writes OpenClaw's unit of a profile (`""`, `-work`) into the user's home.
+    pub(crate) fn gateway(&self, profile: &str, more: &str) -> PathBuf {
+        let folder = self.home().join(".config/systemd/user");
+        let mut dir = self.home();
+        for part in [".config", "systemd", "user"] {
+            dir.push(part);
+            if !dir.exists() {
+                std::fs::create_dir(&dir).unwrap();
+                mode(&dir, 0o755);
+                self.give(&dir);
+            }
+        }
+        let path = folder.join(format!("openclaw-gateway{profile}.service"));
+        let unit = format!("[Service]\nExecStart=/usr/bin/node gateway\n{more}");
+        std::fs::write(&path, unit).unwrap();
+        self.give(&path);
+        path
+    }
+
+    fn give(&self, path: &Path) {
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(path, Some(self.uid), Some(self.uid)).unwrap();
+        }
+    }
+
+    /// The user's home.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.join("home/alice")
+    }
+
+    /// The user's vault.
+    pub(crate) fn vault(&self) -> PathBuf {
+        self.home().join(".local/share/clawkeep")
+    }
+
+    /// A path of the machine.
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.root.join(below)
+    }
+
+    /// Writes a file of the machine.
+    pub(crate) fn file(&self, below: &str, text: &str) {
+        std::fs::write(self.path(below), text).unwrap();
+    }
+
+    /// A file's text; `None` when it is not there.
+    pub(crate) fn text(&self, path: &Path) -> Option<String> {
+        std::fs::read_to_string(path).ok()
+    }
+
+    /// How the service managers were called since the last look.
+    pub(crate) fn calls(&self) -> String {
+        let calls = self.text(&self.path("calls")).unwrap();
+        self.file("calls", "");
+        self.tidy(&calls)
+    }
+
+    /// clawkeep as the administrator of the machine.
+    pub(crate) fn root(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        let home = self.path("root");
+        std::fs::create_dir_all(&home).unwrap();
+        command.env_clear().env("HOME", home);
+        self.run(command, args)
+    }
+
+    /// clawkeep as the user.
+    pub(crate) fn alice(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        command.env_clear().env("HOME", self.home());
+        if rustix::process::geteuid().is_root() {
+            command.uid(self.uid).gid(self.uid);
+        }
+        self.run(command, args)
+    }
+
+    /// clawkeep as the user, with credentials in a folder as systemd gives them.
+    pub(crate) fn with_credentials(&self, folder: &Path, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        command.env_clear().env("HOME", self.home());
+        command.env("CREDENTIALS_DIRECTORY", folder);
+        if rustix::process::geteuid().is_root() {
+            command.uid(self.uid).gid(self.uid);
+        }
+        self.run(command, args)
+    }
+
+    fn run(&self, mut command: Command, args: &[&str]) -> Ran {
+        command.args(args).current_dir("/").stdin(Stdio::null());
+        if args.first() == Some(&"service") {
+            command.arg("--root").arg(&self.root);
+        }
+        let out = command.output().unwrap();
+        let stdout = String::from_utf8(out.stdout).unwrap();
+        let stderr = String::from_utf8(out.stderr).unwrap();
+        let code = out.status.code().unwrap_or(-1);
+        let mut text = format!("$ clawkeep {}\n", args.join(" "));
+        let _ = write!(
+            text,
+            "exit: {code}\n--- stdout\n{stdout}--- stderr\n{stderr}"
+        );
+        Ran {
+            text: self.tidy(&text),
+            code,
+            stdout,
+        }
+    }
+
+    /// The text without what differs between machines.
+    fn tidy(&self, text: &str) -> String {
+        text.replace(&*self.root.to_string_lossy(), "[ROOT]")
+            .replace(env!("CARGO_BIN_EXE_clawkeep"), "[PROGRAM]")
+            .replace(&self.uid.to_string(), "[UID]")
+    }
+}
+
+/// A folder below one that only this user or root can change.
+fn folder() -> tempfile::TempDir {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let places = [Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))), home];
+    let me = rustix::process::geteuid().as_raw();
+    let place = places
+        .into_iter()
+        .flatten()
+        .find(|place| {
+            use clawkeep::service::trusted_path::{End, check_for};
+            check_for(place, End::Folder, me).is_ok()
+        })
+        .expect("a folder that only this user can change");
+    tempfile::Builder::new()
+        .prefix("service-")
+        .tempdir_in(place)
+        .unwrap()
+}
+
+/// Sets a path's rights.
+pub(crate) fn mode(path: &Path, bits: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).unwrap();
+}
