@@ -34,7 +34,6 @@ Type=oneshot
 ExecStart=/bin/bash -c '. /results/prelude.sh; . /results/scenario.sh; touch /results/done'
 StandardOutput=file:/results/driver.log
 StandardError=file:/results/driver.log
-PassEnvironment=SYSTEMD_TPM2_DEVICE
 TimeoutStartSec=infinity
 # Whatever the script does, also when it ends itself: the journal is kept and the power goes off.
 ExecStopPost=/bin/bash -c 'journalctl -b --no-pager -o short-precise >/results/journal; systemctl --no-block poweroff'
@@ -56,6 +55,16 @@ ExecStart=/opt/node/bin/node /opt/provider.mjs 9999 /results/requests.jsonl
 Restart=always
 [Install]
 WantedBy=multi-user.target
+";
+
+/// systemd-creds with the variable. What a kernel's resource manager does is done here: systemd 252
+/// leaves its sessions behind, and a TPM2 has room for three.
+const WITH_TPM: &str = "#!/bin/sh
+export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321 TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=2321
+/opt/systemd-creds \"$@\"
+status=$?
+/usr/bin/tpm2_flushcontext --loaded-session >/dev/null 2>&1
+exit $status
 ";
 
 /// A machine that is off.
@@ -150,6 +159,16 @@ impl Machine {
         );
         self.enable("swtpm.service", "sysinit.target.wants");
         std::fs::create_dir_all(self.root().join("var/lib/swtpm")).unwrap();
+        // Programs that clear the environment find the TPM2 too, as they would find a device.
+        std::fs::create_dir_all(self.root().join("opt")).unwrap();
+        std::fs::copy(
+            self.base.usr().join("bin/systemd-creds"),
+            self.root().join("opt/systemd-creds"),
+        )
+        .unwrap();
+        self.write("opt/with-tpm", WITH_TPM);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.path("opt/with-tpm"), mode).unwrap();
         self
     }
 
@@ -257,6 +276,8 @@ impl Machine {
             "--keep-unit",
             "--private-network",
             "--console=pipe",
+            // Containers may not lock memory by themselves; a machine may.
+            "--system-call-filter=@memlock",
             "--boot",
         ]);
         command
@@ -271,7 +292,13 @@ impl Machine {
                 .arg(bind("--bind-ro", &openclaw(), "/opt/openclaw"));
         }
         if self.tpm {
-            command.arg("--setenv=SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321");
+            command
+                .arg("--setenv=SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321")
+                .arg(bind(
+                    "--bind-ro",
+                    &self.path("opt/with-tpm"),
+                    "/usr/bin/systemd-creds",
+                ));
         }
         let console = std::fs::File::create(results.join("console")).unwrap();
         let mut child = command

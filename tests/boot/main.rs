@@ -15,6 +15,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod at_rest;
 mod credentials;
 mod machine;
 mod openclaw;
