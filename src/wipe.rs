@@ -149,7 +149,11 @@ impl Pages {
         }
         // SAFETY: `room` bytes of the mapping are writable, at least `len`, and it is new, so that
         // `bytes` lies elsewhere.
-        unsafe { start.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe {
+            start
+                .as_ptr()
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+        };
         Ok(pages)
     }
 

@@ -89,7 +89,7 @@ pub fn keep(
     ready: impl FnOnce(&Status) -> Result<()>,
 ) -> Result<Ending> {
     // Before the first client, so that a signal that follows at once is not lost.
-    let alarm = alarm::set()?;
+    let alarm = alarm::set(host)?;
     let everything = wipe::lock_everything();
     let since = host.now();
     // Also when something goes wrong from here on.
@@ -207,7 +207,7 @@ impl Handler for Keeper {
             Question::Status => Ok(Answer::Status(self.status())),
             other => {
                 self.used = Uptime::now();
-                self.act(other)
+                self.act(asker, other)
             }
         });
         answered.unwrap_or_else(Answer::Error)
@@ -231,7 +231,7 @@ impl Handler for Keeper {
 }
 
 impl Keeper {
-    fn act(&mut self, question: Question) -> Result<Answer> {
+    fn act(&mut self, asker: &Asker, question: Question) -> Result<Answer> {
         match question {
             Question::Resolve { .. } | Question::Status => {
                 Err(Error::failed("this is answered elsewhere"))
@@ -244,6 +244,11 @@ impl Keeper {
             Question::Get(id) => {
                 self.refresh()?;
                 let found = self.held.get(&id)?;
+                let outcome = match &found {
+                    Some(_) => Outcome::Released,
+                    None => Outcome::Absent,
+                };
+                self.note(asker, &[(id.as_str(), outcome)]);
                 Ok(Answer::Entry(found.map(|(value, meta)| {
                     Stored(crate::vault::body::Entry { meta, value })
                 })))
@@ -301,16 +306,20 @@ impl Keeper {
                 (id.as_str(), refused.unwrap_or_else(|| outcome(given)))
             })
             .collect();
+        self.note(asker, &results);
+        given
+    }
+
+    fn note(&mut self, asker: &Asker, results: &[(&str, Outcome)]) {
         let caller = Caller::of_pid(asker.peer.uid, asker.peer.pid);
         let now = self.host.now();
-        let _ = self.log.record(now, &caller, Writer::Keeper, &results);
+        let _ = self.log.record(now, &caller, Writer::Keeper, results);
         // By a clock that nobody sets back.
         if self.log.flush_at().is_none() {
             self.tidy_at = None;
         } else if self.tidy_at.is_none() {
             self.tidy_at = Some(Uptime::now().after(HELD_BACK));
         }
-        given
     }
 
     fn give(

@@ -204,6 +204,12 @@ impl Client {
     pub fn server(&self) -> Result<socket::Peer> {
         socket::peer(&self.stream)
     }
+
+    /// Waits until the keeper has closed the connection, at most `wait`.
+    pub fn wait_for_end(&mut self, wait: std::time::Duration) -> bool {
+        let _ = socket::wait_at_most(&self.stream, wait);
+        matches!(self.stream.read(&mut [0]), Ok(0))
+    }
 }
 
 /// What is left of the time for an answer.

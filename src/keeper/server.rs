@@ -362,7 +362,10 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
         }
         let is_stranger = !handler.expects(peer.uid);
         if is_stranger {
-            let mut others = clients.iter().enumerate().filter(|(_, one)| one.is_stranger);
+            let mut others = clients
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.is_stranger);
             // They stand in the order in which they came.
             let first = others.next().map(|(at, _)| at);
             if let Some(first) = first.filter(|_| others.count() + 2 > MAX_STRANGERS) {

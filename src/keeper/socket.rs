@@ -32,9 +32,9 @@ pub struct Peer {
 }
 
 #[cfg(unix)]
-pub use unix::{Stream, connect, listen, own_uid, peer};
-#[cfg(unix)]
 pub(super) use unix::wait_at_most;
+#[cfg(unix)]
+pub use unix::{Stream, connect, listen, own_uid, peer};
 
 #[cfg(unix)]
 mod unix {
@@ -192,9 +192,9 @@ mod unix {
 pub(super) use unix::silent;
 
 #[cfg(not(unix))]
-pub use elsewhere::{Stream, connect, own_uid};
-#[cfg(not(unix))]
 pub(super) use elsewhere::wait_at_most;
+#[cfg(not(unix))]
+pub use elsewhere::{Stream, connect, own_uid};
 
 #[cfg(not(unix))]
 mod elsewhere {

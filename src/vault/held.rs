@@ -165,10 +165,10 @@ impl Held {
             }
         })?;
         if !unsealed.opened.is_none_or(|slot| self.has_had(&slot)) {
-            return Err(
-                Error::broken("another vault was put in this one's place while it was held open")
-                    .hint("put the right vault back, or, if you changed it yourself: clawkeep lock"),
-            );
+            return Err(Error::broken(
+                "another vault was put in this one's place while it was held open",
+            )
+            .hint("put the right vault back, or, if you changed it yourself: clawkeep lock"));
         }
         self.advance(&unsealed.body, Some(unsealed.identity))
     }
@@ -354,8 +354,8 @@ fn rewritten(contents: &Contents) -> Result<(std::io::Result<Pages>, Index)> {
     let (room, write) = contents.to_line()?;
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(room));
     write(&mut line);
-    let index = pick::index(&line)
-        .ok_or_else(|| Error::broken("the vault's body cannot be indexed"))?;
+    let index =
+        pick::index(&line).ok_or_else(|| Error::broken("the vault's body cannot be indexed"))?;
     Ok((Pages::of(&line), index))
 }
 

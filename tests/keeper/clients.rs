@@ -4,8 +4,8 @@
 use crate::common::rounds;
 use crate::lab::{Lab, Talk, descriptors, frame, number_in_status, resolve_frame, until};
 use clawkeep::keeper::client::Place;
-use clawkeep::keeper::wire::{Answer, Given, Question};
 use clawkeep::keeper::socket;
+use clawkeep::keeper::wire::{Answer, Given, Question};
 use serde_json::json;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -247,7 +247,11 @@ fn no_bytes_stop_it() {
     for round in 0..rounds(300, 20_000) {
         let mut bytes = frame(questions[random() % 4].to_string().as_bytes());
         match random() % 3 {
-            0 => bytes = (0..random() % 600).map(|_| random().to_le_bytes()[0]).collect(),
+            0 => {
+                bytes = (0..random() % 600)
+                    .map(|_| random().to_le_bytes()[0])
+                    .collect()
+            }
             1 => {
                 for _ in 0..=random() % 4 {
                     let at = 4 + random() % (bytes.len() - 4);

@@ -13,7 +13,13 @@ fn switches(pid: u32) -> u64 {
             status
                 .lines()
                 .filter(|line| line.contains("ctxt_switches"))
-                .map(|line| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap())
+                .map(|line| {
+                    line.split_whitespace()
+                        .nth(1)
+                        .unwrap()
+                        .parse::<u64>()
+                        .unwrap()
+                })
                 .sum::<u64>()
         })
         .sum()

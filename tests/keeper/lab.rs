@@ -162,7 +162,13 @@ impl Lab {
 
     /// The same world under an ordinary user. Only root can make one; others are ordinary users.
     pub(crate) fn of_ordinary_user(file: bool) -> Lab {
-        let mut lab = if file { Lab::unattended() } else { Lab::new() };
+        let lab = if file { Lab::unattended() } else { Lab::new() };
+        lab.to_ordinary_user()
+    }
+
+    /// From here on it is the ordinary user's.
+    pub(crate) fn to_ordinary_user(self) -> Lab {
+        let mut lab = self;
         if is_root() {
             lab.program = lab.world.root().join("clawkeep");
             std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &lab.program).unwrap();
@@ -214,7 +220,11 @@ impl Lab {
         };
         let value = Secret::new(value.as_bytes(), Alphabet::Text).unwrap();
         let id = SecretId::parse(id).unwrap();
-        self.writer.as_mut().unwrap().put(&id, value, &meta).unwrap();
+        self.writer
+            .as_mut()
+            .unwrap()
+            .put(&id, value, &meta)
+            .unwrap();
     }
 
     /// Notes that refs ask for these ids.
@@ -357,7 +367,10 @@ impl Drop for Lab {
 pub(crate) fn told(answer: &Value, id: &str) -> String {
     let value = answer["values"][id].as_str();
     let code = answer["errors"][id]["code"].as_str();
-    value.or(code).unwrap_or_else(|| panic!("{answer}")).to_owned()
+    value
+        .or(code)
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
 }
 
 /// A new age identity's text.

@@ -93,7 +93,11 @@ fn a_keeper_outlives_the_terminal_and_holds_nothing_of_it() {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let words: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let session = words[3].parse();
-    assert_eq!((session, words[4]), (Ok(pid), "0"), "its own session, no terminal");
+    assert_eq!(
+        (session, words[4]),
+        (Ok(pid), "0"),
+        "its own session, no terminal"
+    );
     let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
     assert_eq!(cwd, Path::new("/"));
 }
@@ -112,11 +116,19 @@ fn a_pipeline_with_unlock_ends() {
 fn a_service_opens_by_an_identity_file() {
     let lab = Lab::unattended();
     let mut keeper = lab.foreground(&[]);
-    assert!(keeper.said().contains("open by slot identity-file"), "{}", keeper.said());
+    assert!(
+        keeper.said().contains("open by slot identity-file"),
+        "{}",
+        keeper.said()
+    );
     lab.still_answers();
     let _ = lab.run(&["lock"]).ok();
     assert!(keeper.end().success());
-    assert!(keeper.said().contains("Locked: called to end"), "{}", keeper.said());
+    assert!(
+        keeper.said().contains("Locked: called to end"),
+        "{}",
+        keeper.said()
+    );
 }
 
 #[test]
@@ -153,7 +165,11 @@ fn its_time_is_over_although_it_is_used() {
         keeper.child.try_wait().unwrap().is_some()
     });
     assert!(keeper.end().success());
-    assert!(keeper.said().contains("its time is over"), "{}", keeper.said());
+    assert!(
+        keeper.said().contains("its time is over"),
+        "{}",
+        keeper.said()
+    );
     assert!(!lab.socket().exists());
 }
 
@@ -209,7 +225,10 @@ fn values_are_stored_and_removed_without_the_passphrase() {
     assert_eq!(lab.keeper(), Some(pid), "the same keeper all along");
     let _ = lab.run(&["lock"]).ok();
     // It is on the disk, not in the keeper alone.
-    assert_eq!(lab.opened(&["secret", "get", "s/two"]).ok().stdout, "fake-two");
+    assert_eq!(
+        lab.opened(&["secret", "get", "s/two"]).ok().stdout,
+        "fake-two"
+    );
     let _ = lab.opened(&["secret", "get", "s/one"]).fails(1);
     lab.writer = None;
 }
@@ -245,10 +264,15 @@ fn readers_beside_a_writer_never_see_the_past() {
                 let mut seen = 0;
                 while seen < last {
                     let least = written.load(Ordering::SeqCst);
-                    let mut talk =
-                        crate::lab::Talk::with(std::os::unix::net::UnixStream::connect(&socket).unwrap());
+                    let mut talk = crate::lab::Talk::with(
+                        std::os::unix::net::UnixStream::connect(&socket).unwrap(),
+                    );
                     let answer = talk.ask(&crate::lab::resolve_frame(&["s/count"]));
-                    seen = answer["answers"][0]["value"].as_str().unwrap().parse().unwrap();
+                    seen = answer["answers"][0]["value"]
+                        .as_str()
+                        .unwrap()
+                        .parse()
+                        .unwrap();
                     assert!(seen >= least, "{seen} after {least}");
                 }
             });
@@ -265,7 +289,9 @@ fn nothing_that_a_keeper_did_leaves_a_descriptor() {
     let mut lab = Lab::new();
     let pid = lab.unlock(&[]);
     lab.still_answers();
-    until("the first client is gone", || descriptors(pid) == descriptors(pid));
+    until("the first client is gone", || {
+        descriptors(pid) == descriptors(pid)
+    });
     let before = descriptors(pid);
     for round in 0..20 {
         lab.put("s/round", &format!("fake-{round}"));

@@ -1,6 +1,6 @@
 //! `--release once`: each linked value once in each start, and nothing else.
 
-use crate::lab::{Lab, frame, is_root, needs_root, resolve_frame, told};
+use crate::lab::{Lab, frame, needs_root, resolve_frame, told};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -50,7 +50,11 @@ fn each_linked_value_once_and_then_locked() {
     let lab = linked();
     paste(&lab, "fake-token-of-a-0123456789");
     once(&lab);
-    let values = ["fake-value-one", "fake-gateway-token", "fake-token-of-a-0123456789"];
+    let values = [
+        "fake-value-one",
+        "fake-gateway-token",
+        "fake-token-of-a-0123456789",
+    ];
     // In parts, in any order.
     assert_eq!(all(&lab, &LINKED[1..2]), values[1..2]);
     assert_eq!(all(&lab, &LINKED), [values[0], "LOCKED", values[2]]);
@@ -58,7 +62,10 @@ fn each_linked_value_once_and_then_locked() {
         assert_eq!(all(&lab, &LINKED), ["LOCKED"; 3]);
     }
     // What no ref asks for is given to nobody; what is not there costs nothing.
-    assert_eq!(all(&lab, &["s/unlinked", "s/none"]), ["LOCKED", "NOT_FOUND"]);
+    assert_eq!(
+        all(&lab, &["s/unlinked", "s/none"]),
+        ["LOCKED", "NOT_FOUND"]
+    );
     // The profile behind the selection id is linked for itself.
     assert_eq!(lab.one("fakeai:a"), values[2]);
     assert_eq!(lab.one("fakeai:a"), "LOCKED");
@@ -69,7 +76,10 @@ fn each_linked_value_once_and_then_locked() {
     assert_eq!(all(&lab, &LINKED), values);
     assert_eq!(all(&lab, &LINKED), ["LOCKED"; 3]);
     let log = lab.run(&["log", "--json"]).ok().stdout;
-    assert!(log.contains("\"again\"") && log.contains("\"not-linked\""), "{log}");
+    assert!(
+        log.contains("\"again\"") && log.contains("\"not-linked\""),
+        "{log}"
+    );
 }
 
 #[test]
@@ -90,7 +100,10 @@ fn the_socket_has_no_other_verb() {
     ] {
         let answer = lab.connect().ask(&verb);
         assert!(answer["error"].is_string(), "{verb} {answer}");
-        assert_eq!(answer.as_object().unwrap().len(), 4 - usize::from(answer["hint"].is_null()));
+        assert_eq!(
+            answer.as_object().unwrap().len(),
+            4 - usize::from(answer["hint"].is_null())
+        );
     }
     assert_eq!(std::fs::read(lab.dir().join("vault.age")).unwrap(), before);
     // The program finds its state and its end without one.
@@ -98,8 +111,13 @@ fn the_socket_has_no_other_verb() {
     assert_eq!(status["release"], "once");
     assert_eq!(status["pid"], lab.keeper().unwrap());
     // Lists and reads go by the passphrase, past the keeper.
-    let _ = lab.run(&["--non-interactive", "secret", "get", "s/one"]).fails(75);
-    assert_eq!(lab.opened(&["secret", "get", "s/one"]).ok().stdout, "fake-value-one");
+    let _ = lab
+        .run(&["--non-interactive", "secret", "get", "s/one"])
+        .fails(75);
+    assert_eq!(
+        lab.opened(&["secret", "get", "s/one"]).ok().stdout,
+        "fake-value-one"
+    );
     let _ = lab.run(&["lock"]).ok();
     lab.writer = None;
 }
@@ -161,8 +179,15 @@ fn a_value_that_is_stored_is_given_once_more_and_no_other() {
     assert_eq!(all(&lab, &ids), ["LOCKED", "LOCKED", new, new]);
     assert_eq!(all(&lab, &ids), ["LOCKED"; 4]);
     // The same value again is meant as well.
-    let _ = lab.opened_cmd(&["secret", "set", "s/one"]).stdin("fake-value-one").run().ok();
-    assert_eq!(all(&lab, &ids), ["fake-value-one", "LOCKED", "LOCKED", "LOCKED"]);
+    let _ = lab
+        .opened_cmd(&["secret", "set", "s/one"])
+        .stdin("fake-value-one")
+        .run()
+        .ok();
+    assert_eq!(
+        all(&lab, &ids),
+        ["fake-value-one", "LOCKED", "LOCKED", "LOCKED"]
+    );
     assert_eq!(all(&lab, &ids), ["LOCKED"; 4]);
 }
 
@@ -203,7 +228,13 @@ fn nothing_is_given_while_the_disk_is_full() {
         ask s/one
         "$0" lock 2>/dev/null
     "#;
-    let args = ["-m", "/bin/sh", "-c", script, env!("CARGO_BIN_EXE_clawkeep")];
+    let args = [
+        "-m",
+        "/bin/sh",
+        "-c",
+        script,
+        env!("CARGO_BIN_EXE_clawkeep"),
+    ];
     let run = lab.program(Path::new("/usr/bin/unshare"), &args);
     let run = run.env("PATH", "/usr/bin:/bin").run().ok();
     let said: Vec<String> = run
@@ -217,8 +248,10 @@ fn nothing_is_given_while_the_disk_is_full() {
 #[test]
 fn a_damaged_ledger_closes_this_round_and_is_told() {
     let lab = linked();
-    lab.world
-        .write(".local/share/clawkeep/keeper-ledger.json", "{\"version\":1,");
+    lab.world.write(
+        ".local/share/clawkeep/keeper-ledger.json",
+        "{\"version\":1,",
+    );
     let run = lab.opened(&["unlock", "--release", "once"]).ok();
     assert!(run.stderr.contains("keeper-ledger.json"), "{run}");
     assert!(run.stderr.contains("clawkeep keeper arm"), "{run}");
@@ -241,7 +274,10 @@ fn once_is_refused_where_the_gateways_user_could_open_the_vault() {
     });
     for (lab, name) in [(by_file, "identity-file"), (by_keychain, "keychain")] {
         let cmd = lab.opened_cmd(&["unlock", "--release", "once"]);
-        let run = cmd.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent").run().fails(1);
+        let run = cmd
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+            .run()
+            .fails(1);
         assert!(run.stderr.contains(&format!("slot {name}")), "{run}");
         assert!(run.stderr.contains("slot remove"), "{run}");
         assert_eq!(lab.keeper(), None);
@@ -310,6 +346,5 @@ fn a_question_without_ids_or_with_one_twice_is_answered_as_such() {
     talk.send(&frame(twice.to_string().as_bytes()));
     let answer = talk.hear().unwrap();
     assert!(answer["error"].is_string(), "{answer}");
-    let _ = is_root();
     assert_eq!(lab.one("s/one"), "fake-value-one");
 }

@@ -45,7 +45,13 @@ fn the_passphrase_arms_all_or_one_for_one_request() {
     assert_eq!(lab.one("s/unlinked"), "LOCKED");
     // Without a person it needs a yes, and without the passphrase it is nothing.
     let _ = lab.opened(&["keeper", "arm"]).fails(64);
-    let args = ["--non-interactive", "keeper", "arm", "--yes", "--trust-this-program"];
+    let args = [
+        "--non-interactive",
+        "keeper",
+        "arm",
+        "--yes",
+        "--trust-this-program",
+    ];
     let _ = lab.run(&args).fails(75);
     assert_eq!(both(&lab), ["LOCKED"; 2]);
 }
@@ -82,7 +88,10 @@ fn tickets_that_are_forged_or_replayed_arm_nothing() {
         assert!(!ticket(&lab).exists(), "what is not believed goes: {mac}");
     }
     // The vault's own MAC key under another name is another key: what it signs is no ticket.
-    forged(&challenge(&lab), &crate::common::craft::mac(b"x", &lab.identity));
+    forged(
+        &challenge(&lab),
+        &crate::common::craft::mac(b"x", &lab.identity),
+    );
     assert_eq!(both(&lab), ["LOCKED"; 2]);
 
     let _ = lab.opened(&["keeper", "arm", "--yes"]).ok();
@@ -119,7 +128,9 @@ fn nothing_in_the_tickets_place_stops_the_keeper() {
     std::fs::create_dir(ticket(&lab)).unwrap();
     assert_eq!(both(&lab), ["LOCKED"; 2]);
     std::fs::remove_dir(ticket(&lab)).unwrap();
-    let made = std::process::Command::new("/usr/bin/mkfifo").arg(ticket(&lab)).status();
+    let made = std::process::Command::new("/usr/bin/mkfifo")
+        .arg(ticket(&lab))
+        .status();
     assert!(made.unwrap().success());
     assert_eq!(both(&lab), ["LOCKED"; 2]);
     let _ = lab.opened(&["keeper", "arm", "--yes"]).ok();
@@ -132,9 +143,7 @@ fn root_arms_the_keeper_of_another_user() {
     if !needs_root() {
         return;
     }
-    let lab = Lab::of_ordinary_user(false);
-    let lab = filled(lab);
-    lab.give_away(&lab.dir());
+    let lab = filled(Lab::new()).to_ordinary_user();
     lab.unlock(&["--release", "once"]);
     assert_eq!(both(&lab), GIVEN);
     assert_eq!(both(&lab), ["LOCKED"; 2]);
@@ -149,7 +158,9 @@ fn root_arms_the_keeper_of_another_user() {
     assert_eq!(both(&lab), ["LOCKED"; 2]);
     // Root sees how it is, and ends it.
     let vault = ["--vault", dir.to_str().unwrap()];
-    let status = lab.world.run(&[&["keeper", "status", "--json"], &vault[..]].concat());
+    let status = lab
+        .world
+        .run(&[&["keeper", "status", "--json"], &vault[..]].concat());
     assert_eq!(status.ok().json()["release"], "once");
     let _ = lab.world.run(&[&["lock"], &vault[..]].concat()).ok();
     assert_eq!(lab.keeper(), None);

@@ -1,7 +1,7 @@
 //! What happens to the vault under a keeper: nobody is given what is stale or another's.
 
 use crate::common::vault::{copy_dir, put_back};
-use crate::lab::{Lab, NOBODY, chmod};
+use crate::lab::{Lab, chmod};
 use std::path::PathBuf;
 
 fn file(lab: &Lab) -> PathBuf {
@@ -22,7 +22,13 @@ fn fork(lab: &mut Lab) -> (Vec<u8>, Vec<u8>) {
     std::fs::remove_file(elsewhere.join("vault.json")).unwrap();
     let home = lab.world.root().join("elsewhere.txt");
     std::fs::copy(lab.world.home().join("passphrase.txt"), &home).unwrap();
-    let args = ["--vault", elsewhere.to_str().unwrap(), "secret", "set", "s/fork"];
+    let args = [
+        "--vault",
+        elsewhere.to_str().unwrap(),
+        "secret",
+        "set",
+        "s/fork",
+    ];
     let _ = lab.opened_cmd(&args).stdin("fake-fork-b").run().ok();
     let right = std::fs::read(elsewhere.join("vault.age")).unwrap();
     std::fs::write(cache, noted).unwrap();
@@ -51,7 +57,11 @@ fn an_older_copy_gives_nothing_until_the_right_one_is_back() {
     assert!(run.stderr.contains("older copy"), "{run}");
     // And nobody writes on top of it through the keeper, which would make it the newest.
     for _ in 0..3 {
-        let run = lab.cmd(&["secret", "set", "s/new"]).stdin("fake-new").run().fails(1);
+        let run = lab
+            .cmd(&["secret", "set", "s/new"])
+            .stdin("fake-new")
+            .run()
+            .fails(1);
         assert!(run.stderr.contains("older copy"), "{run}");
         assert_eq!(std::fs::read(file(&lab)).unwrap(), older);
     }
@@ -111,7 +121,6 @@ fn a_vault_that_cannot_be_read_gives_nothing() {
     assert_ne!(lab.one("s/one"), "fake-value-one");
     chmod(&file(&lab), 0o600);
     assert_eq!(lab.one("s/one"), "fake-value-one");
-    let _ = NOBODY;
 }
 
 /// Another vault, of a higher generation, that opens by an identity file of its own.
@@ -122,10 +131,10 @@ fn another_vault_in_its_place_gives_nothing() {
     for round in 0..5 {
         his.put("s/one", &format!("fake-value-of-another-{round}"));
     }
-    let mut keeper = lab.foreground(&[]);
-    assert_eq!(lab.one("s/one"), "fake-value-one");
     let kept = lab.world.root().join("kept");
     copy_dir(&lab.dir(), &kept);
+    let mut keeper = lab.foreground(&[]);
+    assert_eq!(lab.one("s/one"), "fake-value-one");
     for name in ["vault.age", "vault.json"] {
         let bytes = std::fs::read(his.dir().join(name)).unwrap();
         clawkeep::file::replace(&lab.dir().join(name), &bytes, 0o600).unwrap();
