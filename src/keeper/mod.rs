@@ -6,6 +6,7 @@
 //! socket    where the socket is, and who is at its other end
 //! client    one question, one answer
 //! server    one loop over listener, clients, signals and one timer
+//! timer     the clock that nobody sets, and the loop's one timer
 //! alarm     signals, and the machine's sleep, as one descriptor
 //! pointer   where a vault's keeper listens, when not in the vault's folder
 //! admission who may ask under `--release once`
@@ -37,6 +38,8 @@ pub mod server;
 pub mod sleep;
 pub mod socket;
 pub mod ticket;
+#[cfg(unix)]
+pub mod timer;
 #[cfg(unix)]
 pub mod unit;
 pub mod wire;
