@@ -9,13 +9,16 @@
 //! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
+pub use super::timer::Uptime;
+
 use super::socket::{self, Peer};
+use super::timer::Timer;
 use super::unit::Tick;
 use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::json::hex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 #[cfg(not(target_os = "linux"))]
 use std::io::Read;
 use std::io::Write;
@@ -40,34 +43,6 @@ pub const MAX_WAITING: usize = 2 * MAX_ANSWER;
 
 /// How many are taken from the queue before those that are there are heard.
 const TAKEN_AT_ONCE: usize = 16;
-
-/// Time since the machine started, which no clock that is set can change; a sleeping machine's time
-/// counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uptime(Duration);
-
-impl Uptime {
-    /// Now.
-    pub fn now() -> Self {
-        Uptime(host::since_boot())
-    }
-
-    /// That much later.
-    #[must_use]
-    pub fn after(self, span: Duration) -> Self {
-        Uptime(self.0.saturating_add(span))
-    }
-
-    /// How long until `later`; nothing when it is past.
-    pub fn until(self, later: Self) -> Duration {
-        later.0.saturating_sub(self.0)
-    }
-
-    /// Since the start of the machine.
-    pub fn since_start(self) -> Duration {
-        self.0
-    }
-}
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -256,83 +231,6 @@ fn wait(
         listener: is_ready(&fds[1]),
         clients: fds[2..2 + clients.len()].iter().map(is_ready).collect(),
     })
-}
-
-/// The one timer. On Linux it counts the time that the machine sleeps.
-struct Timer {
-    #[cfg(target_os = "linux")]
-    fd: std::os::fd::OwnedFd,
-    /// When it rings; it may ring too early, and then nothing is due.
-    at: Option<Uptime>,
-}
-
-#[cfg(target_os = "linux")]
-impl Timer {
-    fn new() -> Result<Self> {
-        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let fd = timerfd_create(TimerfdClockId::Boottime, flags)
-            .map_err(|_| Error::failed("the system has no timer for the keeper"))?;
-        Ok(Timer { fd, at: None })
-    }
-
-    /// Rings at `next` at the latest. One that rings before is left: most are gone by then, and setting
-    /// it anew for each client costs more than ringing once for nothing.
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        use rustix::time::{Itimerspec, TimerfdTimerFlags, timerfd_settime};
-        let now = Uptime::now();
-        let is_set = self.at.is_some_and(|at| at > now);
-        match next {
-            Some(next) if is_set && self.at.is_some_and(|at| at <= next) => return Ok(()),
-            None if self.at.is_none() => return Ok(()),
-            _ => {}
-        }
-        let value = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            // Zero would switch it off.
-            it_value: next.map_or(timespec(Duration::ZERO), |next| {
-                timespec(now.until(next).max(Duration::from_nanos(1)))
-            }),
-        };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &value)
-            .map_err(|_| Error::failed("the keeper's timer cannot be set"))?;
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, fds: &mut Vec<PollFd<'t>>) {
-        fds.push(PollFd::new(&self.fd, PollFlags::IN));
-    }
-
-    fn span(&self) -> Option<Timespec> {
-        None
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Timer {
-    fn new() -> Result<Self> {
-        Ok(Timer { at: None })
-    }
-
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, _: &mut Vec<PollFd<'t>>) {}
-
-    fn span(&self) -> Option<Timespec> {
-        let now = Uptime::now();
-        self.at.map(|at| timespec(now.until(at)))
-    }
-}
-
-fn timespec(span: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: span.subsec_nanos().into(),
-    }
 }
 
 fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl Handler) {
