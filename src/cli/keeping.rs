@@ -86,7 +86,7 @@ pub fn keep(
     ready: impl FnOnce(&Status) -> Result<()>,
 ) -> Result<Ending> {
     // Before the first client, so that a signal that follows at once is not lost.
-    let alarm = alarm::set()?;
+    let alarm = alarm::set(host)?;
     let everything = wipe::lock_everything();
     let since = host.now();
     let mut published = once::state(&held, terms.release, since);
