@@ -6,7 +6,6 @@
 //! socket    where the socket is, and who is at its other end
 //! client    one question, one answer
 //! server    one loop over listener, clients, signals and one timer
-//! timer     the clock that nobody sets, and the loop's one timer
 //! alarm     signals, and the machine's sleep, as one descriptor
 //! pointer   where a vault's keeper listens, when not in the vault's folder
 //! admission who may ask under `--release once`
@@ -15,6 +14,7 @@
 //! ledger    what was given in which round
 //! published what the keeper says about itself in the vault's folder
 //! reason    rounds, and why an id was not given
+//! timer     time since the machine started, and the loop's one timer
 //! ticket    how a round is opened once more
 //! ```
 //!

@@ -9,9 +9,10 @@
 //! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
+pub use super::timer::Uptime;
+
 use super::socket::{self, Peer};
 use super::timer::Timer;
-pub use super::timer::Uptime;
 use super::unit::Tick;
 use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::error::{Error, Result};

@@ -1,11 +1,9 @@
-//! The keeper's clock and its one timer. Ring 2.
+//! The keeper's time: since the machine started, and one timer. Ring 2.
 //!
-//! Promise: neither goes by a clock that can be set, and both count the time that the machine sleeps
+//! Promise: no clock that can be set decides anything, and the time that the machine sleeps counts
 //! (Linux).
 
-#[cfg(target_os = "linux")]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host;
 #[cfg(target_os = "linux")]
 use rustix::event::PollFlags;

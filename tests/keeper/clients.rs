@@ -213,9 +213,8 @@ fn no_bytes_stop_it() {
         let mut bytes = frame(questions[random() % 4].to_string().as_bytes());
         match random() % 3 {
             0 => {
-                bytes = (0..random() % 600)
-                    .map(|_| random().to_le_bytes()[0])
-                    .collect()
+                let length = random() % 600;
+                bytes = (0..length).map(|_| random().to_le_bytes()[0]).collect();
             }
             1 => {
                 for _ in 0..=random() % 4 {

@@ -92,6 +92,16 @@ pub(crate) fn descriptors(pid: u32) -> usize {
         .count()
 }
 
+/// To the ordinary user, with all that lies in it.
+pub(crate) fn give_away(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give_away(&entry.unwrap().path());
+        }
+    }
+}
+
 pub(crate) struct Lab {
     pub(crate) world: World,
     /// The vault's writer: another process than any keeper.
@@ -163,32 +173,22 @@ impl Lab {
     /// The same world under an ordinary user. Only root can make one; others are ordinary users.
     pub(crate) fn of_ordinary_user(file: bool) -> Lab {
         let lab = if file { Lab::unattended() } else { Lab::new() };
-        lab.to_ordinary_user()
+        lab.for_ordinary_user()
     }
 
     /// From here on it is the ordinary user's.
-    pub(crate) fn to_ordinary_user(self) -> Lab {
+    pub(crate) fn for_ordinary_user(self) -> Lab {
         let mut lab = self;
         if is_root() {
             lab.program = lab.world.root().join("clawkeep");
             std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &lab.program).unwrap();
             chmod(&lab.program, 0o755);
             chmod(lab.world.root(), 0o755);
-            lab.give_away(&lab.world.home());
-            lab.give_away(&lab.world.root().join("tmp"));
+            give_away(&lab.world.home());
+            give_away(&lab.world.root().join("tmp"));
             lab.uid = Some(NOBODY);
         }
         lab
-    }
-
-    /// To the ordinary user, with all that lies in it.
-    pub(crate) fn give_away(&self, path: &Path) {
-        std::os::unix::fs::lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        if path.is_dir() {
-            for entry in std::fs::read_dir(path).unwrap() {
-                self.give_away(&entry.unwrap().path());
-            }
-        }
     }
 
     pub(crate) fn dir(&self) -> PathBuf {

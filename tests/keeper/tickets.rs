@@ -76,7 +76,7 @@ fn tickets_that_are_forged_or_replayed_arm_nothing() {
         });
         let mut text = format!("{line}\n");
         if !mac.is_empty() {
-            text.push_str(&format!("{{\"mac\":\"{mac}\"}}\n"));
+            text = format!("{text}{{\"mac\":\"{mac}\"}}\n");
         }
         std::fs::write(ticket(&lab), text).unwrap();
     };
@@ -143,7 +143,7 @@ fn root_arms_the_keeper_of_another_user() {
     if !needs_root() {
         return;
     }
-    let lab = filled(Lab::new()).to_ordinary_user();
+    let lab = filled(Lab::new()).for_ordinary_user();
     lab.unlock(&["--release", "once"]);
     assert_eq!(both(&lab), GIVEN);
     assert_eq!(both(&lab), ["LOCKED"; 2]);
