@@ -101,7 +101,13 @@ struct Call {
 fn calls(line: &str, commands: &BTreeMap<String, String>) -> Vec<Call> {
     let line = line.replace("cargo run --release --", "clawkeep");
     line.split(['|', ';', '&'])
-        .filter_map(|part| part.trim().strip_prefix("clawkeep "))
+        .filter_map(|part| {
+            let is_before = |word: &&str| *word == "sudo" || is_assignment(word);
+            let words = part.split_whitespace().skip_while(is_before);
+            let part = words.collect::<Vec<_>>().join(" ");
+            let part = part.strip_prefix("~/.local/bin/").unwrap_or(&part);
+            part.strip_prefix("clawkeep ").map(str::to_owned)
+        })
         .map(|rest| {
             let mut command = String::new();
             let mut flags = Vec::new();
@@ -122,6 +128,13 @@ fn calls(line: &str, commands: &BTreeMap<String, String>) -> Vec<Call> {
             Call { command, flags }
         })
         .collect()
+}
+
+/// `NAME=value` before a command.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    })
 }
 
 #[track_caller]

@@ -299,7 +299,7 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
             bounds(status)
         ));
         warn_of_swap(app, status);
-        notify::ready(&app.host, "open");
+        notify::ready(&app.host, "the vault is open");
         Ok(())
     })
     .map(|ended| {

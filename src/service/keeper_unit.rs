@@ -241,9 +241,9 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources @keyring
 ";
 
-/// What takes the system's manager.
+/// What takes the system's manager. Memory is locked whole only where there is no limit to it.
 const HARD_SYSTEM: &str = "\
-LimitMEMLOCK=64M
+LimitMEMLOCK=infinity
 CapabilityBoundingSet=
 AmbientCapabilities=
 KeyringMode=private

@@ -11,6 +11,7 @@ use super::side::survey;
 use super::{Target, launchd};
 use crate::cli::app::App;
 use crate::cli::args::{CredentialKeyArg, Global, ServiceInstall};
+use crate::cli::ui;
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, Privacy};
 use crate::openclaw::command;
@@ -191,14 +192,14 @@ fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)> {
 }
 
 fn show(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) -> Result<()> {
-    let ui = app.ui;
-    ui.say(&format!(
+    let out = app.ui;
+    out.say(&format!(
         "Vault of {}: {}",
         target.user.name,
         plan.looked.vault.display()
     ));
     if let Some(by) = &plan.looked.opened_by {
-        ui.say(&format!("Opened by {by}."));
+        out.say(&format!("Opened by {by}."));
     }
     let note = |found: Found| match found {
         Found::Absent => "",
@@ -210,9 +211,15 @@ fn show(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) -> Resul
         lines.push(format!("{} (this program)", copy.display()));
     }
     if target.of_system {
+        let path = credential_path(target.system.root(), &target.user.name);
         lines.push(format!(
-            "{} (a new key, encrypted with: {}; it opens the slot service)",
-            credential_path(target.system.root(), &target.user.name).display(),
+            "{} ({}, encrypted with: {}; it opens the slot service)",
+            path.display(),
+            if path.exists() {
+                "its key is kept while it fits"
+            } else {
+                "a new key"
+            },
             key(args.credential_key).name()
         ));
     }
@@ -229,24 +236,24 @@ fn show(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) -> Resul
         "{}",
         plan.looked.vault.join("keeper.json").display()
     ));
-    ui.say("Files:");
+    out.say("Files:");
     for line in lines {
-        ui.say(&format!("  {line}"));
+        out.say(&format!("  {line}"));
     }
     if args.dry_run {
         let drop_ins = plan.gateways.iter().chain(&plan.system_gateways);
         let all = std::iter::once((&plan.file.path, &plan.file.text))
             .chain(drop_ins.map(|seen| (&seen.drop_in, &seen.text)));
         for (path, text) in all {
-            ui.data(&format!("### {}\n{text}", path.display()))?;
+            out.data(&ui::plain(&format!("### {}\n{text}", path.display())))?;
         }
     }
     let gateways = plan.gateways.iter().chain(&plan.system_gateways);
     for note in gateways.clone().flat_map(|seen| &seen.notes) {
-        ui.say(&format!("note: {note}"));
+        out.say(&format!("note: {note}"));
     }
     if gateways.count() == 0 {
-        ui.say("note: no gateway's unit was found; install OpenClaw's (openclaw gateway install), then run this again");
+        out.say("note: no gateway's unit was found; install OpenClaw's (openclaw gateway install), then run this again");
     }
     Ok(())
 }

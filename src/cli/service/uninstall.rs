@@ -51,12 +51,9 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
             .filter(|seen| seen.found != Found::Absent)
             .map(|seen| seen.drop_in.clone()),
     );
-    present.extend(
-        looked
-            .pointer
-            .is_some()
-            .then(|| looked.vault.join("keeper.json")),
-    );
+    let has_pointer = looked.pointer.is_some();
+    let pointer = has_pointer.then(|| looked.vault.join("keeper.json"));
+    present.extend(pointer.clone());
     if present.is_empty() && looked.slot.is_none() {
         app.ui.say("Nothing is installed.");
         return Ok(());
@@ -85,6 +82,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
         unit_file,
         credential,
         has_slot,
+        pointer,
         system_gateways,
     };
     for line in take_away(&target, side.as_mut(), &parts)? {
@@ -104,6 +102,7 @@ struct Parts {
     unit_file: PathBuf,
     credential: PathBuf,
     has_slot: bool,
+    pointer: Option<PathBuf>,
     system_gateways: Vec<Seen>,
 }
 
@@ -113,6 +112,9 @@ fn take_away(target: &Target, side: &mut dyn Side, parts: &Parts) -> Result<Vec<
         side.look(true)?;
     }
     let mut told = side.act(&Ask::Unpoint)?;
+    if let Some(pointer) = &parts.pointer {
+        told.push(format!("Removed {}", pointer.display()));
+    }
     if parts.has_slot {
         side.act(&Ask::RemoveSlot)?;
         told.push("Removed the slot service".to_owned());
