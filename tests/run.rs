@@ -114,6 +114,23 @@ fn the_command_gets_what_was_chosen_and_nothing_else() {
 }
 
 #[test]
+fn what_was_given_stands_in_the_access_log() {
+    let world = filled();
+    let _ = run(&world, &["--env", "X=absent"], &[ENV]).fails(1);
+    let before = world.run(&["log", "--released"]).ok().stdout;
+    assert!(!before.contains("openrouter:manual"), "{before}");
+    let flags = ["--env", "ROUTER=provider/openrouter"];
+    // Also of a command that never starts: the value was on its way.
+    let _ = run(&world, &flags, &["/nowhere/command"]).fails(127);
+    let after = world.run(&["log", "--released"]).ok().stdout;
+    assert!(after.contains("openrouter:manual"), "{after}");
+    assert!(
+        !after.contains("anthropic:work") && !after.contains(ROUTER_KEY),
+        "{after}"
+    );
+}
+
+#[test]
 fn a_variable_that_was_there_gives_way_to_the_vault() {
     let world = filled();
     let args = ["run", "--provider", "openrouter", "--", ENV, "-0"];
@@ -387,8 +404,10 @@ fn at_a_terminal_the_passphrase_is_asked_and_the_signals_are_the_commands() {
     let env = ["--env", "NOTES=notes"];
     let locked = run(&world, &env, &[SH, "-c", "echo started"]).fails(75);
     assert_eq!(locked.stdout, "");
-    let shell = "test \"$NOTES\" = sk-or-fake-router-0123456789 && echo has it; \
-                 trap 'echo caught; exit 9' INT; while :; do read line; done";
+    // The trap is set before it is said that it waits.
+    let shell = "trap 'echo caught; exit 9' INT; \
+                 test \"$NOTES\" = sk-or-fake-router-0123456789 && echo has it; \
+                 while :; do read line; done";
     let args = [&["run"], &env[..], &["--", SH, "-c", shell]].concat();
     let mut pty = world.pty(&args);
     pty.expect("Passphrase");

@@ -11,7 +11,7 @@
 //! - an id is recorded only where it can be a name and does not look like a secret; what the system
 //!   says of a process is recorded escaped, and believed by nobody;
 //! - several processes may record at once, and any of them may be killed anywhere: lines stay whole,
-//!   and folding neither loses nor doubles one ([`crate::file::Journal`]);
+//!   and folding loses none, nor doubles one while its lock can be had ([`crate::file::Journal`]);
 //! - a file that is not ours, a link, a pipe, or one that is too large is not read and not written, and
 //!   [`Log::read`] says so; a line that cannot be read is passed over and counted.
 //!
@@ -25,6 +25,8 @@ mod fold;
 mod follow;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_hostile;
 
 pub use caller::{Caller, Process};
 pub use event::{Event, Outcome, Reason, Word, Writer};
@@ -235,7 +237,7 @@ impl Log {
                     aside.display()
                 ));
             }
-            let events = match read_lines(&path) {
+            let events = match read_file(&path).map(|bytes| Lines::parse(&bytes)) {
                 Ok(lines) => {
                     if let Some(said) = said(&path, lines.damaged) {
                         reading.problems.push(said);
@@ -320,26 +322,30 @@ impl Held {
 
 /// A journal with room for more in this one's place.
 fn make_room(path: &Path, bounds: Bounds, full: Journal) -> Result<Journal> {
-    let folded = read_lines(path).and_then(|lines| {
-        let bytes = fold::fold(lines, bounds);
-        file::replace(path, &bytes, 0o600)
+    let folded = read_file(path).map(|bytes| {
+        let read = bytes.len() as u64;
+        (read, fold::fold(Lines::parse(&bytes), bounds))
     });
-    match folded {
-        // Locked until here: nobody else replaced it meanwhile.
-        Ok(()) => drop(full),
-        // Neither readable nor to be grown further: put aside, where it can be looked at.
-        Err(_) if full.size() >= MAX_FILE => full.set_aside()?,
+    let full = match folded {
+        Ok((read, bytes)) => match full.replace(read, &bytes) {
+            Ok(journal) => return Ok(journal),
+            Err(full) => full,
+        },
+        Err(_) => full,
+    };
+    if full.size() < MAX_FILE {
         // No room for a new file, say: the old one grows on, up to its last bound.
-        Err(_) => return Ok(full),
+        return Ok(full);
     }
+    // Neither readable nor to be grown further: put aside, where it can be looked at.
+    full.set_aside()?;
     Journal::open(path)
 }
 
-/// The lines of a file; none when it is not there.
-fn read_lines(path: &Path) -> Result<Lines> {
+/// The bytes of a file; none when it is not there.
+fn read_file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     let most = usize::try_from(MAX_FILE * 2).unwrap_or(usize::MAX);
-    let bytes = file::read(path, most, Privacy::Private)?;
-    Ok(bytes.map_or_else(Lines::default, |bytes| Lines::parse(&bytes)))
+    file::read(path, most, Privacy::Private).map(Option::unwrap_or_default)
 }
 
 /// What is said of damaged lines.

@@ -177,10 +177,22 @@ impl Settings {
             Some((bytes, _)) => Config::parse(bytes, &path)?,
             None => Config::empty(&path),
         };
-        let now = match &before {
+        let mut now = match &before {
             Some(before) => before.again(&config),
             None => Snapshot::of(&config)?,
         };
+        // Relative to the configuration's own folder; what lies elsewhere is named by its whole path.
+        let folder = path.parent().unwrap_or(dir);
+        for name in Snapshot::included(&config)
+            .into_iter()
+            .chain([".env".to_owned()])
+        {
+            // One that cannot be read is shown as one that is not there: a change either way is seen.
+            let content = file::read_of_anyone(&folder.join(&name), MAX_SETTINGS)
+                .ok()
+                .flatten();
+            now.add_file(&name, content.as_ref().map(|(bytes, _)| bytes.as_slice()));
+        }
         Ok(Settings {
             before,
             now: Some(now),

@@ -187,7 +187,7 @@ impl Handler for Keeper {
             }
             other => {
                 self.used = Uptime::now();
-                self.act(other)
+                self.act(asker, other)
             }
         });
         answered.unwrap_or_else(Answer::Error)
@@ -215,7 +215,7 @@ impl Handler for Keeper {
 }
 
 impl Keeper {
-    fn act(&mut self, question: Question) -> Result<Answer> {
+    fn act(&mut self, asker: &Asker, question: Question) -> Result<Answer> {
         match question {
             Question::Resolve { .. } => Err(Error::failed("a resolve is answered elsewhere")),
             Question::Status => Ok(Answer::Status(self.status())),
@@ -227,6 +227,11 @@ impl Keeper {
             Question::Get(id) => {
                 self.refresh()?;
                 let found = self.held.get(&id)?;
+                let outcome = match &found {
+                    Some(_) => Outcome::Released,
+                    None => Outcome::Absent,
+                };
+                self.note(asker, &[(id.as_str(), outcome)]);
                 Ok(Answer::Entry(found.map(|(value, meta)| {
                     Stored(crate::vault::body::Entry { meta, value })
                 })))
@@ -279,10 +284,14 @@ impl Keeper {
                 (id.as_str(), refused.unwrap_or_else(|| outcome(given)))
             })
             .collect();
+        self.note(asker, &results);
+        given
+    }
+
+    fn note(&self, asker: &Asker, results: &[(&str, Outcome)]) {
         let caller = Caller::of_pid(asker.peer.uid, asker.peer.pid);
         let now = self.host.now();
-        let _ = self.log.record(now, &caller, Writer::Keeper, &results);
-        given
+        let _ = self.log.record(now, &caller, Writer::Keeper, results);
     }
 
     fn give(

@@ -5,6 +5,7 @@
 
 use super::app::App;
 use super::args::Log as Args;
+use super::opened::Opened;
 use super::ui;
 use crate::access::{Caller, Event, Log, Outcome, Process, Word, Writer};
 use crate::error::{Error, Result};
@@ -25,6 +26,13 @@ const LATEST: usize = 10;
 /// Records what this process itself gives or refuses; what hinders that is nobody's error.
 pub fn note(dir: &Path, now: Millis, by: Writer, results: &[(&str, Outcome)]) {
     let _ = Log::at(dir).record(now, &Caller::here(), by, results);
+}
+
+/// The same for a value that a command got of an opened vault: a keeper notes itself what it gives.
+pub fn note_command(app: &App, opened: &Opened, results: &[(&str, Outcome)]) {
+    if !matches!(opened, Opened::Keeper(_)) {
+        note(&app.dir, app.host.now(), Writer::Command, results);
+    }
 }
 
 /// Runs `log`.

@@ -7,7 +7,9 @@
 use super::app::App;
 use super::record::LinkRecord;
 use crate::error::Result;
-use crate::file::{self, Privacy};
+use crate::keeper::Release;
+use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
 use crate::openclaw::config::Config;
 use crate::openclaw::gateway;
 use crate::openclaw::install::Install;
@@ -17,9 +19,6 @@ use std::time::Duration;
 /// How long `openclaw secrets reload` may take: its own start takes seconds on a loaded machine, and
 /// it waits 30 seconds for the gateway.
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// The most bytes that keeper.json may have.
-const MAX_KEEPER: usize = 64 * 1024;
 
 /// What is to be done about a running gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,10 +118,9 @@ fn attempt(app: &App, link: &LinkRecord) -> Result<Outcome> {
 /// Whether the vault's keeper gives each value once for each start of the gateway: a reload would get
 /// LOCKED.
 fn gives_once(app: &App) -> bool {
-    let Ok(Some(bytes)) = file::read(&app.dir.join("keeper.json"), MAX_KEEPER, Privacy::Private)
-    else {
-        return false;
-    };
-    serde_json::from_slice::<serde_json::Value>(&bytes)
-        .is_ok_and(|keeper| keeper["release"] == "once")
+    let pointer = Pointer::load(&app.dir).ok().flatten();
+    // A keeper that a person started has no pointer, and says what it is while it runs.
+    let running = Published::load(&app.dir).ok().flatten();
+    pointer.is_some_and(|pointer| pointer.release == Release::Once)
+        || running.is_some_and(|keeper| keeper.release == Release::Once)
 }

@@ -11,10 +11,12 @@
 use super::app::App;
 use super::args::Run as Args;
 use super::choice::selection;
+use super::log;
 use super::opened::Opened;
 use super::record::{self, LinkRecord};
 use super::ui;
 use super::variable_name::VariableName;
+use crate::access::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::expiry::Millis;
 use crate::openclaw::profiles::ProfilesFile;
@@ -53,7 +55,8 @@ type Environment = BTreeMap<VariableName, Given>;
 /// Runs `run`. Returns only when the command could not be started (on Windows: never, but for that).
 pub fn run(app: &App, args: &Args) -> Result<()> {
     let wanted = Wanted::parse(args)?;
-    let environment = collect(app, &wanted)?;
+    let opened = app.open()?;
+    let environment = collect(app, &opened, &wanted)?;
     let now = app.host.now();
     for given in environment.values() {
         if given.expires.is_some_and(|at| at <= now) {
@@ -72,6 +75,13 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
             names.join(", ")
         ));
     }
+    // Before it starts: nobody comes back from there to write it down.
+    let given: Vec<_> = environment
+        .values()
+        .map(|given| (given.id.as_str(), Outcome::Released))
+        .collect();
+    log::note_command(app, &opened, &given);
+    drop(opened);
     start(&args.command, &environment)
 }
 
@@ -128,12 +138,11 @@ fn stored(text: &str) -> Result<SecretId> {
 
 /// Everything that was asked for, or an error: a command that was promised a key does not start
 /// without it.
-fn collect(app: &App, wanted: &Wanted) -> Result<Environment> {
-    let opened = app.open()?;
+fn collect(app: &App, opened: &Opened, wanted: &Wanted) -> Result<Environment> {
     let link = LinkRecord::load(&app.dir)?;
     let file = record::load_profiles(&app.dir, link.as_ref(), &AgentId::main())?;
     let now = app.host.now();
-    let next = |provider: &ProviderId| next_of(&opened, &file, provider, now);
+    let next = |provider: &ProviderId| next_of(opened, &file, provider, now);
     let none_of = |provider: &ProviderId| {
         Error::missing(format!("there is no stored profile of {provider}"))
             .hint("clawkeep models auth list")
@@ -141,13 +150,13 @@ fn collect(app: &App, wanted: &Wanted) -> Result<Environment> {
     let mut environment = Environment::new();
     for (name, source) in &wanted.named {
         let given = match source {
-            Source::One(id) => get(&opened, id)?.0,
+            Source::One(id) => get(opened, id)?.0,
             Source::Selection(provider) => next(provider)?.ok_or_else(|| none_of(provider))?.0,
         };
         environment.insert(name.clone(), given);
     }
     for id in &wanted.only {
-        let (given, meta) = get(&opened, id)?;
+        let (given, meta) = get(opened, id)?;
         let name = name_for(id, &meta)?;
         put(&mut environment, name, given)?;
     }

@@ -6,7 +6,7 @@ use super::log;
 use super::record::LinkRecord;
 use super::reload::{self, Reload};
 use super::ui;
-use crate::access::{Outcome, Writer};
+use crate::access::Outcome;
 use crate::error::{Error, Result};
 use crate::expiry::expires_in;
 use crate::openclaw::reference::GATEWAY_TOKEN;
@@ -100,7 +100,7 @@ fn get(app: &App, args: &SecretGet) -> Result<()> {
         return Err(Error::missing(format!("there is no secret {id}")).hint("clawkeep secret list"));
     };
     let results = [(id.as_str(), Outcome::Released)];
-    log::note(&app.dir, app.host.now(), Writer::Command, &results);
+    log::note_command(app, &opened, &results);
     app.ui.raw(value.expose_secret().as_bytes())?;
     if on_terminal {
         app.ui.raw(b"\n")

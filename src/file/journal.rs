@@ -4,9 +4,10 @@
 //! Promises:
 //! - a line is in the file whole or not at all, also on a full disk; what a power cut tore is ended by
 //!   a line feed before the next line is written;
-//! - who holds the lock of the file that the path names is alone in replacing it ([`super::replace`]),
-//!   so no appender writes into a file that has just gone and nobody replaces the same one twice;
-//! - a lock that another process keeps delays by [`WAIT`] at most and then stops nobody;
+//! - who holds the lock of the file that the path names is alone in replacing it, so no appender writes
+//!   into a file that has just gone and nobody replaces the same one twice;
+//! - a lock that another process keeps delays by [`WAIT`] at most and then stops nobody. What is then
+//!   written beside a replacement is lost by no order of events; it may stand there twice;
 //! - nothing is synced: a power cut may take the last seconds.
 
 use super::{Privacy, check_owner_and_mode, open_error};
@@ -30,6 +31,9 @@ pub struct Journal {
     size: u64,
     is_locked: bool,
 }
+
+/// How often lines are written again that went into a file without a name.
+const AGAIN: usize = 4;
 
 impl Journal {
     /// Opens the journal at `path`; made 0600 if it is missing.
@@ -89,30 +93,55 @@ impl Journal {
             .map_err(|error| Error::io("rename", &self.path, &error))
     }
 
+    /// Puts `bytes` in the place of the file, of which the first `read` bytes are in them. What came
+    /// behind those meanwhile is appended.
+    ///
+    /// # Errors
+    /// `Failed` when the system refuses; the file then stays, and is handed back.
+    pub fn replace(mut self, read: u64, bytes: &[u8]) -> std::result::Result<Journal, Journal> {
+        if super::replace(&self.path, bytes, 0o600).is_err() {
+            return Err(self);
+        }
+        let mut late = Vec::new();
+        let seen = self.file.seek(SeekFrom::Start(read));
+        let _ = seen.and_then(|_| self.file.read_to_end(&mut late));
+        if !late.is_empty() {
+            let _ = Journal::open(&self.path).and_then(|journal| journal.append(&late));
+        }
+        Journal::open(&self.path).map_err(|_| self)
+    }
+
     /// Appends whole lines.
     ///
     /// # Errors
     /// `Failed`, on a full disk say; the file is then as it was.
     pub fn append(mut self, lines: &[u8]) -> Result<()> {
-        let fail = |error: &std::io::Error| Error::io("write", &self.path, error);
+        for _ in 0..AGAIN {
+            self.write(lines)
+                .map_err(|error| Error::io("write", &self.path, &error))?;
+            if self.is_locked || !self.file.metadata().is_ok_and(|meta| is_gone(&meta)) {
+                break;
+            }
+            self = Journal::open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
         if self.size > 0 {
             let mut last = [0];
-            self.file
-                .seek(SeekFrom::Start(self.size - 1))
-                .and_then(|_| self.file.read_exact(&mut last))
-                .map_err(|error| fail(&error))?;
+            self.file.seek(SeekFrom::Start(self.size - 1))?;
+            self.file.read_exact(&mut last)?;
             if last != *b"\n" {
-                self.file.write_all(b"\n").map_err(|error| fail(&error))?;
+                self.file.write_all(b"\n")?;
             }
         }
-        if let Err(error) = self.file.write_all(lines) {
+        self.file.write_all(lines).inspect_err(|_| {
             // A part may be there. Without the lock another's line may stand behind it.
             if self.is_locked {
                 let _ = self.file.set_len(self.size);
             }
-            return Err(fail(&error));
-        }
-        Ok(())
+        })
     }
 }
 
@@ -214,6 +243,20 @@ mod tests {
         second.append(b"second\n").unwrap();
         drop(holder);
         assert_eq!(std::fs::read(&path).unwrap(), b"second\n");
+    }
+
+    #[test]
+    fn what_was_written_past_a_lock_is_in_the_file_that_replaces() {
+        let (_dir, path) = journal();
+        Journal::open(&path).unwrap().append(b"old\n").unwrap();
+        let holder = Journal::open(&path).unwrap();
+        let before = Journal::open(&path).unwrap();
+        let after = Journal::open(&path).unwrap();
+        assert!(!before.is_locked() && !after.is_locked());
+        before.append(b"before\n").unwrap();
+        drop(holder.replace(4, b"new\n").unwrap());
+        after.append(b"after\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new\nbefore\nafter\n");
     }
 
     #[cfg(unix)]

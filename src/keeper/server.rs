@@ -122,6 +122,7 @@ pub fn serve(
     super::attested::attest(listener)
         .map_err(|_| Error::failed("the system does not attest who writes to a socket"))?;
     let mut clients: Vec<Client> = Vec::new();
+    let mut timer = Timer::new()?;
     loop {
         let now = Uptime::now();
         if let Some((at, ending)) = handler.deadline()
@@ -135,7 +136,7 @@ pub fn serve(
         clients.retain(|client| client.deadline > now);
         let end = handler.deadline().map(|(at, _)| at);
         let next = end.into_iter().chain(handler.tidy_at()).min();
-        let ready = wait(listener, alarm, &clients, next)?;
+        let ready = wait(listener, alarm, &clients, next, &mut timer)?;
         if ready.alarm {
             return Ok(Ending::Called);
         }
@@ -151,7 +152,7 @@ pub fn serve(
         }
         clients.retain(|client| !client.over);
         if ready.listener {
-            take(listener, &mut clients);
+            take(listener, &mut clients, handler);
         }
     }
 }
@@ -167,19 +168,17 @@ fn wait(
     alarm: &UnixStream,
     clients: &[Client],
     end: Option<Uptime>,
+    timer: &mut Timer,
 ) -> Result<Ready> {
-    let now = Uptime::now();
     let next = clients
         .iter()
         .map(|client| client.held_until.unwrap_or(client.deadline))
         .chain(end)
         .min();
-    // A span of a machine that slept meanwhile ends late by that; [`Timer`] wakes it.
-    let timer = Timer::at(next.map(|at| now.until(at)))?;
-    let mut fds = vec![
-        PollFd::new(alarm, PollFlags::IN),
-        PollFd::new(listener, PollFlags::IN),
-    ];
+    timer.set(next)?;
+    let mut fds = Vec::with_capacity(clients.len() + 3);
+    fds.push(PollFd::new(alarm, PollFlags::IN));
+    fds.push(PollFd::new(listener, PollFlags::IN));
     for client in clients {
         let wanted = match (&client.held_until, client.out.is_empty()) {
             (Some(_), _) => PollFlags::empty(),
@@ -212,56 +211,70 @@ fn wait(
 /// The one timer. On Linux it counts the time that the machine sleeps.
 struct Timer {
     #[cfg(target_os = "linux")]
-    fd: Option<std::os::fd::OwnedFd>,
-    #[cfg(not(target_os = "linux"))]
-    span: Option<Timespec>,
+    fd: std::os::fd::OwnedFd,
+    /// When it rings; it may ring too early, and then nothing is due.
+    at: Option<Uptime>,
 }
 
+#[cfg(target_os = "linux")]
 impl Timer {
-    #[cfg(target_os = "linux")]
-    fn at(span: Option<Duration>) -> Result<Self> {
-        use rustix::time::{
-            Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create,
-            timerfd_settime,
-        };
-        let Some(span) = span else {
-            return Ok(Timer { fd: None });
-        };
-        let refused = |_| Error::failed("the system has no timer for the keeper");
-        let fd =
-            timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC).map_err(refused)?;
+    fn new() -> Result<Self> {
+        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let fd = timerfd_create(TimerfdClockId::Boottime, flags)
+            .map_err(|_| Error::failed("the system has no timer for the keeper"))?;
+        Ok(Timer { fd, at: None })
+    }
+
+    /// Rings at `next` at the latest. One that rings before is left: most are gone by then, and setting
+    /// it anew for each client costs more than ringing once for nothing.
+    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
+        use rustix::time::{Itimerspec, TimerfdTimerFlags, timerfd_settime};
+        let now = Uptime::now();
+        let is_set = self.at.is_some_and(|at| at > now);
+        match next {
+            Some(next) if is_set && self.at.is_some_and(|at| at <= next) => return Ok(()),
+            None if self.at.is_none() => return Ok(()),
+            _ => {}
+        }
         let value = Itimerspec {
             it_interval: timespec(Duration::ZERO),
             // Zero would switch it off.
-            it_value: timespec(span.max(Duration::from_nanos(1))),
+            it_value: next.map_or(timespec(Duration::ZERO), |next| {
+                timespec(now.until(next).max(Duration::from_nanos(1)))
+            }),
         };
-        timerfd_settime(&fd, TimerfdTimerFlags::empty(), &value).map_err(refused)?;
-        Ok(Timer { fd: Some(fd) })
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &value)
+            .map_err(|_| Error::failed("the keeper's timer cannot be set"))?;
+        self.at = next;
+        Ok(())
     }
 
-    #[cfg(target_os = "linux")]
     fn add_to<'t>(&'t self, fds: &mut Vec<PollFd<'t>>) {
-        fds.extend(self.fd.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.push(PollFd::new(&self.fd, PollFlags::IN));
     }
 
-    #[cfg(target_os = "linux")]
     fn span(&self) -> Option<Timespec> {
         None
     }
+}
 
-    #[cfg(not(target_os = "linux"))]
-    fn at(span: Option<Duration>) -> Result<Self> {
-        Ok(Timer {
-            span: span.map(timespec),
-        })
+#[cfg(not(target_os = "linux"))]
+impl Timer {
+    fn new() -> Result<Self> {
+        Ok(Timer { at: None })
     }
 
-    #[cfg(not(target_os = "linux"))]
+    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
+        self.at = next;
+        Ok(())
+    }
+
     fn add_to<'t>(&'t self, _: &mut Vec<PollFd<'t>>) {}
 
-    #[cfg(not(target_os = "linux"))]
     fn span(&self) -> Option<Timespec> {
-        self.span
+        let now = Uptime::now();
+        self.at.map(|at| timespec(now.until(at)))
     }
 }
 
@@ -272,7 +285,7 @@ fn timespec(span: Duration) -> Timespec {
     }
 }
 
-fn take(listener: &UnixListener, clients: &mut Vec<Client>) {
+fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl Handler) {
     for _ in 0..TAKEN_AT_ONCE {
         // Out of descriptors or gone again: the next round tries again.
         let Ok((stream, _)) = listener.accept() else {
@@ -288,7 +301,7 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>) {
             // They stand in the order in which they came.
             clients.remove(0);
         }
-        clients.push(Client {
+        let mut client = Client {
             stream,
             asker: Asker {
                 peer,
@@ -303,7 +316,12 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>) {
             held_until: None,
             deadline: Uptime::now().after(PATIENCE),
             over: false,
-        });
+        };
+        // Most have asked by now.
+        client.go_on(handler);
+        if !client.over {
+            clients.push(client);
+        }
     }
 }
 
@@ -328,6 +346,9 @@ struct Client {
 /// The length of a frame's length.
 const HEAD: usize = 4;
 
+/// What is read before the length is known: most questions are shorter.
+const AT_ONCE: usize = 4096;
+
 impl Client {
     fn go_on(&mut self, handler: &mut impl Handler) {
         if self.held_until.take().is_some() {
@@ -348,8 +369,9 @@ impl Client {
     /// Reads what is there. `false` when there is no more now.
     fn hear(&mut self, handler: &mut impl Handler) -> bool {
         let wanted = match self.frame_len() {
-            None => HEAD - self.input.len(),
-            Some(len) if len > MAX_QUESTION => {
+            None => AT_ONCE - self.input.len(),
+            Some(len) if len > MAX_QUESTION || self.input.len() > HEAD + len => {
+                // Too much, or a second question before the first is answered.
                 self.over = true;
                 return true;
             }

@@ -155,8 +155,9 @@ fn a_keeper_that_gives_once_has_to_be_armed_first() {
     let scene = linked("2026.9.6", &up);
     let keeper = scene.world.vault().join("keeper.json");
     for (release, armed) in [("once", true), ("always", false)] {
-        let text =
-            format!(r#"{{"version":1,"socket":"/nowhere/keeper.sock","release":"{release}"}}"#);
+        let text = format!(
+            r#"{{"version":1,"socket":"/nowhere/keeper.sock","required":false,"release":"{release}"}}"#
+        );
         std::fs::write(&keeper, text).unwrap();
         crate::scene::set_mode(&keeper, 0o600);
         let run = replace(&scene, &[]);

@@ -205,6 +205,23 @@ fn credentials_are_in_no_text_and_no_file() {
             );
         }
     }
+    // Plain words, known by what stands before them.
+    for text in [
+        "{mcp: {servers: {x: {command: 'run --token hunter two'}}}}",
+        "{mcp: {servers: {x: {command: 'run -H Authorization: hunter'}}}}",
+        "{mcp: {servers: {x: {args: ['-p', '--api-key', 'hunter']}}}}",
+        "{mcp: {servers: {x: {args: ['--secret=hunter']}}}}",
+        "{gateway: {auth: {password: 'hunter'}}}",
+        "{gateway: {auth: {password: 4711}}}",
+        "{env: {pins: [4711, 'hunter']}}",
+    ] {
+        let snapshot = Snapshot::of(&config(text)).unwrap();
+        let json = snapshot.to_json();
+        assert!(
+            !json.contains("hunter") && !json.contains("\"4711"),
+            "{json}"
+        );
+    }
     // The same value has another hash in another snapshot.
     let text = format!("{{hooks: {{token: '{TOKEN}'}}}}");
     let two = [0, 1].map(|_| Snapshot::of(&config(&text)).unwrap());
