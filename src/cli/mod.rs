@@ -13,6 +13,7 @@ pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
+pub mod moved;
 pub mod onboard;
 pub mod once;
 pub mod opened;
