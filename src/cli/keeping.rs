@@ -193,13 +193,11 @@ impl Handler for Keeper {
         answered.unwrap_or_else(Answer::Error)
     }
 
-    fn tidy_at(&self) -> Option<Uptime> {
+    fn tidy_in(&self) -> Option<Duration> {
         let at = self.log.flush_at()?;
         let wait = at.get().saturating_sub(self.host.now().get());
         // A clock that was set back must not put it off for long.
-        let wait =
-            Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(Duration::from_secs(1));
-        Some(Uptime::now().after(wait))
+        Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(Duration::from_secs(1)))
     }
 
     fn tidy(&mut self) {

@@ -80,8 +80,8 @@ pub trait Handler {
     /// When the keeper's time is over, and why.
     fn deadline(&self) -> Option<(Uptime, Ending)>;
 
-    /// When [`Handler::tidy`] wants to be called although nobody asks.
-    fn tidy_at(&self) -> Option<Uptime>;
+    /// How long until [`Handler::tidy`] wants to be called although nobody asks; nothing when it is due.
+    fn tidy_in(&self) -> Option<Duration>;
 
     /// Does what was put off.
     fn tidy(&mut self);
@@ -130,12 +130,13 @@ pub fn serve(
         {
             return Ok(ending);
         }
-        if handler.tidy_at().is_some_and(|at| at <= now) {
+        if handler.tidy_in().is_some_and(|span| span.is_zero()) {
             handler.tidy();
         }
         clients.retain(|client| client.deadline > now);
         let end = handler.deadline().map(|(at, _)| at);
-        let next = end.into_iter().chain(handler.tidy_at()).min();
+        let tidy = handler.tidy_in().map(|span| now.after(span));
+        let next = end.into_iter().chain(tidy).min();
         let ready = wait(listener, alarm, &clients, next, &mut timer)?;
         if ready.alarm {
             return Ok(Ending::Called);
