@@ -61,11 +61,10 @@ use args::{
 };
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 use ui::Ui;
 
-/// Runs the program with these arguments; the first is its own name.
-pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
+/// Runs the program with these arguments; the first is its own name. Gives the exit code.
+pub fn run(host: Host, args: Vec<OsString>) -> u8 {
     host::harden();
     if let Some(state_machine) = plugin_call(&args) {
         host::forbid_core_dumps();
@@ -148,12 +147,12 @@ fn plugin_call(args: &[OsString]) -> Option<String> {
     Some(flag.unwrap_or_default().to_owned())
 }
 
-fn finish(ui: Ui, result: Result<()>) -> ExitCode {
+fn finish(ui: Ui, result: Result<()>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.kind().exit_code())
+            error.kind().exit_code()
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Promises:
 //! - a client costs a bounded amount of memory, and of time only what its question takes: who sends
 //!   nothing, too much, or one byte at a time is closed after [`PATIENCE`];
-//! - at most [`MAX_CLIENTS`] are kept; one more closes the one that has waited longest;
+//! - at most [`MAX_CLIENTS`] are kept. Further ones wait in the system's queue; when one of those that are
+//!   kept has said or taken nothing for [`GRACE`], it is closed for the next. Users who can be given
+//!   nothing have few places, and these push out one another alone;
+//! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
 use super::socket::{self, Peer};
 use super::unit::Tick;
-use super::wire::{Answer, MAX_QUESTION, Question};
+use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::json::hex;
@@ -25,6 +28,15 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most clients at one time. Each may make us hold [`MAX_QUESTION`] bytes.
 pub const MAX_CLIENTS: usize = 64;
+
+/// The most of them that are of users whom this keeper never gives anything.
+const MAX_STRANGERS: usize = 8;
+
+/// How long a client may keep its place while others wait for one.
+pub const GRACE: Duration = Duration::from_millis(500);
+
+/// The most bytes of answers that wait to be taken: one of the longest is among them always.
+pub const MAX_WAITING: usize = 2 * MAX_ANSWER;
 
 /// How many are taken from the queue before those that are there are heard.
 const TAKEN_AT_ONCE: usize = 16;
@@ -71,6 +83,9 @@ pub struct Asker {
 
 /// What the keeper does with a question.
 pub trait Handler {
+    /// Whether processes of this user may be given anything.
+    fn expects(&self, uid: u32) -> bool;
+
     /// Whether a `resolve` must repeat a challenge: then its sender is known to have lived before it.
     fn challenges(&self) -> bool;
 
@@ -80,8 +95,8 @@ pub trait Handler {
     /// When the keeper's time is over, and why.
     fn deadline(&self) -> Option<(Uptime, Ending)>;
 
-    /// How long until [`Handler::tidy`] wants to be called although nobody asks; nothing when it is due.
-    fn tidy_in(&self) -> Option<Duration>;
+    /// When [`Handler::tidy`] wants to be called although nobody asks.
+    fn tidy_at(&self) -> Option<Uptime>;
 
     /// Does what was put off.
     fn tidy(&mut self);
@@ -130,25 +145,27 @@ pub fn serve(
         {
             return Ok(ending);
         }
-        if handler.tidy_in().is_some_and(|span| span.is_zero()) {
+        if handler.tidy_at().is_some_and(|at| at <= now) {
             handler.tidy();
         }
         clients.retain(|client| client.deadline > now);
         let end = handler.deadline().map(|(at, _)| at);
-        let tidy = handler.tidy_in().map(|span| now.after(span));
-        let next = end.into_iter().chain(tidy).min();
+        let next = end.into_iter().chain(handler.tidy_at()).min();
         let ready = wait(listener, alarm, &clients, next, &mut timer)?;
         if ready.alarm {
             return Ok(Ending::Called);
         }
         let now = Uptime::now();
-        for (client, ready) in clients.iter_mut().zip(ready.clients) {
+        for (at, ready) in ready.clients.into_iter().enumerate() {
+            let client = &mut clients[at];
             match client.held_until {
                 // It went away.
-                Some(at) if at > now => client.over |= ready,
-                Some(_) => client.go_on(handler),
-                None if ready => client.go_on(handler),
-                None => {}
+                Some(until) if until > now => client.over |= ready,
+                None if !ready => {}
+                _ => {
+                    client.go_on(handler);
+                    relieve(&mut clients);
+                }
             }
         }
         clients.retain(|client| !client.over);
@@ -156,6 +173,30 @@ pub fn serve(
             take(listener, &mut clients, handler);
         }
     }
+}
+
+/// Closes who has not taken the longest-waiting answers when they are too many.
+fn relieve(clients: &mut [Client]) {
+    let mut waiting: usize = clients.iter().map(|client| client.out.len()).sum();
+    for client in clients {
+        if waiting <= MAX_WAITING {
+            return;
+        }
+        if !client.out.is_empty() {
+            waiting -= client.out.len();
+            client.out = Zeroizing::new(Vec::new());
+            client.over = true;
+        }
+    }
+}
+
+/// Who keeps a place that another could have, when that is so, and since when.
+fn in_the_way(clients: &[Client]) -> Option<(usize, Uptime)> {
+    if clients.len() < MAX_CLIENTS {
+        return None;
+    }
+    let since = clients.iter().map(|client| client.since.after(GRACE));
+    since.enumerate().min_by_key(|(_, at)| *at)
 }
 
 struct Ready {
@@ -171,15 +212,23 @@ fn wait(
     end: Option<Uptime>,
     timer: &mut Timer,
 ) -> Result<Ready> {
+    let way = in_the_way(clients).map(|(_, at)| at);
+    let is_open = way.is_none_or(|at| at <= Uptime::now());
     let next = clients
         .iter()
         .map(|client| client.held_until.unwrap_or(client.deadline))
         .chain(end)
+        .chain(way.filter(|_| !is_open))
         .min();
     timer.set(next)?;
     let mut fds = Vec::with_capacity(clients.len() + 3);
     fds.push(PollFd::new(alarm, PollFlags::IN));
-    fds.push(PollFd::new(listener, PollFlags::IN));
+    let taking = if is_open {
+        PollFlags::IN
+    } else {
+        PollFlags::empty()
+    };
+    fds.push(PollFd::new(listener, taking));
     for client in clients {
         let wanted = match (&client.held_until, client.out.is_empty()) {
             (Some(_), _) => PollFlags::empty(),
@@ -288,9 +337,22 @@ fn timespec(span: Duration) -> Timespec {
 
 fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl Handler) {
     for _ in 0..TAKEN_AT_ONCE {
-        // Out of descriptors or gone again: the next round tries again.
-        let Ok((stream, _)) = listener.accept() else {
-            return;
+        if let Some((at, from)) = in_the_way(clients) {
+            if from > Uptime::now() {
+                return;
+            }
+            clients.remove(at);
+        }
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+            // Gone again; or we are out of descriptors, and must not ask in vain until somebody leaves.
+            Err(_) => {
+                if !clients.is_empty() {
+                    clients.remove(0);
+                }
+                return;
+            }
         };
         let Ok(peer) = socket::peer(&stream) else {
             continue;
@@ -298,12 +360,23 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
         if stream.set_nonblocking(true).is_err() {
             continue;
         }
-        if clients.len() >= MAX_CLIENTS {
+        let is_stranger = !handler.expects(peer.uid);
+        if is_stranger {
+            let mut others = clients
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.is_stranger);
             // They stand in the order in which they came.
-            clients.remove(0);
+            let first = others.next().map(|(at, _)| at);
+            if let Some(first) = first.filter(|_| others.count() + 2 > MAX_STRANGERS) {
+                clients.remove(first);
+            }
         }
+        let now = Uptime::now();
         let mut client = Client {
             stream,
+            is_stranger,
+            since: now,
             asker: Asker {
                 peer,
                 sender: None,
@@ -315,19 +388,23 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
             challenge: None,
             looked: Tick::now(),
             held_until: None,
-            deadline: Uptime::now().after(PATIENCE),
+            deadline: now.after(PATIENCE),
             over: false,
         };
         // Most have asked by now.
         client.go_on(handler);
         if !client.over {
             clients.push(client);
+            relieve(clients);
         }
     }
 }
 
 struct Client {
     stream: UnixStream,
+    is_stranger: bool,
+    /// When it came, or was last answered.
+    since: Uptime,
     asker: Asker,
     /// What came of the next frame.
     input: Zeroizing<Vec<u8>>,
@@ -449,7 +526,8 @@ impl Client {
         out.extend_from_slice(&text);
         self.out = out;
         self.sent = 0;
-        self.deadline = Uptime::now().after(PATIENCE);
+        self.since = Uptime::now();
+        self.deadline = self.since.after(PATIENCE);
     }
 
     /// Sends what can be sent. `false` when the client has to take some first.
