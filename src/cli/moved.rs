@@ -24,5 +24,5 @@ pub fn refuse(dir: &Path) -> Result<()> {
     Err(Error::locked(
         "this vault is isolated: it belongs to a keeper of its own user, and only root works on it",
     )
-    .hint("sudo clawkeep service run -- models auth list   (or any other command)"))
+    .hint("sudo clawkeep service run -- models auth paste-token   (or any other command)"))
 }

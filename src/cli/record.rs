@@ -162,7 +162,9 @@ impl LinkRecord {
 
     /// The command that makes this link again.
     pub fn command_line(&self) -> &'static str {
-        if self.config_refs {
+        if super::pins::asks_keeper(&self.args) {
+            "sudo clawkeep service uninstall --isolated; clawkeep link; sudo clawkeep service install --isolated"
+        } else if self.config_refs {
             "clawkeep link --config-refs"
         } else {
             "clawkeep link"

@@ -14,11 +14,13 @@
 //! `vault` is none: then only the slots are put right.
 
 use crate::cli::app::{App, to_passphrase};
+use crate::cli::pins;
 use crate::cli::record::{self, LinkRecord};
 use crate::error::{Error, Result};
 use crate::file::{self, LOCK_WAIT, Lock, Privacy};
 use crate::host;
 use crate::keeper::pointer::Pointer;
+use crate::keeper::socket;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::provider::AgentId;
 use crate::vault::argon::Cost;
@@ -290,6 +292,10 @@ fn keep(dir: &Path, order: &Order, files: &Files, moved: bool) -> Result<()> {
         let mut record =
             record.ok_or_else(|| Error::broken("link.json is damaged").hint("clawkeep link"))?;
         record.profiles.clear();
+        // As OpenClaw will ask; nothing is pinned in a file of another user.
+        if let Some(pointer) = &order.pointer {
+            record.args = pins::keeper_args(&pointer.socket, socket::own_uid())?;
+        }
         record.save(dir)?;
     }
     match &order.pointer {

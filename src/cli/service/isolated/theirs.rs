@@ -25,6 +25,10 @@ use crate::vault::{self, Found};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// What is put behind the name of a user's unit while the system runs that gateway. Under its own name
+/// OpenClaw would look at this one, and say that the gateway is stopped.
+const ASIDE: &str = ".isolated";
+
 /// Grants one wish.
 ///
 /// # Errors
@@ -48,7 +52,7 @@ pub fn grant(app: &App, system: &System, wish: &Wish) -> Result<Told> {
             done(set_args(&app.dir, &pins::resolver_args(&app.dir, &[id])?))
         }
         Wish::Stop(unit) => stop(app, system, unit).map(Told::Done),
-        Wish::Start(unit) => start(system, unit).map(Told::Done),
+        Wish::Start(unit) => start(app, system, unit).map(Told::Done),
         Wish::Destroy => destroy(app).map(Told::Done),
     }
 }
@@ -139,16 +143,19 @@ fn gateways(app: &App, system: &System) -> Result<Vec<Unit>> {
     ];
     let mut found: Vec<Unit> = Vec::new();
     for folder in &folders {
-        for name in names(folder) {
-            if is_gateway(&name) && !found.iter().any(|unit| unit.name == name) {
-                found.push(unit(&folders, folder, name, &known)?);
+        for file in names(folder) {
+            let name = file.strip_suffix(ASIDE).unwrap_or(&file);
+            if is_gateway(name) && !found.iter().any(|unit| unit.name == name) {
+                let aside = folder.join(format!("{name}{ASIDE}")).exists();
+                let unit = unit(&folders, &folder.join(&file), name.to_owned(), &known)?;
+                found.push(Unit { aside, ..unit });
             }
         }
     }
     Ok(found)
 }
 
-fn unit(folders: &[PathBuf], folder: &Path, name: String, known: &Specifiers<'_>) -> Result<Unit> {
+fn unit(folders: &[PathBuf], file: &Path, name: String, known: &Specifiers<'_>) -> Result<Unit> {
     let mut drop_ins: Vec<(String, PathBuf)> = folders
         .iter()
         .map(|folder| folder.join(format!("{name}.d")))
@@ -160,7 +167,7 @@ fn unit(folders: &[PathBuf], folder: &Path, name: String, known: &Specifiers<'_>
         .filter(|(name, path)| path.extension() == Some("conf".as_ref()) && name != DROP_IN)
         .collect();
     drop_ins.sort();
-    let mut texts = vec![read(&folder.join(&name))?.unwrap_or_default()];
+    let mut texts = vec![read(file)?.unwrap_or_default()];
     for (_, path) in drop_ins {
         texts.extend(read(&path)?);
     }
@@ -190,6 +197,7 @@ fn unit(folders: &[PathBuf], folder: &Path, name: String, known: &Specifiers<'_>
         folder: gateway.folder,
         policy: gateway.policy,
         trouble: gateway.trouble.map(|error| error.to_string()),
+        aside: false,
     })
 }
 
@@ -252,11 +260,16 @@ fn checked(unit: &str) -> Result<()> {
 
 fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
     checked(unit)?;
-    if let Some(manager) = manager(system) {
-        system.systemctl_or_fail(&manager, &["disable", "--now", unit])?;
+    let folder = app.host.home()?.join(".config/systemd/user");
+    let own = folder.join(unit);
+    let manager = manager(system);
+    if own.symlink_metadata().is_err() {
+        return Ok(Vec::new());
+    }
+    if let Some(manager) = &manager {
+        system.systemctl_or_fail(manager, &["disable", "--now", unit])?;
     } else {
         // Nothing of that user runs; it must not start at the next login.
-        let folder = app.host.home()?.join(".config/systemd/user");
         for wants in names(&folder)
             .iter()
             .filter(|name| name.ends_with(".wants"))
@@ -264,17 +277,37 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
             file::remove(&folder.join(wants).join(unit))?;
         }
     }
-    Ok(vec![format!("Disabled the user's own {unit}")])
+    rename(&own, &folder.join(format!("{unit}{ASIDE}")))?;
+    if let Some(manager) = &manager {
+        system.systemctl_or_fail(manager, &["daemon-reload"])?;
+    }
+    Ok(vec![format!(
+        "Disabled the user's own {unit}, and put it aside as {unit}{ASIDE}"
+    )])
 }
 
-fn start(system: &System, unit: &str) -> Result<Vec<String>> {
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to).map_err(|error| Error::io("rename", from, &error))
+}
+
+fn start(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
     checked(unit)?;
+    let folder = app.host.home()?.join(".config/systemd/user");
+    let (own, aside) = (folder.join(unit), folder.join(format!("{unit}{ASIDE}")));
+    // Last of all its name: cut off before, the next run does the rest.
+    let text = read(&aside)?;
+    if let (Some(text), true) = (text, own.symlink_metadata().is_err()) {
+        file::replace(&own, text.as_bytes(), file::mode_of(&aside))?;
+    }
     let Some(manager) = manager(system) else {
+        file::remove(&aside)?;
         return Ok(vec![format!(
             "The user's own service manager does not run; when it does: systemctl --user enable --now {unit}"
         )]);
     };
+    system.systemctl_or_fail(&manager, &["daemon-reload"])?;
     system.systemctl_or_fail(&manager, &["enable", "--now", unit])?;
+    file::remove(&aside)?;
     Ok(vec![format!("Enabled the user's own {unit}")])
 }
 

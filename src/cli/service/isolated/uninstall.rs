@@ -68,7 +68,8 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let is_there = keeper_file.exists()
         || parts.credential.exists()
         || parts.has_vault
-        || seen.moved.is_some();
+        || seen.moved.is_some()
+        || seen.gateways.iter().any(|unit| unit.aside);
     if !is_there {
         app.ui.say("Nothing is installed.");
         return Ok(());
@@ -94,8 +95,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     for unit in seen
         .gateways
         .iter()
-        .filter(|unit| Some(&unit.name) == parts.gateway_unit.as_ref())
-        .filter(|_| !args.keep_vault)
+        .filter(|unit| unit.aside && !args.keep_vault)
     {
         for line in side.act(&Ask::Isolated(Wish::Start(unit.name.clone())))? {
             app.ui.say(&line);

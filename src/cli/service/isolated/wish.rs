@@ -77,6 +77,8 @@ pub struct Unit {
     pub folder: Option<String>,
     /// How it is started again and stopped.
     pub policy: Vec<Setting>,
+    /// Whether it was put aside for a unit of the system.
+    pub aside: bool,
     /// Why it cannot be handed on.
     pub trouble: Option<String>,
 }
