@@ -188,6 +188,13 @@ pub fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)>
     }
     let copy = target.system.path("usr/local/bin/clawkeep");
     let is_same = copy.is_file() && file::same_content(&own, &copy)?;
+    let (path, end) = if is_same {
+        (copy.as_path(), End::Program)
+    } else {
+        (copy.parent().unwrap_or(&copy), End::Folder)
+    };
+    // Before anything is done: who can change it would run as the keeper.
+    trusted_path::check_for(path, end, rustix::process::geteuid().as_raw())?;
     Ok((usual, (!is_same).then_some(copy)))
 }
 

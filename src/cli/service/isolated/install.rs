@@ -26,7 +26,6 @@ use crate::keeper::pointer::Pointer;
 use crate::service::keeper_unit::{CREDENTIAL, KeeperUnit, credential_in_service, credential_path};
 use crate::service::marker::Found;
 use crate::service::system::{CredentialKey, System, credential_kind};
-use crate::service::trusted_path::{self, End};
 use crate::service::user::User;
 use crate::vault::identity::{Identity, IdentityText};
 use crate::vault::rekey::SlotPlan;
@@ -95,7 +94,15 @@ pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
     let passphrase = passphrase(app, args)?;
     let mut job = Job::new(app, &target.system, target.manager(), side.as_mut());
     let done = execute(&mut job, &target, &plan, args, passphrase.as_ref());
-    let taken = job.end(done)?;
+    let is_new = plan.moves && target.isolated_vault().join("vault.age").exists();
+    let taken = job.end(done).inspect_err(|_| {
+        if is_new {
+            app.ui.say(&format!(
+                "A copy of the vault stays in {} for the next run, closed to everybody but its keeper.",
+                vault_path(&target.user.name).display()
+            ));
+        }
+    })?;
     let asked = switch(app, &target, side.as_mut(), &plan)?;
     side.act(&Ask::Isolated(Wish::Destroy))?
         .iter()
@@ -146,13 +153,6 @@ fn plan(app: &App, target: &Target, seen: Surveyed, args: &ServiceInstall) -> Re
     let becomes = gateway::choose(target, &seen, args.gateway_unit.as_deref())?;
     becomes.file.replaceable()?;
     let (program, copy) = program(app, target)?;
-    if copy.is_some() {
-        trusted_path::check_for(
-            &target.system.path("usr/local/bin"),
-            End::Folder,
-            rustix::process::geteuid().as_raw(),
-        )?;
-    }
     let unit = target.isolated_unit(program, &becomes.unit)?;
     let file = Planned::new(target.system_units().join(unit.name()), unit.render()?);
     file.replaceable()?;
@@ -360,7 +360,13 @@ fn credential(
     };
     let text = text.render();
     let encrypted = target.system.encrypt(CREDENTIAL, &text, wanted)?;
-    job.put(&path, &encrypted, 0o600)?;
+    // It is not taken back when a later step fails: it opens the copy that is made next, and the next run
+    // goes on with both.
+    if let Some(folder) = path.parent() {
+        files::folders(folder, 0o755, Owner::System)?;
+    }
+    file::replace(&path, &encrypted, 0o600)?;
+    job.app.ui.say(&format!("Wrote {}", path.display()));
     Ok(text)
 }
 

@@ -16,7 +16,7 @@
 use crate::cli::app::{App, to_passphrase};
 use crate::cli::pins;
 use crate::cli::record::{self, LinkRecord};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::file::{self, LOCK_WAIT, Lock, Privacy};
 use crate::host;
 use crate::keeper::pointer::Pointer;
@@ -143,7 +143,11 @@ fn open(app: &App, key: &[u8]) -> Result<Vault> {
         return app.open_left_behind();
     }
     let key = IdentityText::parse(key)?.identity;
-    Vault::open_with_key(&app.dir, &app.host, &key)
+    match Vault::open_with_key(&app.dir, &app.host, &key) {
+        // A key that was lost and made anew: then a person's slot.
+        Err(error) if error.kind() == Kind::Locked => app.open_left_behind(),
+        other => other,
+    }
 }
 
 /// Runs the hidden command that takes a vault.

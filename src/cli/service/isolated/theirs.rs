@@ -263,7 +263,12 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
     let folder = app.host.home()?.join(".config/systemd/user");
     let own = folder.join(unit);
     let manager = manager(system);
+    let aside = folder.join(format!("{unit}{ASIDE}"));
     if own.symlink_metadata().is_err() {
+        // Put aside already, or an administrator's for every user, whose file stays.
+        if let (Some(manager), false) = (&manager, aside.exists()) {
+            system.systemctl_or_fail(manager, &["disable", "--now", unit])?;
+        }
         return Ok(Vec::new());
     }
     if let Some(manager) = &manager {
@@ -277,7 +282,7 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
             file::remove(&folder.join(wants).join(unit))?;
         }
     }
-    rename(&own, &folder.join(format!("{unit}{ASIDE}")))?;
+    rename(&own, &aside)?;
     if let Some(manager) = &manager {
         system.systemctl_or_fail(manager, &["daemon-reload"])?;
     }
