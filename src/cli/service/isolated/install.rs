@@ -38,6 +38,10 @@ use zeroize::Zeroizing;
 /// How long a gateway may take until it has asked for its values: its start on a loaded machine.
 const GATEWAY: Duration = Duration::from_secs(90);
 
+/// How long it may take from its first value to its last. One that is linked and not in use is never
+/// asked for.
+const LAST: Duration = Duration::from_secs(10);
+
 struct Plan {
     unit: KeeperUnit,
     file: Planned,
@@ -507,9 +511,14 @@ fn switch(
         return Ok(wanted);
     }
     let keeper = target.keeper()?.ok_or_else(nonsense)?;
-    let deadline = Instant::now() + GATEWAY;
+    let mut deadline = Instant::now() + GATEWAY;
+    let mut first = true;
     loop {
         let given = released(app, target, &keeper, since)?;
+        if first && !given.is_empty() {
+            first = false;
+            deadline = deadline.min(Instant::now() + LAST);
+        }
         if wanted.is_subset(&given) {
             return Ok(given);
         }
