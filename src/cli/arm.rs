@@ -127,7 +127,7 @@ pub fn run(app: &App, args: &KeeperArm) -> Result<()> {
         args.ids.join(", ")
     };
     app.ui.say(&format!(
-        "Armed: the gateway gets {what} once more.\nIt asks at its start, and at: openclaw secrets reload"
+        "Armed: the gateway gets {what} once more.\nIt asks when it starts: end it and start it again"
     ));
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 use super::app::App;
 use super::args::{KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
+use super::handing;
 use super::keeping::{self, GatewayUnit, Seat, Terms};
 use super::ui;
 use crate::error::{Error, Kind, Result};
@@ -13,19 +14,16 @@ use crate::expiry;
 use crate::keeper::Release;
 use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
+use crate::keeper::socket;
 use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
 use crate::service::notify;
 use crate::vault::Found;
 use crate::vault::cache::{Cache, Custody};
-use crate::vault::held::Held;
-use crate::vault::identity::{Identity, IdentityText};
 use serde_json::json;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// How long a keeper that was called to end may take to wipe and go.
 const END_WAIT: Duration = Duration::from_secs(5);
@@ -33,8 +31,8 @@ const END_WAIT: Duration = Duration::from_secs(5);
 /// Runs one `keeper` command.
 pub fn run(app: &App, command: &KeeperCommand) -> Result<()> {
     match command {
-        KeeperCommand::Start(args) if args.handed => handed(app, args),
         KeeperCommand::Start(args) if args.foreground => foreground(app, args),
+        KeeperCommand::Start(args) if args.handed => handing::handed(app, args),
         KeeperCommand::Start(args) => start(app, args),
         KeeperCommand::Arm(args) => super::arm::run(app, args),
         KeeperCommand::Status(args) => status(app, args),
@@ -67,7 +65,11 @@ fn place(app: &App, socket: Option<&PathBuf>) -> Result<Place> {
     Ok(place)
 }
 
-fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
+/// On which terms a keeper is to be started.
+///
+/// # Errors
+/// `Usage` for a time that is none.
+pub fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
     let span = |text: &Option<String>, flag: &str| {
         text.as_deref()
             .map(|text| expiry::span(text, flag))
@@ -130,65 +132,17 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
         super::arm::check_program(app, args.how.trust_this_program)?;
     }
     let vault = app.open_vault_file("keeper")?;
-    let mut child = Command::new(app.host.program()?);
-    child
-        .args(["keeper", "start", "--handed", "--vault"])
-        .arg(&app.dir)
-        .args(["--vault-id", &vault.id().to_string()])
-        .args(["--release", terms.release.name(), "--socket"])
-        .arg(&terms.socket)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    for (flag, value) in [("--timeout", &args.how.timeout), ("--idle", &args.how.idle)] {
-        if let Some(value) = value {
-            child.args([flag, value]);
-        }
+    let (status, warning) = handing::spawn(app, args, &terms, vault)?;
+    app.ui.say(&format!(
+        "The vault is open: a keeper (process {}) holds it{}.\nIt ends by: clawkeep lock",
+        status.pid,
+        bounds(&status)
+    ));
+    warn_of_swap(app, &status);
+    if let Some(warning) = warning {
+        app.ui.error(&warning);
     }
-    if app.global.accept_rollback {
-        child.arg("--accept-rollback");
-    }
-    let failed =
-        |error: std::io::Error| Error::failed(format!("cannot start the keeper: {}", error.kind()));
-    let mut child = child.spawn().map_err(failed)?;
-    if let Some(mut pipe) = child.stdin.take() {
-        let text = handed_text(&vault.contents().identity);
-        pipe.write_all(&text).map_err(failed)?;
-    }
-    drop(vault);
-    let mut said = String::new();
-    if let Some(pipe) = child.stdout.take() {
-        pipe.take(4096).read_to_string(&mut said).map_err(failed)?;
-    }
-    match serde_json::from_str::<Started>(&said) {
-        Ok(Started::Ready(status)) => {
-            app.ui.say(&format!(
-                "The vault is open: a keeper (process {}) holds it{}.\nIt ends by: clawkeep lock",
-                status.pid,
-                bounds(&status)
-            ));
-            warn_of_swap(app, &status);
-            Ok(())
-        }
-        Ok(Started::Failed { text, hint }) => {
-            let error = Error::failed(ui::plain(&text));
-            Err(match hint {
-                Some(hint) => error.hint(ui::plain(&hint)),
-                None => error,
-            })
-        }
-        Err(_) => Err(Error::failed("the keeper ended before it was ready")
-            .hint("clawkeep keeper start --foreground")),
-    }
-}
-
-/// What a keeper in the background says to who started it.
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Started {
-    Ready(Status),
-    Failed { text: String, hint: Option<String> },
+    Ok(())
 }
 
 fn already(app: &App, args: &KeeperStart, keeper: &mut Client) -> Result<()> {
@@ -223,74 +177,21 @@ fn bounds(status: &Status) -> String {
     format!("{}{}", until.unwrap_or_default(), idle.unwrap_or_default())
 }
 
-/// The keeper in the background: its vault's identity comes over the pipe that is its stdin.
-fn handed(app: &App, args: &KeeperStart) -> Result<()> {
-    let done = hold_handed(app, args);
-    if let Err(error) = &done {
-        let said = Started::Failed {
-            text: error.message().to_owned(),
-            hint: error.hint_text().map(str::to_owned),
-        };
-        tell(app, &said)?;
-    }
-    done
-}
-
-fn tell(app: &App, said: &Started) -> Result<()> {
-    let text = serde_json::to_vec(said).unwrap_or_default();
-    app.ui.raw(&text)
-}
-
-fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
-    let mut text = Zeroizing::new(Vec::with_capacity(4096));
-    std::io::stdin()
-        .lock()
-        .take(4096)
-        .read_to_end(&mut text)
-        .map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
-    let identity = IdentityText::parse(&text)?.identity;
-    drop(text);
-    if !app.pins.contains(&identity.vault_id()) {
-        return Err(Error::broken(
-            "the identity that was handed over is of another vault",
-        ));
-    }
-    // Its own session: the terminal's end and its signals are not the keeper's.
-    let _ = rustix::process::setsid();
-    let terms = terms(app, args)?;
-    let seat = Seat::take(&app.dir)?;
-    let accept = app.global.accept_rollback;
-    let held = Held::with_identity(&app.dir, &app.host, identity, accept)?;
-    super::arm::check_once(&held, &terms)?;
-    let warn = |error: &Error| app.ui.error(error);
-    keeping::keep(&app.host, held, terms, seat, warn, |status| {
-        tell(app, &Started::Ready(status.clone()))?;
-        let_go()
-    })
-    .map(|_| ())
-}
-
-/// Nobody reads what is said from here on, and no terminal or pipe is kept alive.
-fn let_go() -> Result<()> {
-    let failed =
-        |error: rustix::io::Errno| Error::io("open", Path::new("/dev/null"), &error.into());
-    let null = rustix::fs::open(
-        "/dev/null",
-        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .map_err(failed)?;
-    rustix::stdio::dup2_stdin(&null).map_err(failed)?;
-    rustix::stdio::dup2_stdout(&null).map_err(failed)
-}
-
 /// The keeper of a service: opens the vault by what needs no person.
 fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
     check_custody(app)?;
     let terms = terms(app, args)?;
     let seat = Seat::take(&app.dir)?;
-    let held = app.hold_open()?;
+    let held = if args.handed {
+        handing::take_over(app)?
+    } else {
+        app.hold_open()?
+    };
     super::arm::check_once(&held, &terms)?;
+    if !args.handed && held.opened_by().ends_with("(keychain)") {
+        drop(seat);
+        return handing::begin_anew(app, args, &terms, held);
+    }
     let warn = |error: &Error| app.ui.error(error);
     keeping::keep(&app.host, held, terms, seat, warn, |status| {
         app.ui.say(&format!(
@@ -325,9 +226,11 @@ pub fn lock(app: &App) -> Result<()> {
         .ok()
         .and_then(rustix::process::Pid::from_raw)
         .ok_or_else(gone)?;
-    end(id).map_err(|_| gone())?;
-    if !keeper.wait_for_end(END_WAIT) {
-        return Err(gone());
+    if !end(id, &mut keeper).map_err(|_| gone())? {
+        return Err(Error::failed(format!(
+            "the keeper (process {pid}) was told to end and is busy with something else"
+        ))
+        .hint(format!("kill -9 {pid}")));
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
@@ -339,17 +242,26 @@ pub fn lock(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// By a handle of the process where there are such, so that no other one of that number is meant.
+/// Tells the keeper to end, and waits until its process has. By a handle of the process where there are
+/// such, so that no other one of that number is meant.
 #[cfg(target_os = "linux")]
-fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
+fn end(id: rustix::process::Pid, _: &mut Client) -> rustix::io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
     let process = pidfd_open(id, PidfdFlags::empty())?;
-    pidfd_send_signal(process, Signal::HUP)
+    pidfd_send_signal(&process, Signal::HUP)?;
+    let wait = Timespec {
+        tv_sec: i64::try_from(END_WAIT.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: 0,
+    };
+    let mut ended = [PollFd::new(&process, PollFlags::IN)];
+    Ok(poll(&mut ended, Some(&wait))? > 0)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn end(id: rustix::process::Pid) -> rustix::io::Result<()> {
-    rustix::process::kill_process(id, rustix::process::Signal::HUP)
+fn end(id: rustix::process::Pid, keeper: &mut Client) -> rustix::io::Result<bool> {
+    rustix::process::kill_process(id, rustix::process::Signal::HUP)?;
+    Ok(keeper.wait_for_end(END_WAIT))
 }
 
 fn no_keeper(app: &App) -> Result<()> {
@@ -386,37 +298,44 @@ fn status(app: &App, args: &KeeperStatus) -> Result<()> {
     let pid = keeper.server()?.pid;
     match keeper.ask(Question::Status) {
         Ok(Answer::Status(status)) => show(app, args, &place, &status),
-        // It answers nothing but `resolve`, and says the rest in the vault's folder.
-        Err(error) if error.kind() == Kind::Locked => {
-            let said = super::arm::published(app, pid);
-            if args.json {
-                return app.ui.document(&json!({
-                    "open": true, "pid": pid, "socket": place.socket, "release": "once",
-                    "vault_id": said.as_ref().map(|said| said.vault_id),
-                    "since": said.as_ref().map(|said| said.since),
-                    "until": said.as_ref().and_then(|said| said.locks_at),
-                }));
+        // It answers this user nothing but `resolve`, and says the rest in the vault's folder. One of our
+        // own that gives always is silent for another reason.
+        Err(error) if error.kind() == Kind::Locked => match super::arm::published(app, pid) {
+            Some(said) if said.release == Release::Once || place.uid != socket::own_uid() => {
+                show_published(app, args, &place, &said)
             }
-            let mut rows = vec![
-                vec![
-                    "open".to_owned(),
-                    "for one gateway, each value once".to_owned(),
-                ],
-                vec!["process".to_owned(), pid.to_string()],
-            ];
-            if let Some(said) = said {
-                rows.push(vec!["vault".to_owned(), said.vault_id.short()]);
-                rows.push(vec!["since".to_owned(), ui::date(said.since)]);
-                let ends = said.locks_at.map_or("never".to_owned(), ui::date);
-                rows.push(vec!["ends".to_owned(), ends]);
-            }
-            app.ui.data(ui::table(&rows).trim_end())
-        }
+            _ => Err(error),
+        },
         Ok(_) => Err(Error::broken(
             "the keeper answered something else than it was asked",
         )),
         Err(error) => Err(error),
     }
+}
+
+fn show_published(app: &App, args: &KeeperStatus, place: &Place, said: &Published) -> Result<()> {
+    if args.json {
+        return app.ui.document(&json!({
+            "open": true, "pid": said.pid, "socket": place.socket, "release": said.release,
+            "vault_id": said.vault_id, "since": said.since, "until": said.locks_at,
+        }));
+    }
+    let open = match said.release {
+        Release::Once => "for one gateway, each value once",
+        Release::Always => "for another user",
+    };
+    let rows = [
+        ["open", open],
+        ["process", &said.pid.to_string()],
+        ["vault", &said.vault_id.short()],
+        ["since", &ui::date(said.since)],
+        ["ends", &said.locks_at.map_or("never".to_owned(), ui::date)],
+    ];
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
+}
+
+fn row(cells: [&str; 2]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
 }
 
 fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Result<()> {
@@ -444,18 +363,5 @@ fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Resul
         ["ends unused", &time(status.idle_until)],
         ["memory", memory],
     ];
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
-        .collect();
-    app.ui.data(ui::table(&rows).trim_end())
-}
-
-/// The identity as an identity file's text, for the pipe to a keeper.
-fn handed_text(identity: &Identity) -> Zeroizing<Vec<u8>> {
-    let text = identity.text();
-    let mut line = Zeroizing::new(Vec::with_capacity(text.len() + 1));
-    line.extend_from_slice(text.as_bytes());
-    line.push(b'\n');
-    line
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
 }

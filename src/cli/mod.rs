@@ -2,19 +2,28 @@
 
 pub mod app;
 pub mod args;
+#[cfg(unix)]
 pub mod arm;
 pub mod auth;
 pub mod call;
 pub mod choice;
 pub mod dangling;
+#[cfg(unix)]
+pub mod handing;
 pub mod init;
+#[cfg(unix)]
 pub mod keeper;
+#[cfg(not(unix))]
+#[path = "no_keeper.rs"]
+pub mod keeper;
+#[cfg(unix)]
 pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
 pub mod moved;
 pub mod onboard;
+#[cfg(unix)]
 pub mod once;
 pub mod opened;
 pub mod pins;
@@ -52,11 +61,10 @@ use args::{
 };
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 use ui::Ui;
 
-/// Runs the program with these arguments; the first is its own name.
-pub fn run(host: Host, args: Vec<OsString>) -> ExitCode {
+/// Runs the program with these arguments; the first is its own name. Gives the exit code.
+pub fn run(host: Host, args: Vec<OsString>) -> u8 {
     host::harden();
     if let Some(state_machine) = plugin_call(&args) {
         host::forbid_core_dumps();
@@ -159,12 +167,12 @@ fn plugin_call(args: &[OsString]) -> Option<String> {
     Some(flag.unwrap_or_default().to_owned())
 }
 
-fn finish(ui: Ui, result: Result<()>) -> ExitCode {
+fn finish(ui: Ui, result: Result<()>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             ui.error(&error);
-            ExitCode::from(error.kind().exit_code())
+            error.kind().exit_code()
         }
     }
 }

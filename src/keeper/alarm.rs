@@ -4,6 +4,7 @@
 //! makes the alarm readable, so that the values are wiped first.
 
 use crate::error::{Error, Result};
+use crate::host::Host;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::pipe;
 use std::os::unix::net::UnixStream;
@@ -12,7 +13,7 @@ use std::os::unix::net::UnixStream;
 ///
 /// # Errors
 /// `Failed` when the system refuses handlers or a socket pair.
-pub fn set() -> Result<UnixStream> {
+pub fn set(host: &Host) -> Result<UnixStream> {
     let refused = |error: std::io::Error| {
         Error::failed(format!("cannot listen for signals: {}", error.kind()))
     };
@@ -21,6 +22,6 @@ pub fn set() -> Result<UnixStream> {
         let bell = bell.try_clone().map_err(refused)?;
         pipe::register(signal, bell).map_err(refused)?;
     }
-    super::sleep::watch(bell);
+    super::sleep::watch(host, bell);
     Ok(alarm)
 }

@@ -32,6 +32,8 @@ pub struct Peer {
 }
 
 #[cfg(unix)]
+pub(super) use unix::wait_at_most;
+#[cfg(unix)]
 pub use unix::{Stream, connect, listen, own_uid, peer};
 
 #[cfg(unix)]
@@ -54,12 +56,19 @@ mod unix {
     /// Who is at the other end.
     ///
     /// # Errors
-    /// `Failed` when the system does not tell.
+    /// `Locked` when the system does not tell. Linux gives the process number 0 for one outside this
+    /// container's own process table, which rustix takes for an error: so nobody is believed who
+    /// cannot be looked at.
     pub fn peer(stream: impl AsFd) -> Result<Peer> {
         #[cfg(target_os = "linux")]
         {
             let credentials = rustix::net::sockopt::socket_peercred(stream)
-                .map_err(|_| Error::failed("the system does not say who is at a socket's end"))?;
+                .map_err(|_| {
+                    Error::locked(
+                        "a keeper in another container cannot be told from a false one",
+                    )
+                    .hint("let both see the same processes (docker run --pid), or give this container an identity file")
+                })?;
             Ok(Peer {
                 pid: u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0),
                 uid: credentials.uid.as_raw(),
@@ -137,10 +146,15 @@ mod unix {
         }
         let timed = stream
             .set_nonblocking(false)
-            .and_then(|()| stream.set_read_timeout(Some(ANSWER_WAIT)))
-            .and_then(|()| stream.set_write_timeout(Some(ANSWER_WAIT)));
+            .and_then(|()| wait_at_most(&stream, ANSWER_WAIT));
         timed.map_err(|error| Error::io("connect to", path, &error))?;
         Ok(Some(stream))
+    }
+
+    /// How long the next reading or writing may wait; more than nothing.
+    pub(in super::super) fn wait_at_most(stream: &Stream, wait: Duration) -> std::io::Result<()> {
+        stream.set_read_timeout(Some(wait))?;
+        stream.set_write_timeout(Some(wait))
     }
 
     pub(in super::super) fn silent(path: &Path) -> Error {
@@ -185,6 +199,8 @@ mod unix {
 pub(super) use unix::silent;
 
 #[cfg(not(unix))]
+pub(super) use elsewhere::wait_at_most;
+#[cfg(not(unix))]
 pub use elsewhere::{Stream, connect, own_uid};
 
 #[cfg(not(unix))]
@@ -200,6 +216,14 @@ mod elsewhere {
     /// None.
     pub fn connect(_: &Path, _: u32) -> Result<Option<Stream>> {
         Ok(None)
+    }
+
+    /// Nothing waits.
+    pub(in super::super) fn wait_at_most(
+        _: &Stream,
+        _: std::time::Duration,
+    ) -> std::io::Result<()> {
+        Ok(())
     }
 
     /// Users have no numbers here.

@@ -65,7 +65,7 @@ pub struct KeeperStart {
     #[arg(long, value_name = "UID", requires = "gateway_unit")]
     pub gateway_user: Option<u32>,
     /// Take the opened vault's identity from standard input
-    #[arg(long, hide = true, conflicts_with = "foreground")]
+    #[arg(long, hide = true)]
     pub handed: bool,
 }
 

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 /// How long a gateway may take until it has asked for its values: its start on a loaded machine.
 const GATEWAY: Duration = Duration::from_secs(90);
 
+/// How long it may take from its first value to its last. One that is linked and not in use is never
+/// asked for.
+const LAST: Duration = Duration::from_secs(10);
+
 /// Stops the user's own gateway, starts the system's, and waits until it was given values. The ids that
 /// it got.
 ///
@@ -60,9 +64,14 @@ pub fn switch(
         return Ok(wanted);
     }
     let keeper = target.keeper()?.ok_or_else(nonsense)?;
-    let deadline = Instant::now() + GATEWAY;
+    let mut deadline = Instant::now() + GATEWAY;
+    let mut first = true;
     loop {
         let given = released(app, target, &keeper, since)?;
+        if first && !given.is_empty() {
+            first = false;
+            deadline = deadline.min(Instant::now() + LAST);
+        }
         if wanted.is_subset(&given) {
             return Ok(given);
         }
