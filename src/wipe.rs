@@ -1,12 +1,12 @@
 //! Memory that is cleared before it is freed: the allocator that does so, for binaries (door to
-//! `unsafe`), and a large buffer that does so by itself.
+//! `unsafe`), a large buffer that does so by itself, and pages of their own for what is kept.
 //!
 //! Libraries below us (age's stream buffers, `serde_json`'s scratch space, growing vectors) free
 //! memory that held secrets without clearing it. A binary that installs this allocator leaves no
 //! such copy on the heap; a library cannot install it for its users.
 #![allow(
     unsafe_code,
-    reason = "GlobalAlloc is an unsafe trait, madvise an unsafe call"
+    reason = "GlobalAlloc is an unsafe trait; mappings are made by unsafe calls"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -96,51 +96,25 @@ impl Wiped {
 
     #[cfg(not(target_os = "linux"))]
     fn populate(&mut self) {}
+}
 
-    /// Keeps the buffer's pages out of swap and core dumps for as long as they are mapped. A page that
-    /// it shares with other memory of this process is locked too, which harms nobody.
-    #[cfg(unix)]
-    pub fn lock(&self) -> Locking {
-        use rustix::mm::mlock;
-        // SAFETY: the range is this buffer's own, live memory; locking changes nothing that it holds,
-        // and the system rounds to whole pages.
-        match unsafe { mlock(self.bytes.as_ptr().cast_mut().cast(), self.bytes.len()) } {
-            Ok(()) => {
-                self.keep_out_of_dumps();
-                Locking::Locked
-            }
-            Err(_) => Locking::Refused,
-        }
+/// Keeps what lies here out of swap, for as long as its pages are mapped: for what is small and stays.
+/// Memory that shares a page with it is locked too, which harms nobody.
+#[cfg(unix)]
+pub fn lock_in_place<T: ?Sized>(value: &T) -> Locking {
+    let start = std::ptr::from_ref(value).cast_mut().cast();
+    // SAFETY: live memory of this process; locking changes nothing that it holds, and the system rounds
+    // to whole pages.
+    match unsafe { rustix::mm::mlock(start, size_of_val(value)) } {
+        Ok(()) => Locking::Locked,
+        Err(_) => Locking::Refused,
     }
+}
 
-    /// Where pages cannot be locked by us.
-    #[cfg(not(unix))]
-    pub fn lock(&self) -> Locking {
-        Locking::Refused
-    }
-
-    #[cfg(target_os = "linux")]
-    fn keep_out_of_dumps(&self) {
-        use rustix::mm::{Advice, madvise};
-        let page = rustix::param::page_size();
-        let before = self.bytes.as_ptr().align_offset(page);
-        let Some(inside) = self.bytes.get(before..) else {
-            return;
-        };
-        let len = inside.len() / page * page;
-        // SAFETY: whole pages within this buffer; the advice changes what a dump holds and what a
-        // forked child sees, not what is in them.
-        let _ = unsafe {
-            madvise(
-                inside.as_ptr().cast_mut().cast(),
-                len,
-                Advice::LinuxDontDump,
-            )
-        };
-    }
-
-    #[cfg(all(unix, not(target_os = "linux")))]
-    fn keep_out_of_dumps(&self) {}
+/// Where pages cannot be locked by us.
+#[cfg(not(unix))]
+pub fn lock_in_place<T: ?Sized>(_: &T) -> Locking {
+    Locking::Refused
 }
 
 /// Whether memory is kept out of swap.
@@ -150,6 +124,124 @@ pub enum Locking {
     Locked,
     /// The system refused: the limit on locked memory is too low.
     Refused,
+}
+
+/// A copy of bytes in pages that hold nothing else: out of swap where the system allows it, out of
+/// dumps and of forked children, and wiped before they are given back.
+#[cfg(unix)]
+pub struct Pages {
+    start: std::ptr::NonNull<u8>,
+    len: usize,
+    room: usize,
+    locking: Locking,
+}
+
+#[cfg(unix)]
+impl Pages {
+    /// Copies `bytes`, which the caller wipes.
+    ///
+    /// # Errors
+    /// Those of the system when it has no memory.
+    pub fn of(bytes: &[u8]) -> std::io::Result<Self> {
+        use rustix::mm::{MapFlags, ProtFlags, mlock, mmap_anonymous};
+        let room = bytes
+            .len()
+            .max(1)
+            .next_multiple_of(rustix::param::page_size());
+        let rights = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping where the system likes, which nobody else knows.
+        let start =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), room, rights, MapFlags::PRIVATE) }?;
+        let start = std::ptr::NonNull::new(start.cast::<u8>()).ok_or(std::io::ErrorKind::Other)?;
+        let mut pages = Pages {
+            start,
+            len: bytes.len(),
+            room,
+            locking: Locking::Refused,
+        };
+        // SAFETY: the whole mapping, which is ours alone; neither call changes what it holds.
+        unsafe {
+            if mlock(start.as_ptr().cast(), room).is_ok() {
+                pages.locking = Locking::Locked;
+            }
+            pages.keep_out_of_dumps();
+        }
+        // SAFETY: `room` bytes of the mapping are writable, at least `len`, and it is new, so that
+        // `bytes` lies elsewhere.
+        unsafe {
+            start
+                .as_ptr()
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        };
+        Ok(pages)
+    }
+
+    /// Whether they are locked.
+    pub fn locking(&self) -> Locking {
+        self.locking
+    }
+
+    #[cfg(target_os = "linux")]
+    unsafe fn keep_out_of_dumps(&self) {
+        use rustix::mm::{Advice, madvise};
+        for advice in [Advice::LinuxDontDump, Advice::LinuxWipeOnFork] {
+            // SAFETY: the whole mapping, which is ours alone; what it holds here stays.
+            let _ = unsafe { madvise(self.start.as_ptr().cast(), self.room, advice) };
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    unsafe fn keep_out_of_dumps(&self) {}
+}
+
+#[cfg(unix)]
+impl std::ops::Deref for Pages {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len` bytes of the mapping were written by `of`, and nobody writes to them after.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody can have borrowed it any more. Unlocking comes with
+        // unmapping; the barrier keeps the wiping from being optimised away.
+        unsafe {
+            std::ptr::write_bytes(self.start.as_ptr(), 0, self.room);
+            zeroize::optimization_barrier(&*self.start.as_ptr());
+            let _ = rustix::mm::munmap(self.start.as_ptr().cast(), self.room);
+        }
+    }
+}
+
+/// Where pages cannot be locked by us.
+#[cfg(not(unix))]
+pub struct Pages(zeroize::Zeroizing<Vec<u8>>);
+
+#[cfg(not(unix))]
+impl Pages {
+    /// Copies `bytes`, which the caller wipes.
+    ///
+    /// # Errors
+    /// None.
+    pub fn of(bytes: &[u8]) -> std::io::Result<Self> {
+        Ok(Pages(zeroize::Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// They are not.
+    pub fn locking(&self) -> Locking {
+        Locking::Refused
+    }
+}
+
+#[cfg(not(unix))]
+impl std::ops::Deref for Pages {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Locks everything that this process has and will have, where its limit allows any amount; a limit
@@ -204,5 +296,13 @@ mod tests {
         let large = vec![7u8; 3_000_001];
         let read = Wiped::read(large.as_slice(), large.len()).unwrap().unwrap();
         assert!(*read == *large);
+    }
+
+    #[test]
+    fn pages_hold_what_was_copied() {
+        for len in [0, 1, 4096, 4097, 300_000] {
+            let bytes = vec![7u8; len];
+            assert!(*Pages::of(&bytes).unwrap() == *bytes);
+        }
     }
 }

@@ -14,7 +14,9 @@ use crate::vault::Vault;
 use crate::vault::held::Held;
 use crate::vault::id::VaultId;
 use crate::vault::identity::{Identity, IdentityText};
+use std::cell::RefCell;
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,15 +26,48 @@ use zeroize::Zeroizing;
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Started {
-    Ready(Status),
-    Failed { text: String, hint: Option<String> },
+    Ready {
+        status: Status,
+        warning: Option<Said>,
+    },
+    Failed(Said),
 }
 
-/// Starts a keeper in the background and hands the vault to it. Returns what it says when it is ready.
+/// An error on its way from the keeper to who started it.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Said {
+    text: String,
+    hint: Option<String>,
+}
+
+impl Said {
+    fn of(error: &Error) -> Self {
+        Said {
+            text: error.message().to_owned(),
+            hint: error.hint_text().map(str::to_owned),
+        }
+    }
+
+    fn error(self) -> Error {
+        let error = Error::failed(ui::plain(&self.text));
+        match self.hint {
+            Some(hint) => error.hint(ui::plain(&hint)),
+            None => error,
+        }
+    }
+}
+
+/// Starts a keeper in the background and hands the vault to it. Returns what it says when it is ready,
+/// and what it warns of.
 ///
 /// # Errors
 /// `Failed` with the reason that it gives.
-pub fn spawn(app: &App, args: &KeeperStart, terms: &Terms, vault: Vault) -> Result<Status> {
+pub fn spawn(
+    app: &App,
+    args: &KeeperStart,
+    terms: &Terms,
+    vault: Vault,
+) -> Result<(Status, Option<Error>)> {
     let mut child = successor(app, args, terms, vault.id())?;
     child
         .current_dir("/")
@@ -52,14 +87,8 @@ pub fn spawn(app: &App, args: &KeeperStart, terms: &Terms, vault: Vault) -> Resu
         pipe.take(4096).read_to_string(&mut said).map_err(failed)?;
     }
     match serde_json::from_str::<Started>(&said) {
-        Ok(Started::Ready(status)) => Ok(status),
-        Ok(Started::Failed { text, hint }) => {
-            let error = Error::failed(ui::plain(&text));
-            Err(match hint {
-                Some(hint) => error.hint(ui::plain(&hint)),
-                None => error,
-            })
-        }
+        Ok(Started::Ready { status, warning }) => Ok((status, warning.map(Said::error))),
+        Ok(Started::Failed(said)) => Err(said.error()),
         Err(_) => Err(Error::failed("the keeper ended before it was ready")
             .hint("clawkeep keeper start --foreground")),
     }
@@ -103,11 +132,7 @@ fn successor(app: &App, args: &KeeperStart, terms: &Terms, id: VaultId) -> Resul
 pub fn handed(app: &App, args: &KeeperStart) -> Result<()> {
     let done = hold_handed(app, args);
     if let Err(error) = &done {
-        let said = Started::Failed {
-            text: error.message().to_owned(),
-            hint: error.hint_text().map(str::to_owned),
-        };
-        tell(app, &said)?;
+        tell(app, &Started::Failed(Said::of(error)))?;
     }
     done
 }
@@ -117,12 +142,14 @@ pub fn handed(app: &App, args: &KeeperStart) -> Result<()> {
 /// # Errors
 /// `Broken` when none comes, or that of another vault.
 pub fn take_over(app: &App) -> Result<Held> {
+    // Not by the library's buffered stdin: its buffer is never wiped.
+    let failed = |error: std::io::Error| Error::io("read", Path::new("stdin"), &error);
+    let pipe = std::io::stdin().as_fd().try_clone_to_owned();
     let mut text = Zeroizing::new(Vec::with_capacity(4096));
-    std::io::stdin()
-        .lock()
+    std::fs::File::from(pipe.map_err(failed)?)
         .take(4096)
         .read_to_end(&mut text)
-        .map_err(|error| Error::io("read", Path::new("stdin"), &error))?;
+        .map_err(failed)?;
     let identity = IdentityText::parse(&text)?.identity;
     drop(text);
     if !app.pins.contains(&identity.vault_id()) {
@@ -165,9 +192,14 @@ fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
     let seat = Seat::take(&app.dir)?;
     let held = take_over(app)?;
     super::arm::check_once(&held, &terms)?;
-    let warn = |error: &Error| app.ui.error(error);
+    let warning = RefCell::new(None);
+    let warn = |error: &Error| *warning.borrow_mut() = Some(Said::of(error));
     keeping::keep(&app.host, held, terms, seat, warn, |status| {
-        tell(app, &Started::Ready(status.clone()))?;
+        let ready = Started::Ready {
+            status: status.clone(),
+            warning: warning.take(),
+        };
+        tell(app, &ready)?;
         let_go()
     })
     .map(|_| ())

@@ -14,6 +14,8 @@ use crate::expiry;
 use crate::keeper::Release;
 use crate::keeper::client::{Client, Place};
 use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
+use crate::keeper::socket;
 use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
 use crate::service::notify;
@@ -130,13 +132,16 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
         super::arm::check_program(app, args.how.trust_this_program)?;
     }
     let vault = app.open_vault_file("keeper")?;
-    let status = handing::spawn(app, args, &terms, vault)?;
+    let (status, warning) = handing::spawn(app, args, &terms, vault)?;
     app.ui.say(&format!(
         "The vault is open: a keeper (process {}) holds it{}.\nIt ends by: clawkeep lock",
         status.pid,
         bounds(&status)
     ));
     warn_of_swap(app, &status);
+    if let Some(warning) = warning {
+        app.ui.error(&warning);
+    }
     Ok(())
 }
 
@@ -222,7 +227,10 @@ pub fn lock(app: &App) -> Result<()> {
         .and_then(rustix::process::Pid::from_raw)
         .ok_or_else(gone)?;
     if !end(id, &mut keeper).map_err(|_| gone())? {
-        return Err(gone());
+        return Err(Error::failed(format!(
+            "the keeper (process {pid}) was told to end and is busy with something else"
+        ))
+        .hint(format!("kill -9 {pid}")));
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
@@ -290,37 +298,44 @@ fn status(app: &App, args: &KeeperStatus) -> Result<()> {
     let pid = keeper.server()?.pid;
     match keeper.ask(Question::Status) {
         Ok(Answer::Status(status)) => show(app, args, &place, &status),
-        // It answers nothing but `resolve`, and says the rest in the vault's folder.
-        Err(error) if error.kind() == Kind::Locked => {
-            let said = super::arm::published(app, pid);
-            if args.json {
-                return app.ui.document(&json!({
-                    "open": true, "pid": pid, "socket": place.socket, "release": "once",
-                    "vault_id": said.as_ref().map(|said| said.vault_id),
-                    "since": said.as_ref().map(|said| said.since),
-                    "until": said.as_ref().and_then(|said| said.locks_at),
-                }));
+        // It answers this user nothing but `resolve`, and says the rest in the vault's folder. One of our
+        // own that gives always is silent for another reason.
+        Err(error) if error.kind() == Kind::Locked => match super::arm::published(app, pid) {
+            Some(said) if said.release == Release::Once || place.uid != socket::own_uid() => {
+                show_published(app, args, &place, &said)
             }
-            let mut rows = vec![
-                vec![
-                    "open".to_owned(),
-                    "for one gateway, each value once".to_owned(),
-                ],
-                vec!["process".to_owned(), pid.to_string()],
-            ];
-            if let Some(said) = said {
-                rows.push(vec!["vault".to_owned(), said.vault_id.short()]);
-                rows.push(vec!["since".to_owned(), ui::date(said.since)]);
-                let ends = said.locks_at.map_or("never".to_owned(), ui::date);
-                rows.push(vec!["ends".to_owned(), ends]);
-            }
-            app.ui.data(ui::table(&rows).trim_end())
-        }
+            _ => Err(error),
+        },
         Ok(_) => Err(Error::broken(
             "the keeper answered something else than it was asked",
         )),
         Err(error) => Err(error),
     }
+}
+
+fn show_published(app: &App, args: &KeeperStatus, place: &Place, said: &Published) -> Result<()> {
+    if args.json {
+        return app.ui.document(&json!({
+            "open": true, "pid": said.pid, "socket": place.socket, "release": said.release,
+            "vault_id": said.vault_id, "since": said.since, "until": said.locks_at,
+        }));
+    }
+    let open = match said.release {
+        Release::Once => "for one gateway, each value once",
+        Release::Always => "for another user",
+    };
+    let rows = [
+        ["open", open],
+        ["process", &said.pid.to_string()],
+        ["vault", &said.vault_id.short()],
+        ["since", &ui::date(said.since)],
+        ["ends", &said.locks_at.map_or("never".to_owned(), ui::date)],
+    ];
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
+}
+
+fn row(cells: [&str; 2]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
 }
 
 fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Result<()> {
@@ -348,9 +363,5 @@ fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Resul
         ["ends unused", &time(status.idle_until)],
         ["memory", memory],
     ];
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| (*cell).to_owned()).collect())
-        .collect();
-    app.ui.data(ui::table(&rows).trim_end())
+    app.ui.data(ui::table(&rows.map(row)).trim_end())
 }

@@ -31,6 +31,9 @@ use crate::wipe::{self, Locking};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How long refusals may be held back by the access log, to be counted.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
 /// How a keeper is to run.
 pub struct Terms {
     /// How often it gives a value.
@@ -89,6 +92,8 @@ pub fn keep(
     let alarm = alarm::set(host)?;
     let everything = wipe::lock_everything();
     let since = host.now();
+    // Also when something goes wrong from here on.
+    let state = Said(held.dir().to_owned());
     let mut published = once::state(&held, terms.release, since);
     published.locks_at = terms.timeout.and_then(|span| after(since, span));
     let once = match terms.release {
@@ -113,10 +118,7 @@ pub fn keep(
     // The gateway's user connects from outside; who it is decides.
     let mode = if terms.unit.is_some() { 0o666 } else { 0o600 };
     let listener = socket::listen(&terms.socket, mode)?;
-    let socket = Bound {
-        socket: terms.socket.clone(),
-        dir: held.dir().to_owned(),
-    };
+    let socket = Bound(terms.socket.clone());
     let now = Uptime::now();
     let mut keeper = Keeper {
         host: host.clone(),
@@ -126,6 +128,7 @@ pub fn keep(
         since,
         until: terms.timeout.map(|span| now.after(span)),
         used: now,
+        tidy_at: None,
         held,
         terms,
     };
@@ -135,19 +138,25 @@ pub fn keep(
     drop(keeper);
     drop(listener);
     drop(socket);
+    drop(state);
     ended
 }
 
-/// What others see of a keeper that runs, removed when it ends.
-struct Bound {
-    socket: PathBuf,
-    dir: PathBuf,
-}
+/// The socket, removed when the keeper ends.
+struct Bound(PathBuf);
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.socket);
-        let _ = Published::forget(&self.dir);
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// What it says about itself in the vault's folder, removed when it ends.
+struct Said(PathBuf);
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        let _ = Published::forget(&self.0);
     }
 }
 
@@ -166,9 +175,18 @@ struct Keeper {
     since: Millis,
     until: Option<Uptime>,
     used: Uptime,
+    /// When refusals that are held back are written.
+    tidy_at: Option<Uptime>,
 }
 
 impl Handler for Keeper {
+    fn expects(&self, uid: u32) -> bool {
+        match &self.terms.unit {
+            Some(gateway) if self.once.is_some() => uid == gateway.uid,
+            _ => uid == socket::own_uid(),
+        }
+    }
+
     fn challenges(&self) -> bool {
         self.once.is_some()
     }
@@ -185,6 +203,8 @@ impl Handler for Keeper {
             _ if asker.peer.uid != socket::own_uid() => {
                 Err(Error::locked("this keeper answers another user"))
             }
+            // Who looks whether it is open does not use it.
+            Question::Status => Ok(Answer::Status(self.status())),
             other => {
                 self.used = Uptime::now();
                 self.act(asker, other)
@@ -194,15 +214,11 @@ impl Handler for Keeper {
     }
 
     fn tidy_at(&self) -> Option<Uptime> {
-        let at = self.log.flush_at()?;
-        let wait = at.get().saturating_sub(self.host.now().get());
-        // A clock that was set back must not put it off for long.
-        let wait =
-            Duration::from_millis(u64::try_from(wait).unwrap_or(0)).min(Duration::from_secs(1));
-        Some(Uptime::now().after(wait))
+        self.tidy_at
     }
 
     fn tidy(&mut self) {
+        self.tidy_at = None;
         let _ = self.log.flush(self.host.now());
     }
 
@@ -217,8 +233,9 @@ impl Handler for Keeper {
 impl Keeper {
     fn act(&mut self, asker: &Asker, question: Question) -> Result<Answer> {
         match question {
-            Question::Resolve { .. } => Err(Error::failed("a resolve is answered elsewhere")),
-            Question::Status => Ok(Answer::Status(self.status())),
+            Question::Resolve { .. } | Question::Status => {
+                Err(Error::failed("this is answered elsewhere"))
+            }
             Question::List => {
                 self.refresh()?;
                 let list = self.held.list()?;
@@ -236,18 +253,23 @@ impl Keeper {
                     Stored(crate::vault::body::Entry { meta, value })
                 })))
             }
+            // Each write first looks whether the vault is still the one that is held: what was put back
+            // must not get a new generation from us.
             Question::Put(id, Stored(entry)) => {
+                self.refresh()?;
                 self.held.to_write()?.put(&id, entry.value, &entry.meta)?;
                 self.refresh()?;
                 Ok(Answer::Done(true))
             }
             Question::Remove(id) => {
+                self.refresh()?;
                 let was = self.held.to_write()?.remove(&id)?;
                 self.refresh()?;
                 Ok(Answer::Done(was))
             }
             Question::Link(id) => {
                 let id = RefId::parse(&id).ok_or_else(|| Error::usage("this is no id"))?;
+                self.refresh()?;
                 self.held.to_write()?.update(|contents, _| {
                     contents.linked.insert(id);
                     Ok(())
@@ -288,10 +310,16 @@ impl Keeper {
         given
     }
 
-    fn note(&self, asker: &Asker, results: &[(&str, Outcome)]) {
+    fn note(&mut self, asker: &Asker, results: &[(&str, Outcome)]) {
         let caller = Caller::of_pid(asker.peer.uid, asker.peer.pid);
         let now = self.host.now();
         let _ = self.log.record(now, &caller, Writer::Keeper, results);
+        // By a clock that nobody sets back.
+        if self.log.flush_at().is_none() {
+            self.tidy_at = None;
+        } else if self.tidy_at.is_none() {
+            self.tidy_at = Some(Uptime::now().after(HELD_BACK));
+        }
     }
 
     fn give(

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Facts, Plan};
@@ -155,15 +156,16 @@ fn require_way_in(app: &App, opened: &Opened) -> Result<()> {
         return Ok(());
     };
     let keeper = app.keeper_place()?.connect()?;
-    if let Some(keeper) = &keeper {
-        let said = super::arm::published(app, keeper.server()?.pid);
-        if said.is_some_and(|said| said.release == Release::Once) {
-            // OpenClaw's own checks ask for values, and would leave none for the gateway.
-            return Err(Error::failed(
-                "this vault's keeper gives each value once, and linking asks for them",
-            )
-            .hint("clawkeep lock; clawkeep unlock; then link, and at last lock and unlock --release once"));
-        }
+    if keeper.is_some()
+        && Published::load(&app.dir)?.is_some_and(|said| said.release == Release::Once)
+    {
+        // OpenClaw's own checks ask for values, and would leave none for the gateway.
+        return Err(Error::failed(
+            "this vault's keeper gives each value once, and linking asks for them",
+        )
+        .hint(
+            "clawkeep lock; clawkeep unlock; then link, and at last lock and unlock --release once",
+        ));
     }
     let alone = vault
         .contents()

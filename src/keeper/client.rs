@@ -1,7 +1,8 @@
 //! One question to a keeper, one answer. Ring 2.
 //!
 //! Promises: three answers: no keeper is `None`; one that is silent, foreign or false is an error.
-//! An answer is read up to its bound, within [`ANSWER_WAIT`].
+//! A question is sent and its answer read, up to its bound, within [`ANSWER_WAIT`] in all: also when the
+//! other side gives or takes one byte at a time.
 
 use super::pointer::Pointer;
 use super::socket::{self, ANSWER_WAIT, Stream};
@@ -37,7 +38,7 @@ impl Place {
     pub fn of(dir: &Path) -> Result<Self> {
         let pointer = Pointer::load(dir)?;
         Ok(Place {
-            uid: socket::own_uid(),
+            uid: keeper_user(pointer.as_ref(), socket::own_uid()),
             required: pointer.as_ref().is_some_and(|pointer| pointer.required),
             socket: pointer.map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
         })
@@ -53,7 +54,7 @@ impl Place {
             Some(uid) if uid != 0 => {
                 let pointer = Pointer::load_of_anyone(dir)?;
                 Ok(Place {
-                    uid,
+                    uid: keeper_user(pointer.as_ref(), uid),
                     required: false,
                     socket: pointer
                         .map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
@@ -69,10 +70,12 @@ impl Place {
     /// `Locked` when there is none and the vault stays locked without it; else as
     /// [`socket::connect`].
     pub fn connect(&self) -> Result<Option<Client>> {
+        let by = Instant::now() + ANSWER_WAIT;
         match socket::connect(&self.socket, self.uid)? {
             Some(stream) => Ok(Some(Client {
                 stream,
                 path: self.socket.clone(),
+                first_by: Some(by),
             })),
             None if self.required => Err(Error::locked(format!(
                 "the keeper at {} does not run, and this vault stays locked without it",
@@ -84,11 +87,21 @@ impl Place {
     }
 }
 
+/// The user whose process must listen: who edits the pointer can name another one, and is the folder's
+/// owner.
+fn keeper_user(pointer: Option<&Pointer>, owner: u32) -> u32 {
+    pointer
+        .and_then(|pointer| pointer.keeper_user)
+        .unwrap_or(owner)
+}
+
 /// A connection to a keeper.
 #[derive(Debug)]
 pub struct Client {
     stream: Stream,
     path: PathBuf,
+    /// Connecting and the first answer have one time together.
+    first_by: Option<Instant>,
 }
 
 impl Client {
@@ -97,7 +110,9 @@ impl Client {
     /// # Errors
     /// `Locked` when it does not answer in time or closes early; `Broken` when its answer is none.
     pub fn ask(&mut self, question: Question) -> Result<Answer> {
-        let again = match self.exchange(&question)? {
+        let anew = || Instant::now() + ANSWER_WAIT;
+        let deadline = self.first_by.take().unwrap_or_else(anew);
+        let again = match self.exchange(&question, deadline)? {
             Answer::Again(challenge) => challenge,
             Answer::Error(error) => return Err(error),
             other => return Ok(other),
@@ -112,52 +127,64 @@ impl Client {
             ids,
             challenge: Some(again),
         };
-        match self.exchange(&question)? {
+        match self.exchange(&question, deadline)? {
             Answer::Error(error) => Err(error),
             Answer::Again(_) => Err(Error::broken("the keeper asks back twice")),
             other => Ok(other),
         }
     }
 
-    fn exchange(&mut self, question: &Question) -> Result<Answer> {
+    fn exchange(&mut self, question: &Question, deadline: Instant) -> Result<Answer> {
         let text = question.write();
         let mut frame = Zeroizing::new(Vec::with_capacity(text.len() + 4));
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         frame.extend_from_slice(&length.to_be_bytes());
         frame.extend_from_slice(&text);
         // Who refuses may answer before it has read all: what it says is read all the same.
-        let sent = self.stream.write_all(&frame);
-        let answer = self.receive();
+        let sent = self.send(&frame, deadline);
+        let answer = self.receive(deadline);
         match (sent, answer) {
             (_, Ok(answer)) => Answer::read(&answer),
             (_, Err(error)) => Err(self.lost(&error)),
         }
     }
 
-    fn receive(&mut self) -> std::io::Result<Zeroizing<Vec<u8>>> {
-        use std::io::ErrorKind::{InvalidData, TimedOut};
-        let deadline = Instant::now() + ANSWER_WAIT;
-        let mut length = [0; 4];
-        self.stream.read_exact(&mut length)?;
-        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-        if length > MAX_ANSWER {
-            return Err(InvalidData.into());
-        }
-        let mut text = Zeroizing::new(vec![0; length]);
-        let mut filled = 0;
-        while filled < length {
-            match self.stream.read(&mut text[filled..]) {
-                Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => filled += read,
+    fn send(&mut self, mut frame: &[u8], deadline: Instant) -> std::io::Result<()> {
+        while !frame.is_empty() {
+            socket::wait_at_most(&self.stream, left(deadline)?)?;
+            match self.stream.write(frame) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(sent) => frame = &frame[sent..],
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            // One byte at a time is no answer.
-            if Instant::now() > deadline {
-                return Err(TimedOut.into());
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, deadline: Instant) -> std::io::Result<Zeroizing<Vec<u8>>> {
+        let mut length = [0; 4];
+        self.fill(&mut length, deadline)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        if length > MAX_ANSWER {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        let mut text = Zeroizing::new(vec![0; length]);
+        self.fill(&mut text, deadline)?;
+        Ok(text)
+    }
+
+    fn fill(&mut self, mut rest: &mut [u8], deadline: Instant) -> std::io::Result<()> {
+        while !rest.is_empty() {
+            socket::wait_at_most(&self.stream, left(deadline)?)?;
+            match self.stream.read(rest) {
+                Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => rest = &mut rest[read..],
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(text)
+        Ok(())
     }
 
     fn lost(&self, error: &std::io::Error) -> Error {
@@ -188,12 +215,17 @@ impl Client {
 
     /// Waits until the keeper has closed the connection, at most `wait`.
     pub fn wait_for_end(&mut self, wait: std::time::Duration) -> bool {
-        #[cfg(unix)]
-        let _ = self.stream.set_read_timeout(Some(wait));
-        let _ = wait;
-        let mut byte = [0];
-        matches!(self.stream.read(&mut byte), Ok(0))
+        let _ = socket::wait_at_most(&self.stream, wait);
+        matches!(self.stream.read(&mut [0]), Ok(0))
     }
+}
+
+/// What is left of the time for an answer.
+fn left(deadline: Instant) -> std::io::Result<std::time::Duration> {
+    deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+        .ok_or_else(|| std::io::ErrorKind::TimedOut.into())
 }
 
 /// A keeper as a store: what its mode allows.

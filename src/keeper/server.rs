@@ -3,16 +3,22 @@
 //! Promises:
 //! - a client costs a bounded amount of memory, and of time only what its question takes: who sends
 //!   nothing, too much, or one byte at a time is closed after [`PATIENCE`];
-//! - at most [`MAX_CLIENTS`] are kept; one more closes the one that has waited longest;
+//! - at most [`MAX_CLIENTS`] are kept. Further ones wait in the system's queue; when one of those that are
+//!   kept has said or taken nothing for [`GRACE`], it is closed for the next. Users who can be given
+//!   nothing have few places, and these push out one another alone;
+//! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
+pub use super::timer::Uptime;
+
 use super::socket::{self, Peer};
+use super::timer::Timer;
 use super::unit::Tick;
-use super::wire::{Answer, MAX_QUESTION, Question};
+use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::json::hex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 #[cfg(not(target_os = "linux"))]
 use std::io::Read;
 use std::io::Write;
@@ -26,36 +32,17 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The most clients at one time. Each may make us hold [`MAX_QUESTION`] bytes.
 pub const MAX_CLIENTS: usize = 64;
 
+/// The most of them that are of users whom this keeper never gives anything.
+const MAX_STRANGERS: usize = 8;
+
+/// How long a client may keep its place while others wait for one.
+pub const GRACE: Duration = Duration::from_millis(500);
+
+/// The most bytes of answers that wait to be taken: one of the longest is among them always.
+pub const MAX_WAITING: usize = 2 * MAX_ANSWER;
+
 /// How many are taken from the queue before those that are there are heard.
 const TAKEN_AT_ONCE: usize = 16;
-
-/// Time since the machine started, which no clock that is set can change; a sleeping machine's time
-/// counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uptime(Duration);
-
-impl Uptime {
-    /// Now.
-    pub fn now() -> Self {
-        Uptime(host::since_boot())
-    }
-
-    /// That much later.
-    #[must_use]
-    pub fn after(self, span: Duration) -> Self {
-        Uptime(self.0.saturating_add(span))
-    }
-
-    /// How long until `later`; nothing when it is past.
-    pub fn until(self, later: Self) -> Duration {
-        later.0.saturating_sub(self.0)
-    }
-
-    /// Since the start of the machine.
-    pub fn since_start(self) -> Duration {
-        self.0
-    }
-}
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -71,6 +58,9 @@ pub struct Asker {
 
 /// What the keeper does with a question.
 pub trait Handler {
+    /// Whether processes of this user may be given anything.
+    fn expects(&self, uid: u32) -> bool;
+
     /// Whether a `resolve` must repeat a challenge: then its sender is known to have lived before it.
     fn challenges(&self) -> bool;
 
@@ -141,13 +131,16 @@ pub fn serve(
             return Ok(Ending::Called);
         }
         let now = Uptime::now();
-        for (client, ready) in clients.iter_mut().zip(ready.clients) {
+        for (at, ready) in ready.clients.into_iter().enumerate() {
+            let client = &mut clients[at];
             match client.held_until {
                 // It went away.
-                Some(at) if at > now => client.over |= ready,
-                Some(_) => client.go_on(handler),
-                None if ready => client.go_on(handler),
-                None => {}
+                Some(until) if until > now => client.over |= ready,
+                None if !ready => {}
+                _ => {
+                    client.go_on(handler);
+                    relieve(&mut clients);
+                }
             }
         }
         clients.retain(|client| !client.over);
@@ -155,6 +148,30 @@ pub fn serve(
             take(listener, &mut clients, handler);
         }
     }
+}
+
+/// Closes who has not taken the longest-waiting answers when they are too many.
+fn relieve(clients: &mut [Client]) {
+    let mut waiting: usize = clients.iter().map(|client| client.out.len()).sum();
+    for client in clients {
+        if waiting <= MAX_WAITING {
+            return;
+        }
+        if !client.out.is_empty() {
+            waiting -= client.out.len();
+            client.out = Zeroizing::new(Vec::new());
+            client.over = true;
+        }
+    }
+}
+
+/// Who keeps a place that another could have, when that is so, and since when.
+fn in_the_way(clients: &[Client]) -> Option<(usize, Uptime)> {
+    if clients.len() < MAX_CLIENTS {
+        return None;
+    }
+    let since = clients.iter().map(|client| client.since.after(GRACE));
+    since.enumerate().min_by_key(|(_, at)| *at)
 }
 
 struct Ready {
@@ -170,15 +187,23 @@ fn wait(
     end: Option<Uptime>,
     timer: &mut Timer,
 ) -> Result<Ready> {
+    let way = in_the_way(clients).map(|(_, at)| at);
+    let is_open = way.is_none_or(|at| at <= Uptime::now());
     let next = clients
         .iter()
         .map(|client| client.held_until.unwrap_or(client.deadline))
         .chain(end)
+        .chain(way.filter(|_| !is_open))
         .min();
     timer.set(next)?;
     let mut fds = Vec::with_capacity(clients.len() + 3);
     fds.push(PollFd::new(alarm, PollFlags::IN));
-    fds.push(PollFd::new(listener, PollFlags::IN));
+    let taking = if is_open {
+        PollFlags::IN
+    } else {
+        PollFlags::empty()
+    };
+    fds.push(PollFd::new(listener, taking));
     for client in clients {
         let wanted = match (&client.held_until, client.out.is_empty()) {
             (Some(_), _) => PollFlags::empty(),
@@ -208,88 +233,24 @@ fn wait(
     })
 }
 
-/// The one timer. On Linux it counts the time that the machine sleeps.
-struct Timer {
-    #[cfg(target_os = "linux")]
-    fd: std::os::fd::OwnedFd,
-    /// When it rings; it may ring too early, and then nothing is due.
-    at: Option<Uptime>,
-}
-
-#[cfg(target_os = "linux")]
-impl Timer {
-    fn new() -> Result<Self> {
-        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let fd = timerfd_create(TimerfdClockId::Boottime, flags)
-            .map_err(|_| Error::failed("the system has no timer for the keeper"))?;
-        Ok(Timer { fd, at: None })
-    }
-
-    /// Rings at `next` at the latest. One that rings before is left: most are gone by then, and setting
-    /// it anew for each client costs more than ringing once for nothing.
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        use rustix::time::{Itimerspec, TimerfdTimerFlags, timerfd_settime};
-        let now = Uptime::now();
-        let is_set = self.at.is_some_and(|at| at > now);
-        match next {
-            Some(next) if is_set && self.at.is_some_and(|at| at <= next) => return Ok(()),
-            None if self.at.is_none() => return Ok(()),
-            _ => {}
-        }
-        let value = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            // Zero would switch it off.
-            it_value: next.map_or(timespec(Duration::ZERO), |next| {
-                timespec(now.until(next).max(Duration::from_nanos(1)))
-            }),
-        };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &value)
-            .map_err(|_| Error::failed("the keeper's timer cannot be set"))?;
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, fds: &mut Vec<PollFd<'t>>) {
-        fds.push(PollFd::new(&self.fd, PollFlags::IN));
-    }
-
-    fn span(&self) -> Option<Timespec> {
-        None
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Timer {
-    fn new() -> Result<Self> {
-        Ok(Timer { at: None })
-    }
-
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, _: &mut Vec<PollFd<'t>>) {}
-
-    fn span(&self) -> Option<Timespec> {
-        let now = Uptime::now();
-        self.at.map(|at| timespec(now.until(at)))
-    }
-}
-
-fn timespec(span: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: span.subsec_nanos().into(),
-    }
-}
-
 fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl Handler) {
     for _ in 0..TAKEN_AT_ONCE {
-        // Out of descriptors or gone again: the next round tries again.
-        let Ok((stream, _)) = listener.accept() else {
-            return;
+        if let Some((at, from)) = in_the_way(clients) {
+            if from > Uptime::now() {
+                return;
+            }
+            clients.remove(at);
+        }
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+            // Gone again; or we are out of descriptors, and must not ask in vain until somebody leaves.
+            Err(_) => {
+                if !clients.is_empty() {
+                    clients.remove(0);
+                }
+                return;
+            }
         };
         let Ok(peer) = socket::peer(&stream) else {
             continue;
@@ -297,36 +258,33 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
         if stream.set_nonblocking(true).is_err() {
             continue;
         }
-        if clients.len() >= MAX_CLIENTS {
+        let is_stranger = !handler.expects(peer.uid);
+        if is_stranger {
+            let mut others = clients
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.is_stranger);
             // They stand in the order in which they came.
-            clients.remove(0);
+            let first = others.next().map(|(at, _)| at);
+            if let Some(first) = first.filter(|_| others.count() + 2 > MAX_STRANGERS) {
+                clients.remove(first);
+            }
         }
-        let mut client = Client {
-            stream,
-            asker: Asker {
-                peer,
-                sender: None,
-                challenged: None,
-            },
-            input: Zeroizing::new(Vec::new()),
-            out: Zeroizing::new(Vec::new()),
-            sent: 0,
-            challenge: None,
-            looked: Tick::now(),
-            held_until: None,
-            deadline: Uptime::now().after(PATIENCE),
-            over: false,
-        };
+        let mut client = Client::new(stream, peer, is_stranger);
         // Most have asked by now.
         client.go_on(handler);
         if !client.over {
             clients.push(client);
+            relieve(clients);
         }
     }
 }
 
 struct Client {
     stream: UnixStream,
+    is_stranger: bool,
+    /// When it came, or was last answered.
+    since: Uptime,
     asker: Asker,
     /// What came of the next frame.
     input: Zeroizing<Vec<u8>>,
@@ -350,6 +308,28 @@ const HEAD: usize = 4;
 const AT_ONCE: usize = 4096;
 
 impl Client {
+    fn new(stream: UnixStream, peer: Peer, is_stranger: bool) -> Self {
+        let now = Uptime::now();
+        Client {
+            stream,
+            is_stranger,
+            since: now,
+            asker: Asker {
+                peer,
+                sender: None,
+                challenged: None,
+            },
+            input: Zeroizing::new(Vec::new()),
+            out: Zeroizing::new(Vec::new()),
+            sent: 0,
+            challenge: None,
+            looked: Tick::now(),
+            held_until: None,
+            deadline: now.after(PATIENCE),
+            over: false,
+        }
+    }
+
     fn go_on(&mut self, handler: &mut impl Handler) {
         if self.held_until.take().is_some() {
             self.say_challenge();
@@ -448,7 +428,8 @@ impl Client {
         out.extend_from_slice(&text);
         self.out = out;
         self.sent = 0;
-        self.deadline = Uptime::now().after(PATIENCE);
+        self.since = Uptime::now();
+        self.deadline = self.since.after(PATIENCE);
     }
 
     /// Sends what can be sent. `false` when the client has to take some first.
@@ -477,4 +458,42 @@ fn receive(stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Opti
 #[cfg(not(target_os = "linux"))]
 fn receive(mut stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Option<Peer>)> {
     stream.read(into).map(|read| (read, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client with an answer of this length.
+    fn with_answer(len: usize) -> Client {
+        let (stream, _) = UnixStream::pair().unwrap();
+        let peer = Peer { pid: 1, uid: 1 };
+        let mut client = Client::new(stream, peer, false);
+        client.out = Zeroizing::new(vec![0; len]);
+        client
+    }
+
+    #[test]
+    fn who_takes_no_answer_is_closed_before_there_are_too_many() {
+        let mut clients: Vec<Client> = [0, MAX_ANSWER, 5, MAX_ANSWER, MAX_ANSWER]
+            .map(with_answer)
+            .into();
+        relieve(&mut clients);
+        let over: Vec<bool> = clients.iter().map(|client| client.over).collect();
+        assert_eq!(over, [false, true, true, false, false]);
+        assert!(clients[1].out.is_empty());
+        relieve(&mut clients);
+        assert_eq!(clients.iter().filter(|client| client.over).count(), 2);
+    }
+
+    #[test]
+    fn a_place_is_given_up_when_all_are_taken_by_who_waits_longest() {
+        let mut clients: Vec<Client> = (1..MAX_CLIENTS).map(|_| with_answer(0)).collect();
+        assert!(in_the_way(&clients).is_none());
+        clients.push(with_answer(0));
+        // Answered since, so it waits for nothing.
+        clients[0].say(&Answer::Done(true));
+        let (at, from) = in_the_way(&clients).unwrap();
+        assert_eq!((at, from), (1, clients[1].since.after(GRACE)));
+    }
 }

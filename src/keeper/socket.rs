@@ -32,6 +32,8 @@ pub struct Peer {
 }
 
 #[cfg(unix)]
+pub(super) use unix::wait_at_most;
+#[cfg(unix)]
 pub use unix::{Stream, connect, listen, own_uid, peer};
 
 #[cfg(unix)]
@@ -144,10 +146,15 @@ mod unix {
         }
         let timed = stream
             .set_nonblocking(false)
-            .and_then(|()| stream.set_read_timeout(Some(ANSWER_WAIT)))
-            .and_then(|()| stream.set_write_timeout(Some(ANSWER_WAIT)));
+            .and_then(|()| wait_at_most(&stream, ANSWER_WAIT));
         timed.map_err(|error| Error::io("connect to", path, &error))?;
         Ok(Some(stream))
+    }
+
+    /// How long the next reading or writing may wait; more than nothing.
+    pub(in super::super) fn wait_at_most(stream: &Stream, wait: Duration) -> std::io::Result<()> {
+        stream.set_read_timeout(Some(wait))?;
+        stream.set_write_timeout(Some(wait))
     }
 
     pub(in super::super) fn silent(path: &Path) -> Error {
@@ -192,6 +199,8 @@ mod unix {
 pub(super) use unix::silent;
 
 #[cfg(not(unix))]
+pub(super) use elsewhere::wait_at_most;
+#[cfg(not(unix))]
 pub use elsewhere::{Stream, connect, own_uid};
 
 #[cfg(not(unix))]
@@ -207,6 +216,14 @@ mod elsewhere {
     /// None.
     pub fn connect(_: &Path, _: u32) -> Result<Option<Stream>> {
         Ok(None)
+    }
+
+    /// Nothing waits.
+    pub(in super::super) fn wait_at_most(
+        _: &Stream,
+        _: std::time::Duration,
+    ) -> std::io::Result<()> {
+        Ok(())
     }
 
     /// Users have no numbers here.

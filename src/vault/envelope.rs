@@ -55,11 +55,6 @@ impl Body {
         &self.bytes[..self.line]
     }
 
-    /// The whole plaintext, and the length of line 1.
-    pub(super) fn into_bytes(self) -> (Wiped, usize) {
-        (self.bytes, self.line)
-    }
-
     /// The MAC: with the generation, what tells one state of the vault from another.
     pub fn mac(&self) -> [u8; 32] {
         self.mac

@@ -1,6 +1,6 @@
 //! A vault that stays open: the keeper's. Ring 2.
 //!
-//! Promises: one copy of the plaintext, in locked pages where the system allows it, with an index
+//! Promises: one copy of the plaintext, in locked pages where the system allows it (the identity as well), with an index
 //! that says where each entry stands; a value is parsed when it is asked for. What another process
 //! wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
 //! back, forked or removed is an error for as long as it is so.
@@ -10,14 +10,14 @@ use super::cache::{Cache, State};
 use super::envelope::{self, Body, Refusal};
 use super::id::VaultId;
 use super::identity::Identity;
-use super::slot::Slot;
+use super::slot::{Slot, SlotKind};
 use super::unlock::{Keys, read_vault, unseal};
 use super::{Vault, check_dir, copy, pick};
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::{RefId, Secret, SecretId};
 use crate::store::{Meta, Resolve};
-use crate::wipe::{Locking, Wiped};
+use crate::wipe::{self, Locking, Pages};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -33,17 +33,18 @@ pub struct Held {
     by: String,
 }
 
+/// Where each entry stands in line 1.
+type Index = BTreeMap<SecretId, Range<usize>>;
+
 /// Line 1 in memory, and where its entries stand.
 struct Line {
-    bytes: Wiped,
-    len: usize,
+    bytes: Pages,
     mac: [u8; 32],
     generation: u64,
-    index: BTreeMap<SecretId, Range<usize>>,
+    index: Index,
     linked: BTreeSet<RefId>,
     slots: Vec<Slot>,
     has_recovery: bool,
-    locking: Locking,
 }
 
 /// What tells one `vault.age` from another without reading it. Two states of one stamp would take a
@@ -86,12 +87,12 @@ impl Held {
         let unsealed = unseal(dir, keys)?;
         // Everything is checked once as a whole: the keeper must not find out at a request.
         unsealed.contents(dir)?;
-        let line = Line::of(unsealed.body)?;
+        let line = Line::of(&unsealed.body)?;
         Ok(Held {
             dir: dir.to_owned(),
             host: keys.host.clone(),
             pins: keys.pins.to_vec(),
-            identity: Box::new(unsealed.identity),
+            identity: kept(Box::new(unsealed.identity)),
             line,
             stamp,
             by: unsealed.by,
@@ -121,8 +122,8 @@ impl Held {
             dir: dir.to_owned(),
             host: host.clone(),
             pins: vec![identity.vault_id()],
-            identity: Box::new(identity),
-            line: Line::of(body)?,
+            identity: kept(Box::new(identity)),
+            line: Line::of(&body)?,
             stamp,
             by: "the person who unlocked it".to_owned(),
         })
@@ -142,7 +143,7 @@ impl Held {
         }
         check_dir(&self.dir)?;
         let stored = match envelope::open(&read_vault(&self.dir)?, &self.identity) {
-            Ok(body) => self.advance(body, None)?,
+            Ok(body) => self.advance(&body, None)?,
             Err(Refusal::NotForThisKey) => self.follow(keys)?,
             Err(Refusal::Error(error)) => return Err(error),
         };
@@ -154,6 +155,7 @@ impl Held {
     fn follow(&mut self, keys: &Keys<'_>) -> Result<BTreeSet<RefId>> {
         // A pin of the old id would refuse its own successor; the slots carry their own pins.
         let keys = Keys { pins: &[], ..*keys };
+        // A vault of somebody else brings slots of his own; those of ours outlive a new identity.
         let unsealed = unseal(&self.dir, &keys).map_err(|error| {
             let error = error.context("the vault got a new identity since it was unlocked");
             if error.kind() == Kind::Locked {
@@ -162,10 +164,28 @@ impl Held {
                 error
             }
         })?;
-        self.advance(unsealed.body, Some(unsealed.identity))
+        if !unsealed.opened.is_none_or(|slot| self.has_had(&slot)) {
+            return Err(Error::broken(
+                "another vault was put in this one's place while it was held open",
+            )
+            .hint("put the right vault back, or, if you changed it yourself: clawkeep lock"));
+        }
+        self.advance(&unsealed.body, Some(unsealed.identity))
     }
 
-    fn advance(&mut self, body: Body, identity: Option<Identity>) -> Result<BTreeSet<RefId>> {
+    /// Whether the vault had this way in when it was last read.
+    fn has_had(&self, way: &SlotKind) -> bool {
+        self.line.slots.iter().any(|slot| match (&slot.kind, way) {
+            (
+                SlotKind::IdentityFile { recipient: had, .. },
+                SlotKind::IdentityFile { recipient, .. },
+            ) => had == recipient,
+            (SlotKind::Keychain, SlotKind::Keychain) => true,
+            _ => false,
+        })
+    }
+
+    fn advance(&mut self, body: &Body, identity: Option<Identity>) -> Result<BTreeSet<RefId>> {
         let contents = Contents::parse(body.line())?;
         let older = contents.generation < self.line.generation;
         let beside = contents.generation == self.line.generation && body.mac() != self.line.mac;
@@ -184,7 +204,7 @@ impl Held {
         self.line = line;
         if let Some(identity) = identity {
             self.pins = vec![identity.vault_id()];
-            *self.identity = identity;
+            self.identity = kept(Box::new(identity));
         }
         Ok(stored)
     }
@@ -259,7 +279,7 @@ impl Held {
 
     /// Whether the plaintext lies in locked pages.
     pub fn locking(&self) -> Locking {
-        self.line.locking
+        self.line.bytes.locking()
     }
 
     /// All names, sorted, with what is known of them.
@@ -287,27 +307,22 @@ impl Resolve for Held {
 }
 
 impl Line {
-    fn of(body: Body) -> Result<Self> {
-        let mac = body.mac();
+    fn of(body: &Body) -> Result<Self> {
         let contents = Contents::parse(body.line())?;
-        let (bytes, len) = match pick::index(body.line()) {
-            Some(_) => body.into_bytes(),
+        let mac = body.mac();
+        let (bytes, index) = match pick::index(body.line()) {
+            Some(index) => (Pages::of(body.line()), index),
             // As another writer wrote it: once more as we do.
             None => rewritten(&contents)?,
         };
-        let locking = bytes.lock();
-        let index = pick::index(&bytes[..len])
-            .ok_or_else(|| Error::broken("the vault's body cannot be indexed"))?;
         Ok(Line {
-            len,
+            bytes: bytes.map_err(|_| Error::failed("there is no memory for the vault's values"))?,
             mac,
             generation: contents.generation,
             index,
             linked: contents.linked,
             slots: contents.slots,
             has_recovery: contents.recovery.is_some(),
-            locking,
-            bytes,
         })
     }
 
@@ -316,7 +331,7 @@ impl Line {
     }
 
     fn text(&self, id: &SecretId) -> Option<&[u8]> {
-        self.bytes[..self.len].get(self.index.get(id)?.clone())
+        self.bytes.get(self.index.get(id)?.clone())
     }
 
     /// What was stored between an earlier state and this one. An entry says when its value was stored, so
@@ -335,16 +350,20 @@ impl Line {
     }
 }
 
-fn rewritten(contents: &Contents) -> Result<(Wiped, usize)> {
+fn rewritten(contents: &Contents) -> Result<(std::io::Result<Pages>, Index)> {
     let (room, write) = contents.to_line()?;
     let mut line = zeroize::Zeroizing::new(Vec::with_capacity(room));
     write(&mut line);
-    let unreadable = || Error::broken("the vault's body cannot be kept");
-    let bytes = Wiped::read(line.as_slice(), line.len())
-        .ok()
-        .flatten()
-        .ok_or_else(unreadable)?;
-    Ok((bytes, line.len()))
+    let index =
+        pick::index(&line).ok_or_else(|| Error::broken("the vault's body cannot be indexed"))?;
+    Ok((Pages::of(&line), index))
+}
+
+/// The identity where it stays: out of swap like the values that it opens.
+fn kept(identity: Box<Identity>) -> Box<Identity> {
+    wipe::lock_in_place(&*identity);
+    wipe::lock_in_place(identity.text());
+    identity
 }
 
 fn refused(refusal: Refusal) -> Error {

@@ -44,6 +44,8 @@ pub(super) struct Unsealed {
     pub cache: Cache,
     /// How it was opened, for people.
     pub by: String,
+    /// The slot that opened it; `None` for a credential.
+    pub opened: Option<SlotKind>,
     /// The passphrase slot that opened it, if one did and no change of slots is under way.
     passphrase_slot: Option<SlotName>,
     accept_rollback: bool,
@@ -173,11 +175,16 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
             match envelope::open(&file, &identity) {
                 Ok(body) => {
                     check_pins(&identity, keys.pins)?;
+                    let opened = match source {
+                        Source::Slot(slot) => Some(slot.kind.clone()),
+                        Source::Credential(_) => None,
+                    };
                     return Ok(Unsealed {
                         identity,
                         body,
                         cache,
                         by,
+                        opened,
                         passphrase_slot: attended,
                         accept_rollback: keys.accept_rollback,
                     });

@@ -136,7 +136,7 @@ impl Question {
         let id = || wire.id.clone().ok_or_else(malformed);
         let stored_id = || SecretId::parse(&id()?).map_err(|_| malformed());
         Ok(match wire.verb.as_str() {
-            "resolve" if wire.ids.len() <= MAX_IDS => Question::Resolve {
+            "resolve" if wire.ids.len() <= MAX_IDS && each_once(&wire.ids) => Question::Resolve {
                 pins: wire.pins,
                 ids: wire.ids,
                 challenge: wire.challenge,
@@ -154,6 +154,12 @@ impl Question {
             _ => return Err(malformed()),
         })
     }
+}
+
+/// A value that is asked for a thousand times would be copied as often.
+fn each_once(ids: &[String]) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    ids.iter().all(|id| seen.insert(id))
 }
 
 fn push_id(out: &mut Vec<u8>, id: &str) {
