@@ -135,10 +135,11 @@ impl Scene {
 
     /// A model call by the gateway arrives with this key.
     #[track_caller]
-    fn arrives(&self, gateway: &Gateway, key: &str) {
+    fn arrives(&self, gateway: &mut Gateway, key: &str) {
         self.server.take_requests();
         let answer = gateway.chat(&self.token);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let said = gateway.printed();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{said:#}");
         let requests = self.server.take_requests();
         assert!(
             !requests.is_empty(),
@@ -247,8 +248,8 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
     let Some(scene) = Scene::new(which, key) else {
         return;
     };
-    let gateway = scene.gateway("");
-    scene.arrives(&gateway, key);
+    let mut gateway = scene.gateway("");
+    scene.arrives(&mut gateway, key);
     // A new value reaches the running gateway by itself.
     let fresh = key.replace("-fake-", "-fake-new-");
     let pasted = scene.paste("--provider", &fresh);
@@ -258,10 +259,10 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
             .contains("The running gateway has the new value."),
         "{pasted}"
     );
-    scene.arrives(&gateway, &fresh);
+    scene.arrives(&mut gateway, &fresh);
 
     scene.lock();
-    scene.arrives(&gateway, &fresh);
+    scene.arrives(&mut gateway, &fresh);
     scene.all_locked();
     scene.locked_audit();
     let log = gateway.stop().ok();
@@ -277,8 +278,8 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
     );
 
     scene.unlock("always");
-    let gateway = scene.gateway("");
-    scene.arrives(&gateway, &fresh);
+    let mut gateway = scene.gateway("");
+    scene.arrives(&mut gateway, &fresh);
     let _ = gateway.stop().ok();
 }
 
@@ -315,7 +316,7 @@ fn each_value_once(which: Which, key: &str) {
 
     let mut gateway = scene.gateway(SHUT);
     assert_eq!(scene.releases()[before..], [all.clone()]);
-    scene.arrives(&gateway, key);
+    scene.arrives(&mut gateway, key);
     assert!(!scene.noted("--refused").contains(&again));
     scene.all_locked();
     assert!(scene.noted("--refused").contains(&again));
@@ -324,7 +325,7 @@ fn each_value_once(which: Which, key: &str) {
 
     // A signal neither opens a debugger nor restarts it.
     signal_user_1(&gateway);
-    scene.arrives(&gateway, key);
+    scene.arrives(&mut gateway, key);
     assert_eq!(gateway.other_ports(), [].into());
     // A setting that changes makes it ask again. It is refused and goes on with what it has.
     scene.edit("bind:", "controlUi: { enabled: false }, bind:");
@@ -332,7 +333,7 @@ fn each_value_once(which: Which, key: &str) {
         Which::V2026_6_1 => "config restart failed",
         Which::V2026_9_6 => "config reload failed",
     });
-    scene.arrives(&gateway, key);
+    scene.arrives(&mut gateway, key);
     assert_eq!(scene.releases().len(), before + 1);
 
     // Armed: a reload does not get the token that its own command needs, and so the gateway is not told.
@@ -342,9 +343,9 @@ fn each_value_once(which: Which, key: &str) {
     assert_eq!(scene.releases().len(), before + 1);
     // A start does.
     let _ = gateway.stop().ok();
-    let gateway = scene.gateway(SHUT);
+    let mut gateway = scene.gateway(SHUT);
     assert_eq!(scene.releases()[before + 1..], [all]);
-    scene.arrives(&gateway, key);
+    scene.arrives(&mut gateway, key);
     scene.all_locked();
     let _ = gateway.stop().ok();
 }

@@ -2,6 +2,7 @@
 //! keychain and person are wired together.
 
 use super::args::Global;
+use super::moved;
 use super::opened::Opened;
 use super::ui::Ui;
 use crate::error::{Error, Kind, Result};
@@ -130,7 +131,16 @@ impl App {
     /// # Errors
     /// `Broken` when the folder is not what it should be.
     pub fn find(&self) -> Result<Found> {
+        moved::refuse(&self.dir)?;
         vault::find(&self.dir)
+    }
+
+    /// Opens what was left of a vault that is on its way to another user.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub fn open_left_behind(&self) -> Result<Vault> {
+        self.open_file()
     }
 
     /// Opens the vault, asking a person for a passphrase where a slot needs one.

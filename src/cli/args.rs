@@ -12,8 +12,8 @@ pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus,
 pub use link::{Link, LinkHow, Unlink};
 pub use run::Run;
 pub use service::{
-    CredentialKeyArg, ServiceCommand, ServiceInstall, ServiceSide, ServiceStatus, ServiceUninstall,
-    ServiceWhere,
+    CredentialKeyArg, ServiceArm, ServiceCommand, ServiceInstall, ServiceRun, ServiceSide,
+    ServiceStatus, ServiceUninstall, ServiceWhere,
 };
 pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, SlotList, SlotRemove};
 

@@ -19,6 +19,9 @@ pub fn take_away(app: &App, provider: &ProviderId) -> Result<bool> {
     let Some(mut record) = LinkRecord::load(&app.dir)? else {
         return Ok(false);
     };
+    if pins::asks_keeper(&record.args) {
+        return said_to_its_owner(app, &mut record, provider);
+    }
     let mut config = Config::read(&record.config)?;
     // An edited record must not have another vault's configuration changed, or no configuration.
     if !pins::is_linked(&config, &app.dir) {
@@ -48,5 +51,19 @@ pub fn take_away(app: &App, provider: &ProviderId) -> Result<bool> {
             path.join(".")
         ));
     }
+    Ok(true)
+}
+
+/// An isolated vault's keeper cannot write a file of the gateway's user.
+fn said_to_its_owner(app: &App, record: &mut LinkRecord, provider: &ProviderId) -> Result<bool> {
+    if !record.linked.remove(&provider.selection_id()) {
+        return Ok(false);
+    }
+    record.save(&app.dir)?;
+    app.ui.say(&format!(
+        "{} still refers to {provider}: without an answer the gateway does not start again.\n\
+         hint: as its user: openclaw config unset models.providers.{provider}.apiKey",
+        record.config.display()
+    ));
     Ok(true)
 }

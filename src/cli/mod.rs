@@ -21,6 +21,7 @@ pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
+pub mod moved;
 pub mod onboard;
 #[cfg(unix)]
 pub mod once;
@@ -99,6 +100,9 @@ pub fn run(host: Host, args: Vec<OsString>) -> u8 {
 }
 
 fn dispatch(app: &App, cli: &Cli) -> Result<()> {
+    if works_on_the_vault(&cli.command) {
+        moved::refuse(&app.dir)?;
+    }
     match &cli.command {
         Command::Resolve(args) => resolve::run(&app.host, app.ui, &app.global, args),
         Command::Keeper(command) => keeper::run(app, command),
@@ -117,6 +121,23 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
+}
+
+/// Whether a command reads or changes a vault in its folder, be it only what is not secret there.
+fn works_on_the_vault(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Models(_)
+            | Command::Secret(_)
+            | Command::Slot(_)
+            | Command::Rekey(_)
+            | Command::Recovery(_)
+            | Command::Onboard(_)
+            | Command::Init(_)
+            | Command::Link(_)
+            | Command::Run(_)
+            | Command::Log(_)
+    )
 }
 
 fn wants_json(command: &Command) -> bool {

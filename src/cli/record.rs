@@ -162,7 +162,9 @@ impl LinkRecord {
 
     /// The command that makes this link again.
     pub fn command_line(&self) -> &'static str {
-        if self.config_refs {
+        if super::pins::asks_keeper(&self.args) {
+            "sudo clawkeep service uninstall --isolated; clawkeep link; sudo clawkeep service install --isolated"
+        } else if self.config_refs {
             "clawkeep link --config-refs"
         } else {
             "clawkeep link"
@@ -184,15 +186,19 @@ impl LinkRecord {
         let Some(bytes) = file::read(&dir.join(NAME), MAX, Privacy::Private)? else {
             return Ok(None);
         };
-        Ok(serde_json::from_slice::<LinkRecord>(&bytes)
+        Ok(Self::parse(&bytes))
+    }
+
+    /// The record in these bytes; `None` when they are none.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<LinkRecord>(bytes)
             .ok()
-            .filter(|record| record.version == 1 && record.is_plausible()))
+            .filter(|record| record.version == 1 && record.is_plausible())
     }
 
     /// The openclaw.json that a record names, for root, who reads that of another user's vault.
     pub fn config_in(bytes: &[u8]) -> Option<PathBuf> {
-        let record = serde_json::from_slice::<LinkRecord>(bytes).ok()?;
-        (record.version == 1 && record.is_plausible()).then_some(record.config)
+        Self::parse(bytes).map(|record| record.config)
     }
 
     /// Whether it names the kind of files that a link names. It may come out of a backup or a shared

@@ -55,10 +55,18 @@ enum Outcome {
 /// Hands the new value on to a running gateway, or says how.
 pub fn after_a_change(app: &App, link: &LinkRecord, reload: Reload) {
     if gives_once(app) {
-        app.ui.say(
-            "A running gateway has the old value, and its keeper gives each value once.\n\
-             hint: clawkeep keeper arm   (then restart the gateway)",
-        );
+        let unit = Pointer::load(&app.dir)
+            .ok()
+            .flatten()
+            .and_then(|pointer| pointer.gateway_unit);
+        let how = match unit {
+            // At its start it is given everything anyhow.
+            Some(unit) => format!("sudo systemctl restart {unit}"),
+            None => "clawkeep keeper arm   (then restart the gateway)".to_owned(),
+        };
+        app.ui.say(&format!(
+            "A running gateway has the old value, and its keeper gives each value once.\nhint: {how}"
+        ));
         return;
     }
     let outcome = match reload {

@@ -38,7 +38,7 @@ impl Place {
     pub fn of(dir: &Path) -> Result<Self> {
         let pointer = Pointer::load(dir)?;
         Ok(Place {
-            uid: socket::own_uid(),
+            uid: keeper_user(pointer.as_ref(), socket::own_uid()),
             required: pointer.as_ref().is_some_and(|pointer| pointer.required),
             socket: pointer.map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
         })
@@ -54,7 +54,7 @@ impl Place {
             Some(uid) if uid != 0 => {
                 let pointer = Pointer::load_of_anyone(dir)?;
                 Ok(Place {
-                    uid,
+                    uid: keeper_user(pointer.as_ref(), uid),
                     required: false,
                     socket: pointer
                         .map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),
@@ -85,6 +85,14 @@ impl Place {
             None => Ok(None),
         }
     }
+}
+
+/// The user whose process must listen: who edits the pointer can name another one, and is the folder's
+/// owner.
+fn keeper_user(pointer: Option<&Pointer>, owner: u32) -> u32 {
+    pointer
+        .and_then(|pointer| pointer.keeper_user)
+        .unwrap_or(owner)
 }
 
 /// A connection to a keeper.

@@ -25,6 +25,12 @@ pub struct Pointer {
     pub required: bool,
     /// How often values are given.
     pub release: Release,
+    /// The user that the keeper runs under, where it is not the folder's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper_user: Option<u32>,
+    /// The one unit that it answers, for what a person is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_unit: Option<String>,
 }
 
 impl Pointer {
@@ -35,6 +41,19 @@ impl Pointer {
             socket,
             required,
             release,
+            keeper_user: None,
+            gateway_unit: None,
+        }
+    }
+
+    /// The same, of a keeper that answers one unit; `user` where it runs under another user than the
+    /// folder's owner.
+    #[must_use]
+    pub fn isolated(self, user: Option<u32>, unit: &str) -> Self {
+        Pointer {
+            keeper_user: user,
+            gateway_unit: Some(unit.to_owned()),
+            ..self
         }
     }
 

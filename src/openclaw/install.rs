@@ -157,6 +157,24 @@ impl Install {
         (!id.is_empty() && id.chars().all(is_plain)).then(|| id.to_owned())
     }
 
+    /// The command line that starts it with these arguments, by paths that last: what a service runs.
+    ///
+    /// # Errors
+    /// `Failed` for a path that is not UTF-8, or that is gone.
+    pub fn command_line(&self, args: &[&str]) -> Result<Vec<String>> {
+        let program = std::fs::canonicalize(&self.program)
+            .map_err(|error| Error::io("find", &self.program, &error))?;
+        let mut words = Vec::new();
+        for path in self.node.iter().chain([&program]) {
+            let text = path
+                .to_str()
+                .ok_or_else(|| Error::failed("OpenClaw's path is not UTF-8"))?;
+            words.push(text.to_owned());
+        }
+        words.extend(args.iter().map(|&arg| arg.to_owned()));
+        Ok(words)
+    }
+
     /// What is run, for messages.
     pub fn program(&self) -> &Path {
         &self.program

@@ -169,6 +169,46 @@ pub fn file_overrides(text: &str) -> bool {
     })
 }
 
+/// Whether a variable of that name usually holds a key. A guess by words, for a refusal.
+pub fn looks_like_key(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    [
+        "API_KEY",
+        "APIKEY",
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "CREDENTIAL",
+        "PRIVATE_KEY",
+        "ACCESS_KEY",
+    ]
+    .iter()
+    .any(|word| name.contains(word))
+}
+
+/// The variables in a file of them, as systemd.exec(5) "EnvironmentFile" reads simple ones: a name, `=`,
+/// a value that may stand in quotes. A line that is none is left out.
+pub fn variables(text: &str) -> Vec<(String, String)> {
+    let quoted = |value: &str| {
+        ['"', '\'']
+            .iter()
+            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
+            .unwrap_or(value)
+            .to_owned()
+    };
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';']))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.trim().to_owned(), quoted(value.trim())))
+        .filter(|(name, _)| {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            !name.is_empty() && name.chars().all(is_word)
+        })
+        .collect()
+}
+
 /// What is added to a gateway's unit.
 #[derive(Debug, Clone)]
 pub struct DropIn<'g> {

@@ -100,7 +100,11 @@ impl System {
         .hint("see \"Containers and other inits\" in README.md, or in the foreground: clawkeep keeper start --foreground"))
     }
 
-    fn find(&self, name: &str) -> Result<PathBuf> {
+    /// Where a program of the system lies.
+    ///
+    /// # Errors
+    /// `Missing` when it is not there.
+    pub fn find(&self, name: &str) -> Result<PathBuf> {
         FOLDERS
             .iter()
             .map(|folder| self.root.join(folder).join(name))
@@ -192,6 +196,15 @@ impl System {
         } else {
             Err(refused("launchctl", &out.said))
         }
+    }
+
+    /// A program of the system by its name, with these arguments; a no is no error.
+    ///
+    /// # Errors
+    /// `Missing` when it is not there, `Failed` when it cannot be run or does not end.
+    pub fn tool(&self, name: &str, args: &[&OsStr]) -> Result<Output> {
+        let program = self.find(name)?;
+        self.call(&program, args)
     }
 
     /// Any other program, with these arguments and our small environment.

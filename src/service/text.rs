@@ -5,6 +5,7 @@
 //! control characters are refused instead of escaped, since some readers know no other escape.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The longest line that is written or read, in bytes: systemd's own bound is 1 MiB.
@@ -80,7 +81,7 @@ pub fn command_line(program: &Path, args: &[String]) -> Result<String> {
 }
 
 /// One setting of a unit, as it stands there: its section, its name, its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setting {
     /// `Service`.
     pub section: String,

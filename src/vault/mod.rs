@@ -19,6 +19,7 @@ pub mod held;
 pub mod id;
 pub mod identity;
 pub mod items;
+pub mod making;
 pub mod pick;
 pub mod rekey;
 pub mod slot;
@@ -36,10 +37,11 @@ use envelope::Refusal;
 use id::VaultId;
 use identity::Identity;
 use pick::Picked;
-use slot::Slot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use unlock::{Keys, read_vault, unseal};
+
+pub use making::NewVault;
 
 /// An opened vault of file custody. Holds the identity and all values, wiped on drop.
 pub struct Vault {
@@ -49,16 +51,6 @@ pub struct Vault {
     contents: Contents,
     cache: Cache,
     by: String,
-}
-
-/// What a new vault starts with.
-pub struct NewVault {
-    /// Its identity.
-    pub identity: Identity,
-    /// The recovery key's public half, if there is to be one.
-    pub recovery: Option<Recovery>,
-    /// Its slots, whose files or items [`rekey::plant`] has made.
-    pub slots: Vec<Slot>,
 }
 
 /// What lies in a folder.
@@ -193,47 +185,6 @@ impl Vault {
             contents,
             cache,
             by: "the recovery key".to_owned(),
-        })
-    }
-
-    /// Makes a vault in `dir`, whose slots were planted under this lock of it.
-    ///
-    /// # Errors
-    /// `Failed` when there is one already.
-    pub fn create(dir: &Path, host: &Host, new: NewVault, _held: &Lock) -> Result<Self> {
-        let path = dir.join("vault.age");
-        let contents = Contents {
-            generation: 1,
-            written: host.now(),
-            identity: copy(&new.identity)?,
-            recovery: new.recovery,
-            slots: new.slots,
-            linked: BTreeSet::new(),
-            secrets: BTreeMap::new(),
-        };
-        let (sealed, mac) = seal(&contents)?;
-        // The cache first: cut off between the two, what says where the slots are is there as soon as
-        // the vault is. That nothing was seen yet says that the vault was never made ([`find`]).
-        let mut cache = Cache {
-            custody: Custody::File,
-            vault_id: Some(contents.vault_id()),
-            next_vault_id: None,
-            seen: None,
-            slots: contents.slots.clone(),
-        };
-        if path.symlink_metadata().is_err() {
-            cache.save(dir)?;
-        }
-        file::create(&path, &sealed, 0o600)?;
-        cache.seen = Some(State { generation: 1, mac });
-        cache.save(dir)?;
-        Ok(Vault {
-            dir: dir.to_owned(),
-            host: host.clone(),
-            identity: new.identity,
-            contents,
-            cache,
-            by: "its making".to_owned(),
         })
     }
 

@@ -17,6 +17,7 @@ mod common;
 
 mod at_rest;
 mod credentials;
+mod isolated;
 mod machine;
 mod openclaw;
 mod root;

@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 /// The user's number when root runs the tests.
 const OTHER: u32 = 54321;
 
+/// The number of the keeper's user.
+pub(crate) const KEEPER: u32 = 54322;
+
 /// The header of a credential that the host's key encrypted, 18 bytes in base64.
 const HEADER: &str = "Whxqht+dQJax1aZeCGLxmgAA";
 
@@ -23,8 +26,12 @@ who=system
 [ "$1" = --user ] && { who=user; shift; }
 for last; do :; done
 [ -e "$root/state/fail-$1" ] && { echo "Job for $last failed." >&2; exit 1; }
+# As if the power went at this call, or right after it.
+[ -e "$root/state/kill-$who-$1-$last" ] && { rm "$root/state/kill-$who-$1-$last"; kill -9 "$PPID"; exit 1; }
 case $1 in
-  enable) : > "$root/state/$who-enabled-$last" ;;
+  enable)
+    : > "$root/state/$who-enabled-$last"
+    [ "$2" = --now ] && : > "$root/state/$who-active-$last" ;;
   restart) : > "$root/state/$who-active-$last" ;;
   disable) rm -f "$root/state/$who-enabled-$last" "$root/state/$who-active-$last" ;;
   is-enabled|is-active)
@@ -34,6 +41,18 @@ case $1 in
     exit 3 ;;
 esac
 exit 0
+"#;
+
+/// Notes the user and makes it.
+const USERADD: &str = r#"#!/bin/sh
+root=${0%/usr/bin/useradd}
+echo "useradd $*" >> "$root/calls"
+for last; do :; done
+echo "$last:x:KEEPER:KEEPER::/nonexistent:/usr/sbin/nologin" >> "$root/etc/passwd"
+"#;
+
+const SYSTEMD_RUN: &str = r#"#!/bin/sh
+for word; do echo "[$word]"; done
 "#;
 
 const SYSTEMD_CREDS: &str = r#"#!/bin/sh
@@ -97,9 +116,15 @@ impl Machine {
             home.display()
         );
         machine.file("etc/passwd", &passwd);
-        for (name, script) in [("systemctl", SYSTEMCTL), ("systemd-creds", SYSTEMD_CREDS)] {
+        for (name, script) in [
+            ("systemctl", SYSTEMCTL),
+            ("systemd-creds", SYSTEMD_CREDS),
+            ("useradd", USERADD),
+            ("systemd-run", SYSTEMD_RUN),
+        ] {
             let path = format!("usr/bin/{name}");
-            machine.file(&path, &script.replace("HEADER", HEADER));
+            let script = script.replace("HEADER", HEADER);
+            machine.file(&path, &script.replace("KEEPER", &KEEPER.to_string()));
             mode(&machine.path(&path), 0o755);
         }
         machine.file("calls", "");
@@ -191,6 +216,84 @@ impl Machine {
         self.run(command, args)
     }
 
+    /// clawkeep as the keeper's user, on the isolated vault, by the credential as systemd would give it.
+    pub(crate) fn keeper(&self, args: &[&str]) -> Ran {
+        let folder = self.path("credentials");
+        let _ = std::fs::create_dir(&folder);
+        std::fs::copy(self.path("state/plain"), folder.join("clawkeep-identity")).unwrap();
+        for path in [folder.clone(), folder.join("clawkeep-identity")] {
+            std::os::unix::fs::chown(&path, Some(KEEPER), Some(KEEPER)).unwrap();
+        }
+        mode(&folder, 0o700);
+        mode(&folder.join("clawkeep-identity"), 0o400);
+        let mut command = Command::new(self.path("usr/local/bin/clawkeep"));
+        command
+            .env_clear()
+            .env("HOME", "/nonexistent")
+            .env("CREDENTIALS_DIRECTORY", folder)
+            .arg("--vault")
+            .arg(self.path("var/lib/clawkeep/alice"))
+            .uid(KEEPER)
+            .gid(KEEPER);
+        self.run(command, args)
+    }
+
+    /// Whether a user's process can be another one's here: only root makes such.
+    pub(crate) fn has_users() -> bool {
+        let root = rustix::process::geteuid().is_root();
+        if !root {
+            eprintln!("not run: only root can run programs as other users");
+        }
+        root
+    }
+
+    /// Stores a value in the user's vault.
+    pub(crate) fn stores(&self, value: &str) {
+        use std::io::Write as _;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_clawkeep"))
+            .env_clear()
+            .env("HOME", self.home())
+            .args(["models", "auth", "paste-api-key", "--provider", "fake"])
+            .args(["--profile-id", "fake:main"])
+            .uid(self.uid)
+            .gid(self.uid)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(value.as_bytes()).unwrap();
+        drop(input);
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Links the user's OpenClaw to the vault, as far as files say it.
+    pub(crate) fn link(&self) {
+        let cache = self.text(&self.vault().join("vault.json")).unwrap();
+        let cache: serde_json::Value = serde_json::from_str(&cache).unwrap();
+        let args = serde_json::json!([
+            "resolve",
+            "--vault",
+            self.vault(),
+            "--vault-id",
+            cache["vault_id"]
+        ]);
+        let config = self.home().join("openclaw.json");
+        let entry = serde_json::json!({"source": "exec", "command": "/fake", "args": args});
+        let text = serde_json::json!({"secrets": {"providers": {"clawkeep": entry}}});
+        let link = serde_json::json!({
+            "version": 1, "lane": "plan", "openclaw": "2026.9.6", "profiles": {}, "config": config,
+            "command": "/fake", "args": args, "linked": ["provider/fake"],
+        });
+        for (path, text) in [(config, text), (self.vault().join("link.json"), link)] {
+            std::fs::write(&path, text.to_string()).unwrap();
+            mode(&path, 0o600);
+            self.give(&path);
+        }
+    }
+
     /// clawkeep as the user, with credentials in a folder as systemd gives them.
     pub(crate) fn with_credentials(&self, folder: &Path, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
@@ -228,6 +331,7 @@ impl Machine {
         text.replace(&*self.root.to_string_lossy(), "[ROOT]")
             .replace(env!("CARGO_BIN_EXE_clawkeep"), "[PROGRAM]")
             .replace(&self.uid.to_string(), "[UID]")
+            .replace(&KEEPER.to_string(), "[KEEPER]")
     }
 }
 

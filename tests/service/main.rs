@@ -8,6 +8,7 @@
     reason = "a panic is how a test fails; it writes files of its own machine"
 )]
 
+mod isolated;
 mod machine;
 
 use machine::{Machine, mode};

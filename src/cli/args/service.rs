@@ -15,6 +15,20 @@ pub enum ServiceCommand {
     /// What is installed, and whether it runs; exit code 1 when something is off
     #[command(after_help = "Example:  clawkeep service status")]
     Status(ServiceStatus),
+    /// Run a command of clawkeep on an isolated vault, as its keeper's user; needs root
+    #[command(
+        after_help = "Example:  sudo clawkeep service run -- models auth paste-token --provider anthropic"
+    )]
+    Run(ServiceRun),
+    /// Let an isolated keeper give each value once more; needs root
+    #[command(after_help = "Example:  sudo clawkeep service arm")]
+    Arm(ServiceArm),
+    /// One end of the pipe over which a vault moves: gives it
+    #[command(hide = true)]
+    Hand,
+    /// The other end: takes it
+    #[command(hide = true)]
+    Take,
     /// The part of `install` that a user's own process does
     #[command(hide = true)]
     Side(ServiceSide),
@@ -32,6 +46,10 @@ pub struct ServiceWhere {
     /// With --system: whose vault [default: the owner of --vault, or who called sudo]
     #[arg(long = "for", value_name = "USER", conflicts_with = "user")]
     pub owner: Option<String>,
+    /// With --system: the keeper and its vault under a user of their own, the gateway as a unit of the
+    /// system, each value once for each of its starts
+    #[arg(long, conflicts_with = "user")]
+    pub isolated: bool,
     /// The system lies below this folder
     #[arg(long, value_name = "DIR", hide = true)]
     pub root: Option<PathBuf>,
@@ -57,6 +75,15 @@ pub struct ServiceInstall {
     /// With --system: what encrypts the credential
     #[arg(long, value_enum, default_value = "auto", value_name = "KEY")]
     pub credential_key: CredentialKeyArg,
+    /// With --isolated: the gateway's unit, where there are several
+    #[arg(long, value_name = "UNIT", requires = "isolated")]
+    pub gateway_unit: Option<String>,
+    /// With --isolated: a passphrase of your own also opens the vault
+    #[arg(long, requires = "isolated")]
+    pub passphrase: bool,
+    /// With --isolated: the same, from this private file
+    #[arg(long, value_name = "FILE", requires = "isolated")]
+    pub new_passphrase_file: Option<PathBuf>,
     /// Restart the gateways that run, so that they take their new settings
     #[arg(long)]
     pub restart_gateway: bool,
@@ -74,6 +101,9 @@ pub struct ServiceUninstall {
     /// Whose service, and in which manager
     #[command(flatten)]
     pub place: ServiceWhere,
+    /// With --isolated: leave the vault and its credential where they are
+    #[arg(long, requires = "isolated")]
+    pub keep_vault: bool,
     /// Show what would go and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -91,6 +121,34 @@ pub struct ServiceStatus {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+/// A command on an isolated vault.
+#[derive(Debug, Args)]
+pub struct ServiceRun {
+    /// Whose vault it was [default: who called sudo]
+    #[arg(long = "for", value_name = "USER")]
+    pub owner: Option<String>,
+    /// The system lies below this folder
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub root: Option<PathBuf>,
+    /// The command, without the program's own name
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Ids to arm on an isolated vault.
+#[derive(Debug, Args)]
+pub struct ServiceArm {
+    /// Whose vault it was [default: who called sudo]
+    #[arg(long = "for", value_name = "USER")]
+    pub owner: Option<String>,
+    /// Only these ids [default: every linked id]
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// The other end of a pipe.

@@ -5,6 +5,7 @@
 //! none of them is a secret. What comes back was said by a user's process and is checked like any
 //! other input before root writes it anywhere.
 
+use super::isolated::wish::{Surveyed, Wish};
 use crate::error::{Error, Kind, Result};
 use crate::service::marker::Found;
 use crate::vault::identity::Recipient;
@@ -60,6 +61,8 @@ pub enum Ask {
     },
     /// Restart the gateways of the user's manager that run.
     Restart,
+    /// What the isolated form asks.
+    Isolated(Wish),
 }
 
 /// What is there.
@@ -110,6 +113,8 @@ pub enum Told {
     Looked(Looked),
     /// The gateways.
     Gateways(Vec<Seen>),
+    /// What the isolated form has to know.
+    Surveyed(Box<Surveyed>),
     /// It went wrong: the kind, the message, the hint.
     Error(String, String, Option<String>),
 }

@@ -27,58 +27,19 @@ impl Child {
     /// `Failed` when this program cannot be run by that user.
     pub fn start(app: &App, system: &System, user: &User) -> Result<Self> {
         let program = app.host.program()?;
-        let mut command = Command::new(&program);
+        let mut command = prepared(app, system, user, &program, app.global.vault.as_deref())?;
         command.args(["service", "side"]);
         if system.root() != Path::new("/") {
             command.arg("--root").arg(system.root());
         }
-        let global = &app.global;
-        if let Some(vault) = &global.vault {
-            command.arg("--vault").arg(app.host.absolute(vault)?);
-        }
-        for id in &global.vault_id {
-            command.arg("--vault-id").arg(id);
-        }
-        if let Some(file) = &global.passphrase_file {
-            command
-                .arg("--passphrase-file")
-                .arg(app.host.absolute(file)?);
-        }
-        if global.non_interactive {
-            command.arg("--non-interactive");
-        }
-        command
-            .env_clear()
-            .env("HOME", &user.home)
-            .env("USER", user.name.as_str())
-            .env("LOGNAME", user.name.as_str())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        for name in ["TERM", "LANG", "LC_ALL"] {
-            if let Some(value) = app.host.var(name) {
-                command.env(name, value);
-            }
-        }
-        let runtime = system.path(&format!("run/user/{}", user.uid));
-        if runtime.is_dir() {
-            command.env("XDG_RUNTIME_DIR", &runtime);
-        }
-        if rustix::process::geteuid().is_root() {
-            // The standard library drops all other groups where ids are changed by root.
-            command.uid(user.uid).gid(user.gid);
-        }
-        let mut child = command
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| {
-                Error::io("run", &program, &error)
-                    .context(format!("as {}", user.name))
-                    .hint(format!(
-                        "put it where everybody can run it: sudo install -m 755 {} /usr/local/bin/",
-                        crate::error::typed(&program)
-                    ))
-            })?;
+        let mut child = command.spawn().map_err(|error| {
+            Error::io("run", &program, &error)
+                .context(format!("as {}", user.name))
+                .hint(format!(
+                    "put it where everybody can run it: sudo install -m 755 {} /usr/local/bin/",
+                    crate::error::typed(&program)
+                ))
+        })?;
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or_else(nonsense)?;
         Ok(Child {
@@ -87,6 +48,59 @@ impl Child {
             output: BufReader::new(output),
         })
     }
+}
+
+/// `program` as that user, in an environment of ours, pipes as its input and output.
+///
+/// # Errors
+/// `Failed` when a path of the command line cannot be made absolute.
+pub fn prepared(
+    app: &App,
+    system: &System,
+    user: &User,
+    program: &Path,
+    vault: Option<&Path>,
+) -> Result<Command> {
+    let mut command = Command::new(program);
+    let global = &app.global;
+    if let Some(vault) = vault {
+        command.arg("--vault").arg(app.host.absolute(vault)?);
+    }
+    for id in &global.vault_id {
+        command.arg("--vault-id").arg(id);
+    }
+    if let Some(file) = &global.passphrase_file {
+        command
+            .arg("--passphrase-file")
+            .arg(app.host.absolute(file)?);
+    }
+    if global.non_interactive {
+        command.arg("--non-interactive");
+    }
+    command
+        .env_clear()
+        .env("HOME", &user.home)
+        .env("USER", user.name.as_str())
+        .env("LOGNAME", user.name.as_str())
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    for name in ["TERM", "LANG", "LC_ALL"] {
+        if let Some(value) = app.host.var(name) {
+            command.env(name, value);
+        }
+    }
+    let runtime = system.path(&format!("run/user/{}", user.uid));
+    if runtime.is_dir() {
+        command.env("XDG_RUNTIME_DIR", &runtime);
+    }
+    if rustix::process::geteuid().is_root() {
+        // The standard library drops all other groups where ids are changed by root.
+        command.uid(user.uid).gid(user.gid);
+    }
+    command
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    Ok(command)
 }
 
 impl Side for Child {

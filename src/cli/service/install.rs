@@ -24,10 +24,10 @@ use crate::vault::identity::{Identity, IdentityText};
 use std::path::{Path, PathBuf};
 
 /// The largest encrypted credential that is read: 1 MiB, systemd's own bound.
-const MAX_CREDENTIAL: usize = 1024 * 1024;
+pub const MAX_CREDENTIAL: usize = 1024 * 1024;
 
 /// The largest program that is copied: 512 MiB.
-const MAX_PROGRAM: usize = 512 * 1024 * 1024;
+pub const MAX_PROGRAM: usize = 512 * 1024 * 1024;
 
 /// Everything that will be done.
 struct Plan {
@@ -166,7 +166,7 @@ pub fn system_gateways(target: &Target, keeper: &str) -> Result<Vec<Seen>> {
 ///
 /// A service of the system starts a program that only root can change. A user's own starts the one
 /// that runs now, from a place that lasts.
-fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)> {
+pub fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)> {
     let own = app.host.program()?;
     if !target.of_system {
         if command::is_build_folder(&own, &app.host.home()?)
@@ -188,6 +188,13 @@ fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)> {
     }
     let copy = target.system.path("usr/local/bin/clawkeep");
     let is_same = copy.is_file() && file::same_content(&own, &copy)?;
+    let (path, end) = if is_same {
+        (copy.as_path(), End::Program)
+    } else {
+        (copy.parent().unwrap_or(&copy), End::Folder)
+    };
+    // Before anything is done: who can change it would run as the keeper.
+    trusted_path::check_for(path, end, rustix::process::geteuid().as_raw())?;
     Ok((usual, (!is_same).then_some(copy)))
 }
 
@@ -259,7 +266,7 @@ fn show(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) -> Resul
 }
 
 /// The key that the flag means.
-fn key(arg: CredentialKeyArg) -> CredentialKey {
+pub fn key(arg: CredentialKeyArg) -> CredentialKey {
     match arg {
         CredentialKeyArg::Auto => CredentialKey::Auto,
         CredentialKeyArg::Host => CredentialKey::Host,

@@ -146,9 +146,10 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// The error that it was given.
-    pub fn end(mut self, result: Result<()>) -> Result<()> {
-        let Err(error) = result else {
-            return Ok(());
+    pub fn end<T>(mut self, result: Result<T>) -> Result<T> {
+        let error = match result {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
         };
         if self.back.is_empty() {
             return Err(error);
@@ -183,6 +184,7 @@ impl<'a> Job<'a> {
                 let what = match &ask {
                     Ask::RemoveSlot => "the slot service",
                     Ask::Unplug => "the gateway's drop-ins",
+                    Ask::Isolated(_) => "the entry in openclaw.json",
                     _ => "keeper.json",
                 };
                 (what.to_owned(), self.side.act(&ask).map(|_| ()))

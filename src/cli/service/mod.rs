@@ -14,6 +14,7 @@ pub mod ask;
 pub mod child;
 pub mod files;
 pub mod install;
+pub mod isolated;
 pub mod job;
 pub mod launchd;
 pub mod side;
@@ -39,9 +40,17 @@ use std::path::{Path, PathBuf};
 /// What went wrong, after what was done is taken back or said.
 pub fn run(app: &App, command: &ServiceCommand) -> Result<()> {
     match command {
+        ServiceCommand::Install(args) if args.place.isolated => isolated::install::run(app, args),
         ServiceCommand::Install(args) => install::run(app, args),
+        ServiceCommand::Uninstall(args) if args.place.isolated => {
+            isolated::uninstall::run(app, args)
+        }
         ServiceCommand::Uninstall(args) => uninstall::run(app, args),
-        ServiceCommand::Status(args) => status::run(app, args),
+        ServiceCommand::Status(args) => isolated::status::or_at_rest(app, args),
+        ServiceCommand::Run(args) => isolated::run::run(app, args),
+        ServiceCommand::Arm(args) => isolated::run::arm(app, args),
+        ServiceCommand::Hand => isolated::moving::hand(app),
+        ServiceCommand::Take => isolated::moving::take(app),
         ServiceCommand::Side(args) => side::run(app, system(args.root.as_deref())?),
     }
 }
@@ -57,7 +66,7 @@ pub struct Target {
 }
 
 /// The machine that lies below `root`.
-fn system(root: Option<&Path>) -> Result<System> {
+pub fn system(root: Option<&Path>) -> Result<System> {
     let Some(root) = root else {
         return Ok(System::new(PathBuf::from("/")));
     };
@@ -74,13 +83,15 @@ impl Target {
     pub fn find(app: &App, place: &ServiceWhere, writes: bool) -> Result<Self> {
         let system = system(place.root.as_deref())?;
         let me = rustix::process::geteuid().as_raw();
-        let of_system = place.system || place.owner.is_some() || (!place.user && me == 0);
+        let of_system =
+            place.system || place.isolated || place.owner.is_some() || (!place.user && me == 0);
         if of_system && writes && me != 0 && place.root.is_none() {
             let program = app.host.program()?;
             return Err(
                 Error::usage("a service of the system takes root").hint(format!(
-                    "sudo {} service install --system",
-                    crate::error::typed(&program)
+                    "sudo {} service install --system{}",
+                    crate::error::typed(&program),
+                    if place.isolated { " --isolated" } else { "" }
                 )),
             );
         }

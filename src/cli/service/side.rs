@@ -6,6 +6,7 @@
 
 use super::ask::{Ask, Looked, MAX_LINE, Seen, Side, Told, told_error};
 use super::files::{self, Planned};
+use super::isolated::theirs;
 use crate::cli::app::App;
 use crate::cli::record::LinkRecord;
 use crate::cli::{link, ui};
@@ -84,6 +85,7 @@ impl Side for Here<'_> {
             Ask::Reload => self.reload().map(Told::Done),
             Ask::Prove { socket } => self.prove(socket.as_deref()).map(done),
             Ask::Restart => self.restart().map(Told::Done),
+            Ask::Isolated(wish) => theirs::grant(self.app, &self.system, wish),
         };
         match told {
             Ok(Told::Error(kind, message, hint)) => Err(told_error(&kind, message, hint)),
@@ -326,14 +328,14 @@ pub fn survey(
     Ok(found)
 }
 
-fn is_gateway(unit: &str) -> bool {
+pub(super) fn is_gateway(unit: &str) -> bool {
     unit.strip_prefix(GATEWAY)
         .and_then(|rest| rest.strip_suffix(".service"))
         .is_some_and(|profile| profile.is_empty() || profile.starts_with('-'))
 }
 
 /// The names in a folder, sorted; none when it is not there.
-fn names(folder: &Path) -> Vec<String> {
+pub(super) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -345,7 +347,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// A file that a person may have put there by a link of their own.
-fn read(path: &Path) -> Result<Option<String>> {
+pub(super) fn read(path: &Path) -> Result<Option<String>> {
     let Ok(real) = std::fs::canonicalize(path) else {
         return Ok(None);
     };

@@ -12,18 +12,18 @@ use crate::service::keeper_unit::{USER_UNIT, credential_path, system_unit};
 use crate::service::marker::{self, Found};
 use crate::service::system::credential_kind;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One thing that was looked at.
-struct Row {
+pub struct Row {
     /// A stable word.
-    what: &'static str,
+    pub what: &'static str,
     /// How it is.
-    state: String,
+    pub state: String,
     /// Where it is.
-    place: String,
+    pub place: String,
     /// Whether it is as it should be.
-    fine: bool,
+    pub fine: bool,
 }
 
 /// Runs `service status`.
@@ -65,43 +65,88 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
     }
     let fine = rows.iter().all(|row| row.fine);
     let notes: Vec<&String> = gateways.iter().flat_map(|seen| &seen.notes).collect();
+    print(
+        app,
+        args,
+        &Shown {
+            form: if target.of_system { "system" } else { "user" },
+            user: target.user.name.as_str(),
+            vault: &looked.vault,
+            unit: &unit,
+            fine,
+            rows: &rows,
+            notes: &notes,
+        },
+    )?;
+    let sudo = if target.of_system { "sudo " } else { "" };
+    let hint = format!("{sudo}clawkeep service install {}", target.flags());
+    verdict(app, args, fine, &hint)
+}
+
+/// What was found, to be shown.
+pub struct Shown<'a> {
+    /// `system`, `user` or `isolated`.
+    pub form: &'static str,
+    /// Whose vault.
+    pub user: &'a str,
+    /// Its folder.
+    pub vault: &'a Path,
+    /// The keeper's unit.
+    pub unit: &'a str,
+    /// Whether all is as it should be.
+    pub fine: bool,
+    /// The parts.
+    pub rows: &'a [Row],
+    /// What a person should know.
+    pub notes: &'a [&'a String],
+}
+
+/// Shows it, as a table or as one document.
+///
+/// # Errors
+/// `BrokenPipe` when nobody reads it.
+pub fn print(app: &App, args: &ServiceStatus, shown: &Shown<'_>) -> Result<()> {
     if args.json {
-        let rows: Vec<_> = rows
+        let rows: Vec<_> = shown
+            .rows
             .iter()
             .map(|row| json!({"what": row.what, "state": row.state, "where": row.place, "ok": row.fine}))
             .collect();
-        app.ui.document(&json!({
-            "form": if target.of_system { "system" } else { "user" },
-            "user": target.user.name.as_str(),
-            "vault": looked.vault.display().to_string(),
-            "unit": unit,
-            "ok": fine,
+        return app.ui.document(&json!({
+            "form": shown.form,
+            "user": shown.user,
+            "vault": shown.vault.display().to_string(),
+            "unit": shown.unit,
+            "ok": shown.fine,
             "parts": rows,
-            "notes": notes,
-        }))?;
-    } else {
-        let mut table = vec![["WHAT", "STATE", "WHERE"].map(str::to_owned).to_vec()];
-        for row in &rows {
-            table.push(vec![
-                row.what.to_owned(),
-                row.state.clone(),
-                row.place.clone(),
-            ]);
-        }
-        app.ui.data(&ui::table(&table))?;
-        for note in notes {
-            app.ui.say(&format!("note: {note}"));
-        }
+            "notes": shown.notes,
+        }));
     }
+    let mut table = vec![["WHAT", "STATE", "WHERE"].map(str::to_owned).to_vec()];
+    for row in shown.rows {
+        table.push(vec![
+            row.what.to_owned(),
+            row.state.clone(),
+            row.place.clone(),
+        ]);
+    }
+    app.ui.data(&ui::table(&table))?;
+    for note in shown.notes {
+        app.ui.say(&format!("note: {note}"));
+    }
+    Ok(())
+}
+
+/// The exit: well, or with what to type.
+///
+/// # Errors
+/// `Failed` when something is off.
+pub fn verdict(app: &App, args: &ServiceStatus, fine: bool, hint: &str) -> Result<()> {
     if fine {
         return Ok(());
     }
     if !args.json {
-        let sudo = if target.of_system { "sudo " } else { "" };
-        app.ui.say(&format!(
-            "Not as it should be.\nhint: {sudo}clawkeep service install {}",
-            target.flags()
-        ));
+        app.ui.say(&format!("Not as it should be.\nhint: {hint}"));
     }
     Err(Error::shown())
 }
@@ -141,29 +186,8 @@ fn keeper_rows(target: &Target, looked: &Looked, unit: &str) -> Result<Vec<Row>>
         place: path.display().to_string(),
         fine: found == Found::Current,
     }];
-    let manager = target.manager();
     for (what, verb) in [("enabled", "is-enabled"), ("active", "is-active")] {
-        let answer = target.system.systemctl(&manager, &[verb, unit]);
-        let (state, fine) = match answer {
-            Ok(out) => {
-                let word = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-                (
-                    if word.is_empty() {
-                        "no".to_owned()
-                    } else {
-                        word
-                    },
-                    out.ok,
-                )
-            }
-            Err(_) => ("unknown: systemctl is not there".to_owned(), false),
-        };
-        rows.push(Row {
-            what,
-            state,
-            place: unit.to_owned(),
-            fine,
-        });
+        rows.push(systemctl_row(target, what, verb, unit));
     }
     let socket = target.unit(PathBuf::from("/"), looked).socket();
     let below = socket.strip_prefix("/").unwrap_or(&socket);
@@ -203,6 +227,29 @@ fn keeper_rows(target: &Target, looked: &Looked, unit: &str) -> Result<Vec<Row>>
     Ok(rows)
 }
 
+/// What the manager says of a unit.
+pub fn systemctl_row(target: &Target, what: &'static str, verb: &str, unit: &str) -> Row {
+    let answer = target.system.systemctl(&target.manager(), &[verb, unit]);
+    let (state, fine) = match answer {
+        Ok(out) => {
+            let word = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+            let word = if word.is_empty() {
+                "no".to_owned()
+            } else {
+                word
+            };
+            (word, out.ok)
+        }
+        Err(_) => ("unknown: systemctl is not there".to_owned(), false),
+    };
+    Row {
+        what,
+        state,
+        place: unit.to_owned(),
+        fine,
+    }
+}
+
 /// The program that a unit of ours starts.
 fn program_of(text: &str) -> Option<PathBuf> {
     let settings = crate::service::text::settings(text).ok()?;
@@ -217,7 +264,8 @@ fn program_of(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(first))
 }
 
-fn credential_row(target: &Target) -> Row {
+/// The keeper's credential.
+pub fn credential_row(target: &Target) -> Row {
     let path = credential_path(target.system.root(), &target.user.name);
     let (state, fine) = match file::read(&path, 1024 * 1024, Privacy::Shared) {
         Ok(Some(bytes)) => match credential_kind(&bytes) {

@@ -1,0 +1,342 @@
+//! `service … --isolated` on a machine of scripts: the vault moves to a user of its own and back, cut off
+//! or not. What a real systemd makes of it is shown elsewhere.
+
+use crate::holds;
+use crate::machine::{KEEPER, Machine, Ran, mode};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+const INSTALL: [&str; 6] = [
+    "service",
+    "install",
+    "--isolated",
+    "--for",
+    "alice",
+    "--yes",
+];
+const UNINSTALL: [&str; 6] = [
+    "service",
+    "uninstall",
+    "--isolated",
+    "--for",
+    "alice",
+    "--yes",
+];
+const VALUE: &str = "sk-fake-value-that-moves";
+const KEEPER_UNIT: &str = "etc/systemd/system/clawkeep-keeper-alice.service";
+const GATEWAY_UNIT: &str = "etc/systemd/system/openclaw-gateway.service";
+
+/// A machine whose user has a linked vault with one value, and a gateway; `None` without root.
+fn machine() -> Option<Machine> {
+    if !Machine::has_users() {
+        return None;
+    }
+    let m = Machine::new();
+    m.gateway("", "Environment=HOME=/home/alice\n");
+    m.stores(VALUE);
+    m.link();
+    Some(m)
+}
+
+fn value(ran: &Ran) -> bool {
+    ran.code == 0 && ran.stdout.trim() == VALUE
+}
+
+const SHOW: [&str; 6] = ["run", "--env", "T=fake:main", "--", "/bin/sh", "-c"];
+
+fn show() -> Vec<&'static str> {
+    SHOW.into_iter().chain(["printf %s \"$T\""]).collect()
+}
+
+fn isolated(m: &Machine) -> PathBuf {
+    m.path("var/lib/clawkeep/alice")
+}
+
+/// Somebody has the value: the user's own vault opens it, or the keeper's.
+fn somebody_has_it(m: &Machine, when: &str) {
+    let old = m.vault().join("vault.age").exists() && !m.vault().join("keeper.json").exists();
+    if old {
+        let ran = m.alice(&show());
+        assert!(value(&ran), "{when}: {}", ran.text);
+    } else {
+        let ran = m.keeper(&show());
+        assert!(value(&ran), "{when}: {}", ran.text);
+    }
+}
+
+fn is_isolated(m: &Machine, when: &str) {
+    assert!(value(&m.keeper(&show())), "{when}");
+    for gone in ["vault.age", "vault.json", "slots"] {
+        assert!(!m.vault().join(gone).exists(), "{when}: {gone}");
+    }
+    assert!(
+        !m.home().join(".config/clawkeep/identity.txt").exists(),
+        "{when}"
+    );
+    let config = m.text(&m.home().join("openclaw.json")).unwrap();
+    assert!(config.contains("--keeper-user"), "{when}: {config}");
+    assert!(m.path(GATEWAY_UNIT).exists(), "{when}");
+}
+
+fn is_at_rest(m: &Machine, when: &str) {
+    assert!(value(&m.alice(&show())), "{when}");
+    for gone in [
+        isolated(m),
+        m.path(KEEPER_UNIT),
+        m.path(GATEWAY_UNIT),
+        m.path("etc/clawkeep"),
+        m.vault().join("keeper.json"),
+    ] {
+        assert!(!gone.exists(), "{when}: {}", gone.display());
+    }
+    let config = m.text(&m.home().join("openclaw.json")).unwrap();
+    assert!(!config.contains("--keeper"), "{when}: {config}");
+    let own = m
+        .home()
+        .join(".config/systemd/user/openclaw-gateway.service");
+    assert!(own.exists(), "{when}");
+    assert!(
+        m.path("state/user-active-openclaw-gateway.service")
+            .exists(),
+        "{when}"
+    );
+}
+
+#[test]
+fn the_isolated_form_from_dry_run_to_uninstall() {
+    let Some(m) = machine() else { return };
+    let mut text = String::new();
+    let mut note = |ran: Ran| text.extend([ran.text, "\n".to_owned()]);
+    note(m.root(&[
+        "service",
+        "install",
+        "--isolated",
+        "--for",
+        "alice",
+        "--dry-run",
+    ]));
+    assert!(!isolated(&m).exists() && !m.path("etc/clawkeep").exists());
+    note(m.root(&INSTALL));
+    is_isolated(&m, "installed");
+    note(m.root(&["service", "status", "--for", "alice"]));
+    note(m.alice(&["models", "auth", "list"]));
+    note(m.alice(&["init", "--slot", "identity-file", "--no-recovery"]));
+    note(m.root(&UNINSTALL));
+    is_at_rest(&m, "uninstalled");
+    note(m.root(&UNINSTALL));
+    text.extend(["calls:\n".to_owned(), m.calls()]);
+    holds("isolated", &text);
+}
+
+#[test]
+fn a_command_runs_as_the_keepers_user_with_the_credential_and_no_value_as_an_argument() {
+    let Some(m) = machine() else { return };
+    let early = m.root(&["service", "run", "--for", "alice"]);
+    assert_ne!(early.code, 0);
+    assert_eq!(m.root(&INSTALL).code, 0);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+    command
+        .args(["service", "run", "--for", "alice", "--root"])
+        .arg(m.path(""))
+        .args(["--", "secret", "list", "$HOME"])
+        .stdin(std::process::Stdio::null());
+    let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    for word in [
+        "[--pipe]",
+        "[--property=User=clawkeep-alice]",
+        "[--property=LoadCredentialEncrypted=clawkeep-identity:/etc/clawkeep/alice.cred]",
+        "[--property=ReadWritePaths=/var/lib/clawkeep/alice]",
+        "[/usr/local/bin/clawkeep]\n[--vault]\n[/var/lib/clawkeep/alice]\n[secret]\n[list]\n[$$HOME]",
+    ] {
+        assert!(out.contains(word), "{word}:\n{out}");
+    }
+    assert!(!out.contains(VALUE) && !out.contains("AGE-SECRET"));
+}
+
+#[test]
+fn everything_moves_and_only_the_keeper_and_the_recovery_key_open_it() {
+    if !Machine::has_users() {
+        return;
+    }
+    let Some(m) = machine() else { return };
+    let old = m.text(&m.vault().join("vault.json")).unwrap();
+    let ran = m.root(&INSTALL);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(!ran.text.contains(VALUE) && !ran.text.contains("AGE-SECRET"));
+    let dir = isolated(&m);
+    let meta = dir.metadata().unwrap();
+    assert_eq!((meta.uid(), meta.mode() & 0o7777), (KEEPER, 0o700));
+    let new = m.text(&dir.join("vault.json")).unwrap();
+    let id = |text: &str| {
+        let json: serde_json::Value = serde_json::from_str(text).unwrap();
+        json["vault_id"].as_str().unwrap().to_owned()
+    };
+    assert_ne!(id(&old), id(&new), "a known identity opens nothing");
+    let slots = m.keeper(&["slot", "list", "--json"]);
+    assert!(slots.stdout.contains("\"service\""), "{}", slots.text);
+    assert!(!slots.stdout.contains("identity.txt"), "{}", slots.text);
+    // A new identity needs no file of the gateway's user.
+    let rekeyed = m.keeper(&["rekey", "--yes"]);
+    assert_eq!(rekeyed.code, 0, "{}", rekeyed.text);
+    assert!(value(&m.keeper(&show())));
+    let calls = m.calls();
+    assert!(
+        calls.contains("useradd --system --no-create-home"),
+        "{calls}"
+    );
+}
+
+#[test]
+fn what_fails_is_taken_back() {
+    for step in ["encrypt", "daemon-reload", "enable", "restart"] {
+        let Some(m) = machine() else { return };
+        let config = m.text(&m.home().join("openclaw.json"));
+        m.file(&format!("state/fail-{step}"), "");
+        let ran = m.root(&INSTALL);
+        assert_eq!(ran.code, 1, "{step}: {}", ran.text);
+        for gone in [
+            m.path(KEEPER_UNIT),
+            m.path(GATEWAY_UNIT),
+            m.vault().join("keeper.json"),
+        ] {
+            assert!(!gone.exists(), "{step}: {}\n{}", gone.display(), ran.text);
+        }
+        assert_eq!(m.text(&m.home().join("openclaw.json")), config, "{step}");
+        assert!(value(&m.alice(&show())), "{step}");
+        // What was stored since then moves too, over the copy that is there.
+        std::fs::remove_file(m.path(&format!("state/fail-{step}"))).unwrap();
+        let ran = m.root(&INSTALL);
+        assert_eq!(ran.code, 0, "{step}: {}", ran.text);
+        is_isolated(&m, step);
+    }
+}
+
+#[test]
+fn a_move_that_is_killed_loses_nothing_and_running_it_again_finishes() {
+    let keeper = "clawkeep-keeper-alice.service";
+    let gateway = "openclaw-gateway.service";
+    for at in [
+        "system-daemon-reload-daemon-reload".to_owned(),
+        format!("system-is-enabled-{keeper}"),
+        format!("system-enable-{keeper}"),
+        format!("system-restart-{keeper}"),
+        format!("system-is-active-{keeper}"),
+        format!("user-disable-{gateway}"),
+        format!("system-enable-{gateway}"),
+        format!("system-restart-{gateway}"),
+    ] {
+        let Some(m) = machine() else { return };
+        let kill = m.path(&format!("state/kill-{at}"));
+        std::fs::write(&kill, "").unwrap();
+        mode(&kill, 0o666);
+        let ran = m.root(&INSTALL);
+        assert_ne!(ran.code, 0, "{at}: {}", ran.text);
+        assert!(!kill.exists(), "{at}: was never called\n{}", ran.text);
+        somebody_has_it(&m, &at);
+        let ran = m.root(&INSTALL);
+        assert_eq!(ran.code, 0, "{at}: {}", ran.text);
+        is_isolated(&m, &at);
+    }
+}
+
+#[test]
+fn a_way_back_that_is_killed_loses_nothing_and_running_it_again_finishes() {
+    let keeper = "clawkeep-keeper-alice.service";
+    let gateway = "openclaw-gateway.service";
+    for at in [
+        format!("system-disable-{gateway}"),
+        format!("system-disable-{keeper}"),
+        "system-daemon-reload-daemon-reload".to_owned(),
+        "user-daemon-reload-daemon-reload".to_owned(),
+        format!("user-enable-{gateway}"),
+    ] {
+        let Some(m) = machine() else { return };
+        assert_eq!(m.root(&INSTALL).code, 0, "{at}");
+        let kill = m.path(&format!("state/kill-{at}"));
+        std::fs::write(&kill, "").unwrap();
+        mode(&kill, 0o666);
+        let ran = m.root(&UNINSTALL);
+        assert_ne!(ran.code, 0, "{at}: {}", ran.text);
+        assert!(!kill.exists(), "{at}: was never called\n{}", ran.text);
+        somebody_has_it(&m, &at);
+        let ran = m.root(&UNINSTALL);
+        assert_eq!(ran.code, 0, "{at}: {}", ran.text);
+        is_at_rest(&m, &at);
+    }
+}
+
+#[test]
+fn a_vault_that_an_agent_puts_in_the_old_place_is_not_taken_in() {
+    let Some(m) = machine() else { return };
+    assert_eq!(m.root(&INSTALL).code, 0);
+    std::fs::remove_file(m.vault().join("keeper.json")).unwrap();
+    let made = m.alice(&["init", "--slot", "identity-file", "--no-recovery"]);
+    assert_eq!(made.code, 0, "{}", made.text);
+    m.stores("sk-fake-of-the-agent");
+    let again = m.root(&INSTALL);
+    assert_eq!(again.code, 0, "{}", again.text);
+    is_isolated(&m, "again");
+}
+
+#[test]
+fn what_cannot_be_isolated_is_said_before_anything_is_done() {
+    let Some(m) = machine() else { return };
+    let refused = |m: &Machine, said: &str, args: &[&str]| {
+        let ran = m.root(args);
+        assert_ne!(ran.code, 0, "{}", ran.text);
+        assert!(ran.text.contains(said), "{said}: {}", ran.text);
+        assert!(!m.path("etc/clawkeep").exists() && !isolated(m).exists());
+        assert!(!m.calls().contains("useradd"));
+    };
+    mode(&m.path("usr/local/bin"), 0o777);
+    refused(&m, "usr/local/bin may be written by others", &INSTALL);
+    mode(&m.path("usr/local/bin"), 0o755);
+    let unit = m.gateway("", "Environment=FAKE_API_KEY=sk-fake-plain\n");
+    refused(
+        &m,
+        "in plain text, which no unit is to hold: FAKE_API_KEY",
+        &INSTALL,
+    );
+    m.gateway("", "");
+    let other = m.gateway("-work", "");
+    refused(&m, "there are several gateways", &INSTALL);
+    std::fs::remove_file(other).unwrap();
+    std::fs::remove_file(unit).unwrap();
+    refused(&m, "no gateway of that user was found", &INSTALL);
+    m.gateway("", "");
+    std::fs::remove_file(m.vault().join("link.json")).unwrap();
+    refused(&m, "OpenClaw is not linked to this vault", &INSTALL);
+    m.link();
+    let by_hand = "[Service]\nUser=bob\nExecStart=/bin/true\n";
+    m.file(GATEWAY_UNIT, by_hand);
+    refused(&m, "clawkeep did not write it", &INSTALL);
+    assert_eq!(m.text(&m.path(GATEWAY_UNIT)).unwrap(), by_hand);
+}
+
+/// A unit of the system's that a person wrote for this user is kept, with a drop-in of ours.
+#[test]
+fn a_gateway_that_is_a_unit_of_the_system_already_gets_a_drop_in() {
+    let Some(m) = machine() else { return };
+    let own = m
+        .home()
+        .join(".config/systemd/user/openclaw-gateway.service");
+    std::fs::remove_file(own).unwrap();
+    let by_hand = "[Service]\nUser=alice\nExecStart=/usr/bin/node gateway\n";
+    m.file(GATEWAY_UNIT, by_hand);
+    let ran = m.root(&INSTALL);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    let drop_in = m.path(
+        GATEWAY_UNIT
+            .replace(".service", ".service.d/50-clawkeep.conf")
+            .as_str(),
+    );
+    let text = m.text(&drop_in).unwrap();
+    assert!(
+        text.contains("Wants=clawkeep-keeper-alice.service"),
+        "{text}"
+    );
+    let ran = m.root(&UNINSTALL);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(!drop_in.exists());
+    assert_eq!(m.text(&m.path(GATEWAY_UNIT)).unwrap(), by_hand);
+}
