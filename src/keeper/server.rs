@@ -246,7 +246,10 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
             // Gone again; or we are out of descriptors, and must not ask in vain until somebody leaves.
             Err(_) => {
-                if !clients.is_empty() {
+                if clients.is_empty() {
+                    // The whole machine is out of them: the queue would wake us at once.
+                    std::thread::sleep(Duration::from_millis(100));
+                } else {
                     clients.remove(0);
                 }
                 return;
