@@ -99,7 +99,7 @@ impl Ending {
     }
 }
 
-/// Answers until it is called to end or its time is over. `alarm` becomes readable when a signal came.
+/// Answers until it is called to end or its time is over. `listener` is one of [`socket::listen`]. `alarm` becomes readable when a signal came.
 ///
 /// # Errors
 /// `Failed` when the system refuses to wait.
@@ -108,9 +108,6 @@ pub fn serve(
     alarm: &UnixStream,
     handler: &mut impl Handler,
 ) -> Result<Ending> {
-    #[cfg(target_os = "linux")]
-    super::attested::attest(listener)
-        .map_err(|_| Error::failed("the system does not attest who writes to a socket"))?;
     let mut clients: Vec<Client> = Vec::new();
     let mut timer = Timer::new()?;
     loop {

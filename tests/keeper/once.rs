@@ -374,3 +374,35 @@ fn a_question_without_ids_or_with_one_twice_is_answered_as_such() {
     assert!(answer["error"].is_string(), "{answer}");
     assert_eq!(lab.one("s/one"), "fake-value-one");
 }
+
+/// The gateway may ask as soon as there is a socket. Since Linux 6.16 what the kernel attests depends on
+/// the moment of the connection, not on that of its acceptance.
+#[test]
+fn who_connects_in_the_first_moment_is_heard_like_any_other() {
+    use crate::lab::until;
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+    let lab = linked();
+    // It listens, and then says that it is ready: to a pipe that is full.
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    while writer.write(b"x").is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let start = ["keeper", "start", "--foreground", "--release", "once"];
+    let mut command = lab.opened_cmd(&start).into_std();
+    command.stdin(Stdio::null()).stderr(writer);
+    let mut keeper = command.spawn().unwrap();
+    drop(command);
+    until("there is a socket", || lab.keeper().is_some());
+    let mut early = lab.connect();
+    let rest = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        reader.read_to_end(&mut said).unwrap();
+    });
+    let given = early.resolve(&["s/one"]);
+    assert_eq!(given[0]["value"], "fake-value-one");
+    let _ = lab.run(&["lock"]).ok();
+    assert!(keeper.wait().unwrap().success());
+    rest.join().unwrap();
+}
