@@ -39,7 +39,6 @@ const GIVE_ALL: [&str; 5] = [
 struct Scene {
     world: World,
     openclaw: OpenClaw,
-    which: Which,
     server: MockProvider,
     port: u16,
     passphrase: String,
@@ -66,7 +65,6 @@ impl Scene {
         let mut scene = Scene {
             world,
             openclaw,
-            which,
             server,
             port,
             passphrase,
@@ -101,7 +99,7 @@ impl Scene {
         });
         scene.ids = ids.unwrap();
         assert_eq!(scene.ids.len(), 2, "{linked}");
-        scene.token = scene.world.get("gateway/token").trim().to_owned();
+        scene.token = scene.world.get("gateway/token");
         Some(scene)
     }
 
@@ -349,7 +347,7 @@ fn each_value_once(which: Which, key: &str) {
     assert!(scene.noted("--refused").contains(&alone));
 
     let mut gateway = scene.gateway(SHUT);
-    assert_eq!(scene.releases()[before..], [all.clone()]);
+    assert_eq!(scene.releases()[before..], std::slice::from_ref(&all)[..]);
     scene.arrives(&mut gateway, key);
     assert!(!scene.noted("--refused").contains(&again));
     scene.all_locked();
@@ -369,9 +367,13 @@ fn each_value_once(which: Which, key: &str) {
             Which::V2026_9_6 => "config reload failed",
         });
         scene.arrives(&mut gateway, key);
-        // No service manager is there to restart it; it is left alone.
-        let _ = scene.openclaw.run(&scene.world, &["gateway", "restart"]);
-        scene.arrives(&mut gateway, key);
+        // No service manager is there to restart it, and it is left alone. (2026.9.6 does the same after
+        // minutes: it waits for a gateway that it has no token for.)
+        if which == Which::V2026_6_1 {
+            let restart = ["gateway", "restart"];
+            let _ = scene.openclaw.run(&scene.world, &restart).ok();
+            scene.arrives(&mut gateway, key);
+        }
         // A reload does not get the token that its own command needs, armed or not.
         scene.arm();
         let reload = ["secrets", "reload", "--json"];
