@@ -98,6 +98,25 @@ impl Wiped {
     fn populate(&mut self) {}
 }
 
+/// Keeps what lies here out of swap, for as long as its pages are mapped: for what is small and stays.
+/// Memory that shares a page with it is locked too, which harms nobody.
+#[cfg(unix)]
+pub fn lock_in_place<T: ?Sized>(value: &T) -> Locking {
+    let start = std::ptr::from_ref(value).cast_mut().cast();
+    // SAFETY: live memory of this process; locking changes nothing that it holds, and the system rounds
+    // to whole pages.
+    match unsafe { rustix::mm::mlock(start, size_of_val(value)) } {
+        Ok(()) => Locking::Locked,
+        Err(_) => Locking::Refused,
+    }
+}
+
+/// Where pages cannot be locked by us.
+#[cfg(not(unix))]
+pub fn lock_in_place<T: ?Sized>(_: &T) -> Locking {
+    Locking::Refused
+}
+
 /// Whether memory is kept out of swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locking {
@@ -152,7 +171,7 @@ impl Pages {
         unsafe {
             start
                 .as_ptr()
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
+                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
         };
         Ok(pages)
     }

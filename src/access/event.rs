@@ -51,6 +51,8 @@ pub enum Reason {
     OtherUser,
     /// The id is not linked.
     NotLinked,
+    /// The gateway's own token was asked for alone.
+    TokenAlone,
     /// Nobody armed the keeper.
     NotArmed,
     /// A reason that this version does not know.
@@ -69,6 +71,7 @@ impl Reason {
             Reason::Late => "late",
             Reason::OtherUser => "other-user",
             Reason::NotLinked => "not-linked",
+            Reason::TokenAlone => "token-alone",
             Reason::NotArmed => "not-armed",
             Reason::Unknown => "unknown",
         }
@@ -85,6 +88,7 @@ impl fmt::Display for Reason {
             Reason::Late => "too late after the start",
             Reason::OtherUser => "another user",
             Reason::NotLinked => "not linked",
+            Reason::TokenAlone => "the gateway's token alone, as no gateway asks",
             Reason::NotArmed => "not armed",
             Reason::Unknown => "for a reason that this version does not know",
         })

@@ -330,6 +330,7 @@ fn every_word_in_the_file_is_the_one_on_the_screen() {
         Late,
         OtherUser,
         NotLinked,
+        TokenAlone,
         NotArmed,
         Unknown,
     ] {

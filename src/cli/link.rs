@@ -12,6 +12,9 @@ use super::survey::Survey;
 use super::{pins, planting, preview, proof, start};
 use crate::error::{Error, Kind, Result};
 use crate::file;
+use crate::keeper::Release;
+use crate::keeper::pointer::Pointer;
+use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Facts, Plan};
@@ -88,7 +91,7 @@ pub fn connect(
     dry_run: bool,
     yes: bool,
 ) -> Result<Option<Linked>> {
-    require_unattended(opened)?;
+    require_way_in(app, opened)?;
     let program = program(app, how, dry_run, yes)?;
     let mut survey = Survey::take(app, opened, install)?;
     refuse_other_vault(app, &survey)?;
@@ -147,23 +150,42 @@ fn refuse_other_vault(app: &App, survey: &Survey) -> Result<()> {
     .hint(format!("clawkeep --vault {} unlink", other.display())))
 }
 
-/// A gateway starts with nobody at the keyboard.
-fn require_unattended(opened: &Opened) -> Result<()> {
+/// A gateway starts with nobody at the keyboard: by a slot that needs no person, or through a keeper.
+fn require_way_in(app: &App, opened: &Opened) -> Result<()> {
     let Opened::File(vault) = opened else {
         return Ok(());
     };
-    if vault
+    let keeper = app.keeper_place()?.connect()?;
+    if keeper.is_some()
+        && Published::load(&app.dir)?.is_some_and(|said| said.release == Release::Once)
+    {
+        // OpenClaw's own checks ask for values, and would leave none for the gateway.
+        return Err(Error::failed(
+            "this vault's keeper gives each value once, and linking asks for them",
+        )
+        .hint(
+            "clawkeep lock; clawkeep unlock; then link, and at last lock and unlock --release once",
+        ));
+    }
+    let alone = vault
         .contents()
         .slots
         .iter()
-        .any(|slot| slot.kind.unattended())
-    {
+        .any(|slot| slot.kind.unattended());
+    if alone {
         return Ok(());
     }
-    Err(
-        Error::failed("only a person can open this vault, so a gateway could not start with it")
-            .hint("add a slot that opens by itself: clawkeep slot add identity-file"),
-    )
+    let is_required = Pointer::load(&app.dir)?.is_some_and(|pointer| pointer.required);
+    if keeper.is_none() && !is_required {
+        return Err(Error::failed(
+            "only a person can open this vault, so a gateway could not start with it",
+        )
+        .hint("open it first: clawkeep unlock, or add a slot that opens by itself: clawkeep slot add identity-file"));
+    }
+    app.ui.say(
+        "Only a person can open this vault: the gateway starts only while its keeper runs (clawkeep unlock).",
+    );
+    Ok(())
 }
 
 /// The program that OpenClaw will run: this one, from a place that lasts.
@@ -326,7 +348,9 @@ pub fn prove(app: &App, record: &LinkRecord, ids: &[String]) -> Result<()> {
             let code = answers.code(id).unwrap_or("no answer");
             let error = Error::failed(format!("the gateway would not get {id}: {code}"));
             return Err(match code {
-                "LOCKED" => error.as_kind(Kind::Locked).hint("clawkeep slot list"),
+                "LOCKED" => error
+                    .as_kind(Kind::Locked)
+                    .hint("clawkeep unlock, or: clawkeep slot list"),
                 _ => error.hint("clawkeep secret list"),
             });
         }

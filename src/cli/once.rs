@@ -16,6 +16,7 @@ use crate::keeper::server::Asker;
 use crate::keeper::ticket::{Ids, Taken, Ticket};
 use crate::keeper::unit::System;
 use crate::keeper::wire::Given;
+use crate::openclaw::reference::GATEWAY_TOKEN;
 use crate::secret::RefId;
 use crate::vault::held::Held;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,6 +130,11 @@ impl Once {
         ids: &[String],
         given: &mut [Given],
     ) -> Refusals {
+        if is_token_alone(ids, held.linked()) {
+            given.fill_with(|| Given::Locked);
+            let reason = noted(Reason::TokenAlone);
+            return ids.iter().map(|id| (id.clone(), reason)).collect();
+        }
         let with_value = ids.iter().zip(given.iter());
         let asked: BTreeSet<RefId> = with_value
             .filter(|(_, given)| matches!(given, Given::Value(_)))
@@ -170,6 +176,14 @@ impl Once {
     }
 }
 
+/// Whether this is a command of OpenClaw that talks to its gateway, and no gateway that starts. Each such
+/// command would use up the token before the gateway is there; and the token gives whoever has it
+/// everything that the gateway holds.
+fn is_token_alone(ids: &[String], linked: &BTreeSet<RefId>) -> bool {
+    let is_token = |id: &str| id == GATEWAY_TOKEN;
+    ids.iter().all(|id| is_token(id)) && linked.iter().any(|id| !is_token(id.as_str()))
+}
+
 /// A reason as the access log has it.
 pub fn noted(reason: Reason) -> access::Reason {
     match reason {
@@ -180,6 +194,7 @@ pub fn noted(reason: Reason) -> access::Reason {
         Reason::AlreadyReleased => access::Reason::Again,
         Reason::NotArmed => access::Reason::NotArmed,
         Reason::NotLinked => access::Reason::NotLinked,
+        Reason::TokenAlone => access::Reason::TokenAlone,
     }
 }
 
@@ -192,5 +207,28 @@ pub fn state(held: &Held, release: crate::keeper::Release, since: Millis) -> Pub
         locks_at: None,
         vault_id: held.id(),
         challenge: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_gateways_token_by_itself_is_no_start_of_a_gateway() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let linked = |ids: &[&str]| ids.iter().filter_map(|id| RefId::parse(id)).collect();
+        let all = linked(&["gateway/token", "provider/mock"]);
+        assert!(is_token_alone(&ids(&["gateway/token"]), &all));
+        assert!(!is_token_alone(
+            &ids(&["gateway/token", "provider/mock"]),
+            &all
+        ));
+        assert!(!is_token_alone(&ids(&["provider/mock"]), &all));
+        // A gateway that has nothing else to ask for.
+        assert!(!is_token_alone(
+            &ids(&["gateway/token"]),
+            &linked(&["gateway/token"])
+        ));
     }
 }

@@ -14,6 +14,7 @@
 //! ledger    what was given in which round
 //! published what the keeper says about itself in the vault's folder
 //! reason    rounds, and why an id was not given
+//! timer     time since the machine started, and the loop's one timer
 //! ticket    how a round is opened once more
 //! ```
 //!
@@ -37,6 +38,8 @@ pub mod server;
 pub mod sleep;
 pub mod socket;
 pub mod ticket;
+#[cfg(unix)]
+pub mod timer;
 #[cfg(unix)]
 pub mod unit;
 pub mod wire;

@@ -21,11 +21,13 @@ pub enum Reason {
     NotArmed,
     /// The id is not one that the gateway's files refer to.
     NotLinked,
+    /// The gateway's own token was asked for alone, as no start of a gateway does.
+    TokenAlone,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 8] = [
         Reason::AnotherUser,
         Reason::OutsideUnit,
         Reason::UnitUnknown,
@@ -33,6 +35,7 @@ impl Reason {
         Reason::AlreadyReleased,
         Reason::NotArmed,
         Reason::NotLinked,
+        Reason::TokenAlone,
     ];
 
     /// A stable word.
@@ -45,6 +48,7 @@ impl Reason {
             Reason::AlreadyReleased => "already-released",
             Reason::NotArmed => "not-armed",
             Reason::NotLinked => "not-linked",
+            Reason::TokenAlone => "token-alone",
         }
     }
 
@@ -58,6 +62,7 @@ impl Reason {
             Reason::AlreadyReleased => "it was given in this start of the gateway already",
             Reason::NotArmed => "the record of what was given is damaged, and nothing is armed",
             Reason::NotLinked => "it is not linked",
+            Reason::TokenAlone => "a gateway that starts asks for its token together with the rest",
         }
     }
 }
@@ -109,7 +114,7 @@ mod tests {
     fn names_and_texts_are_told_apart() {
         let names: std::collections::BTreeSet<_> = Reason::ALL.map(Reason::name).into();
         let texts: std::collections::BTreeSet<_> = Reason::ALL.map(Reason::text).into();
-        assert_eq!((names.len(), texts.len()), (7, 7));
+        assert_eq!((names.len(), texts.len()), (8, 8));
     }
 
     #[test]

@@ -9,13 +9,16 @@
 //! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
+pub use super::timer::Uptime;
+
 use super::socket::{self, Peer};
+use super::timer::Timer;
 use super::unit::Tick;
 use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::json::hex;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 #[cfg(not(target_os = "linux"))]
 use std::io::Read;
 use std::io::Write;
@@ -40,34 +43,6 @@ pub const MAX_WAITING: usize = 2 * MAX_ANSWER;
 
 /// How many are taken from the queue before those that are there are heard.
 const TAKEN_AT_ONCE: usize = 16;
-
-/// Time since the machine started, which no clock that is set can change; a sleeping machine's time
-/// counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uptime(Duration);
-
-impl Uptime {
-    /// Now.
-    pub fn now() -> Self {
-        Uptime(host::since_boot())
-    }
-
-    /// That much later.
-    #[must_use]
-    pub fn after(self, span: Duration) -> Self {
-        Uptime(self.0.saturating_add(span))
-    }
-
-    /// How long until `later`; nothing when it is past.
-    pub fn until(self, later: Self) -> Duration {
-        later.0.saturating_sub(self.0)
-    }
-
-    /// Since the start of the machine.
-    pub fn since_start(self) -> Duration {
-        self.0
-    }
-}
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -258,83 +233,6 @@ fn wait(
     })
 }
 
-/// The one timer. On Linux it counts the time that the machine sleeps.
-struct Timer {
-    #[cfg(target_os = "linux")]
-    fd: std::os::fd::OwnedFd,
-    /// When it rings; it may ring too early, and then nothing is due.
-    at: Option<Uptime>,
-}
-
-#[cfg(target_os = "linux")]
-impl Timer {
-    fn new() -> Result<Self> {
-        use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let fd = timerfd_create(TimerfdClockId::Boottime, flags)
-            .map_err(|_| Error::failed("the system has no timer for the keeper"))?;
-        Ok(Timer { fd, at: None })
-    }
-
-    /// Rings at `next` at the latest. One that rings before is left: most are gone by then, and setting
-    /// it anew for each client costs more than ringing once for nothing.
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        use rustix::time::{Itimerspec, TimerfdTimerFlags, timerfd_settime};
-        let now = Uptime::now();
-        let is_set = self.at.is_some_and(|at| at > now);
-        match next {
-            Some(next) if is_set && self.at.is_some_and(|at| at <= next) => return Ok(()),
-            None if self.at.is_none() => return Ok(()),
-            _ => {}
-        }
-        let value = Itimerspec {
-            it_interval: timespec(Duration::ZERO),
-            // Zero would switch it off.
-            it_value: next.map_or(timespec(Duration::ZERO), |next| {
-                timespec(now.until(next).max(Duration::from_nanos(1)))
-            }),
-        };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &value)
-            .map_err(|_| Error::failed("the keeper's timer cannot be set"))?;
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, fds: &mut Vec<PollFd<'t>>) {
-        fds.push(PollFd::new(&self.fd, PollFlags::IN));
-    }
-
-    fn span(&self) -> Option<Timespec> {
-        None
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Timer {
-    fn new() -> Result<Self> {
-        Ok(Timer { at: None })
-    }
-
-    fn set(&mut self, next: Option<Uptime>) -> Result<()> {
-        self.at = next;
-        Ok(())
-    }
-
-    fn add_to<'t>(&'t self, _: &mut Vec<PollFd<'t>>) {}
-
-    fn span(&self) -> Option<Timespec> {
-        let now = Uptime::now();
-        self.at.map(|at| timespec(now.until(at)))
-    }
-}
-
-fn timespec(span: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: span.subsec_nanos().into(),
-    }
-}
-
 fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl Handler) {
     for _ in 0..TAKEN_AT_ONCE {
         if let Some((at, from)) = in_the_way(clients) {
@@ -372,25 +270,7 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
                 clients.remove(first);
             }
         }
-        let now = Uptime::now();
-        let mut client = Client {
-            stream,
-            is_stranger,
-            since: now,
-            asker: Asker {
-                peer,
-                sender: None,
-                challenged: None,
-            },
-            input: Zeroizing::new(Vec::new()),
-            out: Zeroizing::new(Vec::new()),
-            sent: 0,
-            challenge: None,
-            looked: Tick::now(),
-            held_until: None,
-            deadline: now.after(PATIENCE),
-            over: false,
-        };
+        let mut client = Client::new(stream, peer, is_stranger);
         // Most have asked by now.
         client.go_on(handler);
         if !client.over {
@@ -428,6 +308,28 @@ const HEAD: usize = 4;
 const AT_ONCE: usize = 4096;
 
 impl Client {
+    fn new(stream: UnixStream, peer: Peer, is_stranger: bool) -> Self {
+        let now = Uptime::now();
+        Client {
+            stream,
+            is_stranger,
+            since: now,
+            asker: Asker {
+                peer,
+                sender: None,
+                challenged: None,
+            },
+            input: Zeroizing::new(Vec::new()),
+            out: Zeroizing::new(Vec::new()),
+            sent: 0,
+            challenge: None,
+            looked: Tick::now(),
+            held_until: None,
+            deadline: now.after(PATIENCE),
+            over: false,
+        }
+    }
+
     fn go_on(&mut self, handler: &mut impl Handler) {
         if self.held_until.take().is_some() {
             self.say_challenge();
@@ -556,4 +458,42 @@ fn receive(stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Opti
 #[cfg(not(target_os = "linux"))]
 fn receive(mut stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, Option<Peer>)> {
     stream.read(into).map(|read| (read, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client with an answer of this length.
+    fn with_answer(len: usize) -> Client {
+        let (stream, _) = UnixStream::pair().unwrap();
+        let peer = Peer { pid: 1, uid: 1 };
+        let mut client = Client::new(stream, peer, false);
+        client.out = Zeroizing::new(vec![0; len]);
+        client
+    }
+
+    #[test]
+    fn who_takes_no_answer_is_closed_before_there_are_too_many() {
+        let mut clients: Vec<Client> = [0, MAX_ANSWER, 5, MAX_ANSWER, MAX_ANSWER]
+            .map(with_answer)
+            .into();
+        relieve(&mut clients);
+        let over: Vec<bool> = clients.iter().map(|client| client.over).collect();
+        assert_eq!(over, [false, true, true, false, false]);
+        assert!(clients[1].out.is_empty());
+        relieve(&mut clients);
+        assert_eq!(clients.iter().filter(|client| client.over).count(), 2);
+    }
+
+    #[test]
+    fn a_place_is_given_up_when_all_are_taken_by_who_waits_longest() {
+        let mut clients: Vec<Client> = (1..MAX_CLIENTS).map(|_| with_answer(0)).collect();
+        assert!(in_the_way(&clients).is_none());
+        clients.push(with_answer(0));
+        // Answered since, so it waits for nothing.
+        clients[0].say(&Answer::Done(true));
+        let (at, from) = in_the_way(&clients).unwrap();
+        assert_eq!((at, from), (1, clients[1].since.after(GRACE)));
+    }
 }

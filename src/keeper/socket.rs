@@ -56,12 +56,19 @@ mod unix {
     /// Who is at the other end.
     ///
     /// # Errors
-    /// `Failed` when the system does not tell.
+    /// `Locked` when the system does not tell. Linux gives the process number 0 for one outside this
+    /// container's own process table, which rustix takes for an error: so nobody is believed who
+    /// cannot be looked at.
     pub fn peer(stream: impl AsFd) -> Result<Peer> {
         #[cfg(target_os = "linux")]
         {
             let credentials = rustix::net::sockopt::socket_peercred(stream)
-                .map_err(|_| Error::failed("the system does not say who is at a socket's end"))?;
+                .map_err(|_| {
+                    Error::locked(
+                        "a keeper in another container cannot be told from a false one",
+                    )
+                    .hint("let both see the same processes (docker run --pid), or give this container an identity file")
+                })?;
             Ok(Peer {
                 pid: u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0),
                 uid: credentials.uid.as_raw(),

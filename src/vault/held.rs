@@ -1,6 +1,6 @@
 //! A vault that stays open: the keeper's. Ring 2.
 //!
-//! Promises: one copy of the plaintext, in locked pages where the system allows it, with an index
+//! Promises: one copy of the plaintext, in locked pages where the system allows it (the identity as well), with an index
 //! that says where each entry stands; a value is parsed when it is asked for. What another process
 //! wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
 //! back, forked or removed is an error for as long as it is so.
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::secret::{RefId, Secret, SecretId};
 use crate::store::{Meta, Resolve};
-use crate::wipe::{Locking, Pages};
+use crate::wipe::{self, Locking, Pages};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl Held {
             dir: dir.to_owned(),
             host: keys.host.clone(),
             pins: keys.pins.to_vec(),
-            identity: Box::new(unsealed.identity),
+            identity: kept(Box::new(unsealed.identity)),
             line,
             stamp,
             by: unsealed.by,
@@ -122,7 +122,7 @@ impl Held {
             dir: dir.to_owned(),
             host: host.clone(),
             pins: vec![identity.vault_id()],
-            identity: Box::new(identity),
+            identity: kept(Box::new(identity)),
             line: Line::of(&body)?,
             stamp,
             by: "the person who unlocked it".to_owned(),
@@ -204,7 +204,7 @@ impl Held {
         self.line = line;
         if let Some(identity) = identity {
             self.pins = vec![identity.vault_id()];
-            *self.identity = identity;
+            self.identity = kept(Box::new(identity));
         }
         Ok(stored)
     }
@@ -357,6 +357,13 @@ fn rewritten(contents: &Contents) -> Result<(std::io::Result<Pages>, Index)> {
     let index =
         pick::index(&line).ok_or_else(|| Error::broken("the vault's body cannot be indexed"))?;
     Ok((Pages::of(&line), index))
+}
+
+/// The identity where it stays: out of swap like the values that it opens.
+fn kept(identity: Box<Identity>) -> Box<Identity> {
+    wipe::lock_in_place(&*identity);
+    wipe::lock_in_place(identity.text());
+    identity
 }
 
 fn refused(refusal: Refusal) -> Error {

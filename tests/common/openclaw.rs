@@ -5,6 +5,7 @@
 
 use super::run::{Cmd, Run, Running};
 use super::{World, cache, left_out};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -102,18 +103,33 @@ impl OpenClaw {
         self.cmd(world, args).run()
     }
 
+    /// A gateway on loopback, not started yet.
+    pub fn gateway_cmd(&self, world: &World, port: u16) -> Cmd {
+        let port = port.to_string();
+        let args = ["gateway", "run", "--bind", "loopback", "--port", &port];
+        self.cmd(world, &args)
+    }
+
     /// Starts a gateway on loopback and waits until it answers.
     ///
     /// # Panics
     /// When it ends before it answers, or never answers; with what it printed.
     #[track_caller]
     pub fn gateway(&self, world: &World, port: u16) -> Gateway {
-        let port_text = port.to_string();
-        let args = ["gateway", "run", "--bind", "loopback", "--port", &port_text];
-        let mut running = self.cmd(world, &args).start();
+        self.gateway_with(world, port, "")
+    }
+
+    /// The same with `NODE_OPTIONS`.
+    ///
+    /// # Panics
+    /// As [`OpenClaw::gateway`].
+    #[track_caller]
+    pub fn gateway_with(&self, world: &World, port: u16, node_options: &str) -> Gateway {
+        let cmd = self.gateway_cmd(world, port);
+        let mut running = cmd.env("NODE_OPTIONS", node_options).start();
         for _ in 0..PROBES {
             if is_live(port) {
-                return Gateway { running };
+                return Gateway { running, port };
             }
             // Its end is what is waited for; the time between is only when to ask again.
             if running.wait(BETWEEN_PROBES) {
@@ -127,9 +143,78 @@ impl OpenClaw {
 /// A gateway that answers.
 pub struct Gateway {
     running: Running,
+    port: u16,
 }
 
 impl Gateway {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// What it has printed by now; the exit code is -1 while it runs.
+    pub fn printed(&mut self) -> Run {
+        let _ = self.running.wait(Duration::ZERO);
+        self.running.output()
+    }
+
+    /// Waits until it has printed `text`.
+    ///
+    /// # Panics
+    /// When it ends before, or never does.
+    #[track_caller]
+    pub fn says(&mut self, text: &str) {
+        for _ in 0..PROBES {
+            let said = self.running.output();
+            if said.stdout.contains(text) || said.stderr.contains(text) {
+                return;
+            }
+            if self.running.wait(BETWEEN_PROBES) {
+                break;
+            }
+        }
+        panic!("it never said {text:?}: {:#}", self.running.output());
+    }
+
+    /// Waits for its end, which nobody asks for.
+    ///
+    /// # Panics
+    /// When it goes on.
+    #[track_caller]
+    pub fn ends(mut self) -> Run {
+        let ended = self.running.wait(COMMAND_LIMIT);
+        let run = self.running.output();
+        assert!(ended, "the gateway goes on: {run:#}");
+        run
+    }
+
+    /// The ports that it listens on besides its own; on Linux.
+    pub fn other_ports(&self) -> BTreeSet<u16> {
+        let mut ports = listening(self.pid());
+        assert!(ports.remove(&self.port), "it listens on its own: {ports:?}");
+        ports
+    }
+
+    /// One turn of the agent by the gateway's `/v1/chat/completions`; what it answered.
+    pub fn chat(&self, token: &str) -> String {
+        let body = r#"{"model":"openclaw","messages":[{"role":"user","content":"say OK"}]}"#;
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.set_read_timeout(Some(COMMAND_LIMIT))?;
+            write!(
+                stream,
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
+                 authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        ask().expect("an answer of the gateway")
+    }
+
     /// Ends it as a service manager does, and gives all that it printed.
     #[track_caller]
     pub fn stop(mut self) -> Run {
@@ -147,6 +232,35 @@ impl Drop for Gateway {
         self.running.terminate();
         self.running.wait(STOP_LIMIT);
     }
+}
+
+/// The TCP ports on which a process listens, as `/proc` has it.
+fn listening(pid: u32) -> BTreeSet<u16> {
+    let folder = PathBuf::from(format!("/proc/{pid}"));
+    let open = std::fs::read_dir(folder.join("fd")).expect("a process of ours");
+    let links: BTreeSet<String> = open
+        .flatten()
+        .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+        .map(|target| target.to_string_lossy().into_owned())
+        .collect();
+    let mut ports = BTreeSet::new();
+    for table in ["net/tcp", "net/tcp6"] {
+        let text = std::fs::read_to_string(folder.join(table)).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            // 0A: it listens. Word 9 is the socket's inode.
+            let (Some(address), Some(&"0A"), Some(inode)) =
+                (words.get(1), words.get(3), words.get(9))
+            else {
+                continue;
+            };
+            if links.contains(&format!("socket:[{inode}]")) {
+                let hex = address.rsplit(':').next().unwrap_or_default();
+                ports.extend(u16::from_str_radix(hex, 16).ok());
+            }
+        }
+    }
+    ports
 }
 
 /// A port of 127.0.0.1 that nobody uses now.

@@ -177,13 +177,18 @@ impl Running {
     /// Asks it to end, as a service manager does.
     #[cfg(unix)]
     pub(super) fn terminate(&self) {
-        if let (None, Some(pid)) = (self.status, self.pid()) {
+        if let (None, Some(pid)) = (self.status, self.process()) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     #[cfg(unix)]
-    fn pid(&self) -> Option<rustix::process::Pid> {
+    fn process(&self) -> Option<rustix::process::Pid> {
         rustix::process::Pid::from_raw(i32::try_from(self.pid).ok()?)
     }
 
@@ -202,7 +207,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         #[cfg(unix)]
-        if let (None, Some(pid)) = (self.status, self.pid()) {
+        if let (None, Some(pid)) = (self.status, self.process()) {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
     }

@@ -261,7 +261,10 @@ fn values_lie_in_locked_pages_alone() {
     // The identity: in the vault's own text, and once beside it, as what opens the next state.
     let identity = lab.identity.clone();
     let found = places(pid, identity.as_bytes());
-    eprintln!("identity: {found:#?}");
+    assert!(
+        found.iter().all(|place| place.flags.contains(" lo")),
+        "{found:#?}"
+    );
     let loose = found.iter().filter(|place| !place.flags.contains(" dd"));
     assert_eq!((found.len(), loose.count()), (2, 1), "{found:#?}");
     let phrase = crate::common::vault::PASSPHRASE;

@@ -231,7 +231,7 @@ fn a_keeper_of_another_user_is_refused() {
     chmod(lab.world.root(), 0o755);
     let open = lab.world.root().join("open");
     std::fs::create_dir(&open).unwrap();
-    lab.give_away(&open);
+    crate::lab::give_away(&open);
     let socket = open.join("keeper.sock");
     let script = r#"
         use Socket; $| = 1;

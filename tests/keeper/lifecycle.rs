@@ -263,7 +263,7 @@ fn readers_beside_a_writer_never_see_the_past() {
             scope.spawn(|| {
                 let mut seen = 0;
                 while seen < last {
-                    let least = written.load(Ordering::SeqCst);
+                    let floor = written.load(Ordering::SeqCst);
                     let mut talk = crate::lab::Talk::with(
                         std::os::unix::net::UnixStream::connect(&socket).unwrap(),
                     );
@@ -273,7 +273,7 @@ fn readers_beside_a_writer_never_see_the_past() {
                         .unwrap()
                         .parse()
                         .unwrap();
-                    assert!(seen >= least, "{seen} after {least}");
+                    assert!(seen >= floor, "{seen} after {floor}");
                 }
             });
         }

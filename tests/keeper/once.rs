@@ -30,8 +30,7 @@ fn once(lab: &Lab) -> u32 {
 }
 
 fn all(lab: &Lab, ids: &[&str]) -> Vec<String> {
-    let answer = lab.resolve(ids);
-    ids.iter().map(|id| told(&answer, id)).collect()
+    lab.asked(ids)
 }
 
 /// Writes what `link` notes about a gateway of this version.
@@ -56,8 +55,8 @@ fn each_linked_value_once_and_then_locked() {
         "fake-token-of-a-0123456789",
     ];
     // In parts, in any order.
-    assert_eq!(all(&lab, &LINKED[1..2]), values[1..2]);
-    assert_eq!(all(&lab, &LINKED), [values[0], "LOCKED", values[2]]);
+    assert_eq!(all(&lab, &LINKED[2..]), values[2..]);
+    assert_eq!(all(&lab, &LINKED), [values[0], values[1], "LOCKED"]);
     for _ in 0..2 {
         assert_eq!(all(&lab, &LINKED), ["LOCKED"; 3]);
     }
@@ -302,26 +301,43 @@ fn a_unit_is_kept_in_the_background() {
 #[test]
 fn two_hundred_at_once_get_each_value_once() {
     let mut lab = Lab::new();
-    let ids: Vec<String> = (0..100).map(|n| format!("s/{n}")).collect();
+    let ids: Vec<String> = (0..10).map(|n| format!("s/{n}")).collect();
     let vault = lab.writer.as_mut().unwrap();
     fill(vault, &ids);
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();
     lab.link(&names);
     once(&lab);
-    let given = crate::clients::ask_all(&lab, |n| ids[n % 100].clone(), 200);
+    let given = crate::clients::ask_all(&lab, |n| ids[n % 10].clone(), 200);
     for (n, id) in ids.iter().enumerate() {
-        let mut of_it = [given[n].clone(), given[n + 100].clone()];
-        of_it.sort();
-        assert_eq!(of_it, [format!("fake-{id}"), "locked".to_owned()], "{id}");
+        let of_it: Vec<_> = given.iter().skip(n).step_by(10).collect();
+        let value = format!("fake-{id}");
+        assert_eq!(
+            of_it.iter().filter(|given| ***given == value).count(),
+            1,
+            "{id}"
+        );
+        assert_eq!(
+            of_it.iter().filter(|given| **given == "locked").count(),
+            19,
+            "{id}"
+        );
     }
 }
 
 pub(crate) fn fill(vault: &mut clawkeep::vault::Vault, ids: &[String]) {
+    fill_with(vault, ids, |id| format!("fake-{id}"));
+}
+
+pub(crate) fn fill_with(
+    vault: &mut clawkeep::vault::Vault,
+    ids: &[String],
+    value: impl Fn(&str) -> String,
+) {
     use clawkeep::secret::{Alphabet, Secret, SecretId, SecretKind};
     vault
         .update(|contents, now| {
             for id in ids {
-                let value = Secret::new(format!("fake-{id}").as_bytes(), Alphabet::Text)?;
+                let value = Secret::new(value(id).as_bytes(), Alphabet::Text)?;
                 let meta = clawkeep::store::Meta {
                     kind: SecretKind::Secret,
                     provider: None,

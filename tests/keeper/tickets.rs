@@ -1,6 +1,6 @@
 //! Arming: by the passphrase, by root; and by nobody else.
 
-use crate::lab::{Lab, needs_root, told};
+use crate::lab::{Lab, needs_root};
 use crate::once::filled;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -13,9 +13,8 @@ fn once(lab: Lab) -> Lab {
     lab
 }
 
-fn both(lab: &Lab) -> [String; 2] {
-    let answer = lab.resolve(&["s/one", "gateway/token"]);
-    ["s/one", "gateway/token"].map(|id| told(&answer, id))
+fn both(lab: &Lab) -> Vec<String> {
+    lab.asked(&["s/one", "gateway/token"])
 }
 
 fn ticket(lab: &Lab) -> PathBuf {
@@ -76,7 +75,7 @@ fn tickets_that_are_forged_or_replayed_arm_nothing() {
         });
         let mut text = format!("{line}\n");
         if !mac.is_empty() {
-            text.push_str(&format!("{{\"mac\":\"{mac}\"}}\n"));
+            text = format!("{text}{{\"mac\":\"{mac}\"}}\n");
         }
         std::fs::write(ticket(&lab), text).unwrap();
     };
@@ -143,7 +142,7 @@ fn root_arms_the_keeper_of_another_user() {
     if !needs_root() {
         return;
     }
-    let lab = filled(Lab::new()).to_ordinary_user();
+    let lab = filled(Lab::new()).for_ordinary_user();
     lab.unlock(&["--release", "once"]);
     assert_eq!(both(&lab), GIVEN);
     assert_eq!(both(&lab), ["LOCKED"; 2]);

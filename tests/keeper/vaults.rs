@@ -2,6 +2,7 @@
 
 use crate::common::vault::{copy_dir, put_back};
 use crate::lab::{Lab, chmod};
+use serde_json::json;
 use std::path::PathBuf;
 
 fn file(lab: &Lab) -> PathBuf {
@@ -64,6 +65,20 @@ fn an_older_copy_gives_nothing_until_the_right_one_is_back() {
             .fails(1);
         assert!(run.stderr.contains("older copy"), "{run}");
         assert_eq!(std::fs::read(file(&lab)).unwrap(), older);
+    }
+    // Nor by a question that only writes.
+    let entry = json!({"kind": "secret", "value": "fake-new", "created": 1, "updated": 1});
+    for question in [
+        json!({"v": 1, "verb": "link", "id": "s/one"}),
+        json!({"v": 1, "verb": "remove", "id": "s/one"}),
+        json!({"v": 1, "verb": "put", "id": "s/new", "entry": entry}),
+    ] {
+        for _ in 0..2 {
+            let answer = lab.connect().ask(&question);
+            let text = answer["text"].as_str().unwrap_or_default();
+            assert!(text.contains("older copy"), "{answer}");
+            assert_eq!(std::fs::read(file(&lab)).unwrap(), older);
+        }
     }
     place(&lab, &newer);
     assert_eq!(lab.one("s/one"), "fake-value-two");

@@ -41,6 +41,10 @@ pub(crate) fn ready() -> bool {
 pub(crate) struct Running(Child);
 
 impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Running(command.spawn().unwrap())
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
     }
