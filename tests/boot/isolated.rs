@@ -147,13 +147,7 @@ pub(crate) fn count(
         .sum()
 }
 
-#[test]
-fn only_the_gateways_unit_is_given_the_keys_once_at_each_of_its_starts() {
-    let Some(machine) = stand_in() else {
-        return;
-    };
-    let boot = machine.boot(&quick(
-        r#"people
+const FIRST_BOOT: &str = r#"people
 userdel clawkeep-alice # which the installer makes
 ln -s /opt/openclaw/openclaw /usr/local/bin/openclaw
 chmod 777 /opt/openclaw
@@ -196,8 +190,14 @@ step 'identities in files' everywhere alice 'AGE-SECRET-KEY-1[0-9A-Z]{58}'
 step 'old vault' as alice ls -A /home/alice/.local/share/clawkeep
 step 'the key in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF "$0"' "$KEY"
 step 'the token in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF "$0"' "$TOKEN"
-"#,
-    ));
+"#;
+
+#[test]
+fn only_the_gateways_unit_is_given_the_keys_once_at_each_of_its_starts() {
+    let Some(machine) = stand_in() else {
+        return;
+    };
+    let boot = machine.boot(&quick(FIRST_BOOT));
     for step in ["onboard", "install", "status"] {
         boot.step(step).ok();
     }
