@@ -11,7 +11,11 @@ use std::os::unix::fs::PermissionsExt as _;
 
 /// Functions for scripts on an isolated machine. `sudo` is what alice's sudo would run.
 pub(crate) const FUNCTIONS: &str = r#"
-sudo() { env -i PATH="$PATH" LANG="$LANG" HOME=/root SUDO_UID=1000 SUDO_GID=1000 SUDO_USER=alice "$@"; }
+sudo() {
+  # As the kernel's resource manager does where there is a device: systemd leaves its sessions behind.
+  [ -d /var/lib/swtpm ] && tpm2_flushcontext --tcti=swtpm:host=127.0.0.1,port=2321 --loaded-session &>/dev/null
+  env -i PATH="$PATH" LANG="$LANG" HOME=/root SUDO_UID=1000 SUDO_GID=1000 SUDO_USER=alice "$@"
+}
 keeper() { systemctl show -p MainPID --value clawkeep-keeper-alice; }
 gateway() { systemctl show -p MainPID --value openclaw-gateway; }
 invocation() { systemctl show -p InvocationID --value openclaw-gateway; }
