@@ -1,16 +1,21 @@
 //! `clawkeep service install --isolated`: each start of the gateway is given each value once, and
 //! nothing else that runs under the gateway's uid, or anyone's, is given any.
 //!
-//! First with a stand-in for the gateway, which takes seconds; then with OpenClaw.
+//! Here with a stand-in for the gateway, which takes seconds; with OpenClaw: `isolated_openclaw`.
 
 use crate::machine::Machine;
 use crate::openclaw::KEY;
 use crate::transcript::Transcript;
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// Functions for scripts on an isolated machine. `sudo` is what alice's sudo would run.
-const FUNCTIONS: &str = r#"
-sudo() { env -i PATH="$PATH" LANG="$LANG" HOME=/root SUDO_UID=1000 SUDO_GID=1000 SUDO_USER=alice "$@"; }
+pub(crate) const FUNCTIONS: &str = r#"
+sudo() {
+  # As the kernel's resource manager does where there is a device: systemd leaves its sessions behind.
+  [ -d /var/lib/swtpm ] && tpm2_flushcontext --tcti=swtpm:host=127.0.0.1,port=2321 --loaded-session &>/dev/null
+  env -i PATH="$PATH" LANG="$LANG" HOME=/root SUDO_UID=1000 SUDO_GID=1000 SUDO_USER=alice "$@"
+}
 keeper() { systemctl show -p MainPID --value clawkeep-keeper-alice; }
 gateway() { systemctl show -p MainPID --value openclaw-gateway; }
 invocation() { systemctl show -p InvocationID --value openclaw-gateway; }
@@ -30,6 +35,16 @@ everywhere() {
   as "$1" grep -rlE --devices=skip "$2" / --exclude-dir=proc --exclude-dir=sys --exclude-dir=results \
     --exclude-dir=usr --exclude-dir=opt 2>/dev/null
   as "$1" grep -rlE --devices=skip "$2" /usr/local 2>/dev/null
+}
+# A shell of alice's that asks all the time, from race_begins to race_ends, which shows what it was told.
+race_begins() {
+  as alice /opt/stand-in/race >/tmp/raced 2>&1 &
+  racing=$!
+}
+asked() { [ "$(cat /home/alice/race)" -ge "$1" ]; }
+race_ends() {
+  until_ok asked $(($(cat /home/alice/race) + 5)) && touch /home/alice/stop && wait $racing && rm /home/alice/stop
+  cat /tmp/raced
 }
 # closed: whatever of the keeper, its vault and its credential is not denied to alice.
 closed() {
@@ -53,22 +68,26 @@ closed() {
 /// tells a version.
 fn stand_in() -> Option<Machine> {
     let machine = Machine::new()?;
-    let script = include_str!("../link/stand_in.sh").replace("@DIR@", "/opt/openclaw");
+    let openclaw = include_str!("../link/stand_in.sh").replace("@DIR@", "/opt/openclaw");
     let package = r#"{"name":"openclaw","version":"2026.9.6"}"#;
     machine.write("opt/openclaw/package.json", package);
     machine.write("openclaw.json", CONFIG);
     machine.write("openclaw-gateway.service", UNIT);
-    for (path, text) in [
-        ("opt/openclaw/openclaw", script.as_str()),
-        ("opt/stand-in/ask", include_str!("ask.sh")),
-        ("opt/stand-in/race", include_str!("race.sh")),
-        ("opt/stand-in/gateway", include_str!("gateway.sh")),
-    ] {
-        machine.write(path, text);
-        let mode = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(machine.path(path), mode).unwrap();
-    }
+    program(&machine, "opt/openclaw/openclaw", &openclaw);
+    program(&machine, "opt/stand-in/gateway", include_str!("gateway.sh"));
+    scripts(&machine);
     Some(machine)
+}
+
+pub(crate) fn scripts(machine: &Machine) {
+    program(machine, "opt/stand-in/ask", include_str!("ask.sh"));
+    program(machine, "opt/stand-in/race", include_str!("race.sh"));
+}
+
+fn program(machine: &Machine, path: &str, text: &str) {
+    machine.write(path, text);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(machine.path(path), mode).unwrap();
 }
 
 const CONFIG: &str = r#"{
@@ -100,7 +119,7 @@ fn quick(text: &str) -> String {
 }
 
 /// What `log --json` shows for this step: result, reason, uid, and how often.
-fn events(boot: &Transcript, step: &str) -> Vec<(String, String, u64, u64)> {
+pub(crate) fn events(boot: &Transcript, step: &str) -> Vec<(String, String, u64, u64)> {
     let log: serde_json::Value = serde_json::from_str(&boot.step(step).ok().stdout).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     log["events"]
@@ -119,7 +138,12 @@ fn events(boot: &Transcript, step: &str) -> Vec<(String, String, u64, u64)> {
 }
 
 /// How often that happened.
-fn count(events: &[(String, String, u64, u64)], result: &str, reason: &str, uid: u64) -> u64 {
+pub(crate) fn count(
+    events: &[(String, String, u64, u64)],
+    result: &str,
+    reason: &str,
+    uid: u64,
+) -> u64 {
     events
         .iter()
         .filter(|event| (event.0.as_str(), event.1.as_str(), event.2) == (result, reason, uid))
@@ -127,13 +151,7 @@ fn count(events: &[(String, String, u64, u64)], result: &str, reason: &str, uid:
         .sum()
 }
 
-#[test]
-fn only_the_gateways_unit_is_given_the_keys_once_at_each_of_its_starts() {
-    let Some(machine) = stand_in() else {
-        return;
-    };
-    let boot = machine.boot(&quick(
-        r#"people
+const FIRST_BOOT: &str = r#"people
 userdel clawkeep-alice # which the installer makes
 ln -s /opt/openclaw/openclaw /usr/local/bin/openclaw
 chmod 777 /opt/openclaw
@@ -159,20 +177,14 @@ step 'root' env CONFIG=/home/alice/.openclaw/openclaw.json /opt/stand-in/ask $id
 for reason in outside-unit again other-user; do step "logged $reason" until_ok logged $reason 1; done
 step 'log' log
 # A shell that asks all the time, while the gateway is killed three times.
-as alice /opt/stand-in/race >/tmp/raced 2>&1 &
-raced=$!
-asked() { [ "$(cat /home/alice/race)" -ge $1 ]; }
+race_begins
 started() { [ "$(wc -l </home/alice/starts)" -ge $1 ]; }
 for round in 2 3 4; do
   step "racing $round" until_ok asked $((round * 5))
   kill -9 "$(gateway)"
   step "started $round" until_ok started $round
 done
-step 'raced on' until_ok asked $(($(cat /home/alice/race) + 5))
-touch /home/alice/stop
-step 'race ended' wait $raced
-rm /home/alice/stop
-step 'raced' cat /tmp/raced
+step 'raced' race_ends
 step 'all starts' cat /home/alice/starts
 step 'closed' closed
 step 'keeper' systemctl is-active clawkeep-keeper-alice
@@ -182,8 +194,14 @@ step 'identities in files' everywhere alice 'AGE-SECRET-KEY-1[0-9A-Z]{58}'
 step 'old vault' as alice ls -A /home/alice/.local/share/clawkeep
 step 'the key in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF "$0"' "$KEY"
 step 'the token in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF "$0"' "$TOKEN"
-"#,
-    ));
+"#;
+
+#[test]
+fn only_the_gateways_unit_is_given_the_keys_once_at_each_of_its_starts() {
+    let Some(machine) = stand_in() else {
+        return;
+    };
+    let boot = machine.boot(&quick(FIRST_BOOT));
     for step in ["onboard", "install", "status"] {
         boot.step(step).ok();
     }
@@ -209,7 +227,7 @@ step 'the token in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF 
     assert_eq!(count(&log, "refused", "other-user", 1001), 1, "{boot}");
 
     let starts: Vec<&str> = boot.step("all starts").ok().text().lines().collect();
-    let invocations: std::collections::BTreeSet<&str> = starts
+    let invocations: BTreeSet<&str> = starts
         .iter()
         .map(|line| line.strip_prefix("2 ").unwrap_or_else(|| panic!("{boot}")))
         .collect();
@@ -244,7 +262,7 @@ step 'status' sudo clawkeep service status
 
 /// That step gave no value away, whatever it said.
 #[track_caller]
-fn nothing(boot: &Transcript, step: &str) {
+pub(crate) fn nothing(boot: &Transcript, step: &str) {
     let step = boot.step(step);
     for value in [KEY, FAKE_TOKEN] {
         assert!(

@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// From power on to power off. Far beyond what any scenario takes: it is no measure of speed.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// Where hosts have the cgroup hierarchies that systemd uses, whichever it has.
 const HIERARCHIES: [&str; 3] = [
@@ -208,7 +208,10 @@ impl Machine {
             // For whoever writes a scenario.
             let dir = PathBuf::from(dir);
             std::fs::create_dir_all(&dir).unwrap();
-            let file = |what: &str| dir.join(format!("{}.{what}", self.name));
+            let boots = (1..).map(|boot| format!("{}-{boot}", self.name));
+            let mut unused = boots.filter(|name| !dir.join(format!("{name}.steps")).exists());
+            let name = unused.next().unwrap();
+            let file = |what: &str| dir.join(format!("{name}.{what}"));
             std::fs::write(file("journal"), text("journal")).unwrap();
             std::fs::write(file("steps"), transcript.to_string()).unwrap();
         }

@@ -18,6 +18,7 @@ mod common;
 mod at_rest;
 mod credentials;
 mod isolated;
+mod isolated_openclaw;
 mod machine;
 mod openclaw;
 mod root;
