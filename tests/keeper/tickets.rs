@@ -3,6 +3,7 @@
 use crate::lab::{Lab, needs_root};
 use crate::once::filled;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 fn once(lab: Lab) -> Lab {
@@ -148,6 +149,15 @@ fn root_arms_the_keeper_of_another_user() {
     assert_eq!(both(&lab), ["LOCKED"; 2]);
     let dir = lab.dir();
     let arm = ["keeper", "arm", "--yes", "--vault", dir.to_str().unwrap()];
+    // Its user could put another folder in the place of this one while root writes there.
+    let refused = lab.world.run(&arm).fails(1);
+    assert!(refused.stderr.contains("put another folder"), "{refused:#}");
+    for above in dir.ancestors().skip(1) {
+        if above.starts_with(lab.world.root()) {
+            std::os::unix::fs::chown(above, Some(0), None).unwrap();
+            std::fs::set_permissions(above, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
     let _ = lab.world.run(&arm).ok();
     assert_eq!(both(&lab), GIVEN);
     assert_eq!(both(&lab), ["LOCKED"; 2]);
