@@ -417,3 +417,20 @@ fn the_tickets_worked_example_is_right_and_believed() {
     let written = std::fs::read_to_string(dir.path().join(ticket::NAME)).unwrap();
     assert_eq!(written, file);
 }
+
+/// A table that says which test shows what is worth as much as those tests.
+#[test]
+fn the_tests_that_security_names_are_there() {
+    let security = text("SECURITY.md");
+    let mut named = 0;
+    for piece in security
+        .split('`')
+        .filter(|piece| piece.starts_with("tests/"))
+    {
+        let (file, test) = piece.split_once("::").expect("file::test");
+        let source = text(file);
+        assert!(source.contains(&format!("#[test]\nfn {test}()")), "{piece}");
+        named += 1;
+    }
+    assert!(named >= 5, "only {named} tests are named");
+}

@@ -67,8 +67,10 @@ pub fn only_root_moves(_: &Path) -> Result<()> {
     Err(Error::failed("there is no root on this system"))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
