@@ -11,9 +11,11 @@
 
 mod journal;
 mod lock;
+mod owner;
 
 pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
+pub use owner::{is_roots_alone, only_root_moves, owner};
 
 use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
@@ -205,20 +207,6 @@ pub fn private_dir(path: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_private_dir(path),
         Err(error) => Err(Error::io("create", path, &error)),
     }
-}
-
-/// The user that a file or folder belongs to; `None` when it is not there, or is a link.
-#[cfg(unix)]
-pub fn owner(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::symlink_metadata(path).ok()?;
-    (!meta.file_type().is_symlink()).then(|| meta.uid())
-}
-
-/// Users have no numbers here.
-#[cfg(not(unix))]
-pub fn owner(_: &Path) -> Option<u32> {
-    None
 }
 
 /// Checks that a folder is ours, no link, and closed to others.

@@ -27,12 +27,12 @@ use common::openclaw::free_port;
 use common::run::Cmd;
 use common::vault::{PASSPHRASE, request};
 use common::{Run, World, left_out};
-use keyring::{Bus, Running};
+use keyring::Bus;
 use std::fmt::Write as _;
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const VALUE: &str = "fake-value-everywhere-0123456789";
@@ -187,8 +187,18 @@ fn in_a_container(scene: &Scene, more: &[&str], script: &str) -> Got {
     }
 }
 
+/// A daemon that does not outlive its test.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts a daemon where its files, its crontabs and this user's home are others.
-fn daemon(scene: &Scene, script: &str, args: &[&str]) -> Running {
+fn daemon(scene: &Scene, script: &str, args: &[&str]) -> Daemon {
     let log = std::fs::File::create(scene.world.root().join("daemon.log")).unwrap();
     let mut command = Command::new("/usr/bin/unshare");
     command
@@ -200,7 +210,7 @@ fn daemon(scene: &Scene, script: &str, args: &[&str]) -> Running {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
-    Running::start(command)
+    Daemon(command.spawn().unwrap())
 }
 
 #[track_caller]

@@ -17,7 +17,7 @@ use common::mock_provider::MockProvider;
 use common::openclaw::{Gateway, OpenClaw, Provider, Which, free_port};
 use common::run::Cmd;
 use common::vault::{PASSPHRASE, request};
-use common::{Run, World};
+use common::{Run, World, rounds};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -39,7 +39,6 @@ const GIVE_ALL: [&str; 5] = [
 struct Scene {
     world: World,
     openclaw: OpenClaw,
-    which: Which,
     server: MockProvider,
     port: u16,
     passphrase: String,
@@ -66,7 +65,6 @@ impl Scene {
         let mut scene = Scene {
             world,
             openclaw,
-            which,
             server,
             port,
             passphrase,
@@ -101,7 +99,7 @@ impl Scene {
         });
         scene.ids = ids.unwrap();
         assert_eq!(scene.ids.len(), 2, "{linked}");
-        scene.token = scene.world.get("gateway/token").trim().to_owned();
+        scene.token = scene.world.get("gateway/token");
         Some(scene)
     }
 
@@ -249,7 +247,7 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
     let Some(scene) = Scene::new(which, key, &[]) else {
         return;
     };
-    let mut gateway = scene.gateway("");
+    let mut gateway = scene.gateway(OPEN);
     scene.arrives(&mut gateway, key);
     // A new value reaches the running gateway by itself.
     let fresh = key.replace("-fake-", "-fake-new-");
@@ -283,9 +281,23 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
     }
     scene.all_locked();
     scene.locked_audit();
-    let log = gateway.stop().ok();
+    let log = gateway.printed();
     for text in [&log.stdout, &log.stderr] {
         assert!(!text.contains("DEGRADED"), "{log}");
+    }
+    // What the unit's NODE_OPTIONS keep shut: one restarts inside its process, and is refused; the
+    // other opens a debugger.
+    assert_eq!(gateway.other_ports(), [].into());
+    signal_user_1(&gateway);
+    match which {
+        Which::V2026_6_1 => {
+            let _ = gateway.ends().fails(13);
+        }
+        Which::V2026_9_6 => {
+            gateway.says("Debugger listening on");
+            assert_eq!(gateway.other_ports().len(), 1);
+            let _ = gateway.stop().ok();
+        }
     }
     // Its own token is a reference, without which neither version starts.
     let refused = scene.openclaw.gateway_cmd(&scene.world, scene.port).run();
@@ -295,10 +307,12 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
         "{refused:#}"
     );
 
-    scene.unlock("always");
-    let mut gateway = scene.gateway("");
-    scene.arrives(&mut gateway, &fresh);
-    let _ = gateway.stop().ok();
+    if rounds(0, 1) == 1 {
+        scene.unlock("always");
+        let mut gateway = scene.gateway("");
+        scene.arrives(&mut gateway, &fresh);
+        let _ = gateway.stop().ok();
+    }
 }
 
 #[test]
@@ -333,7 +347,7 @@ fn each_value_once(which: Which, key: &str) {
     assert!(scene.noted("--refused").contains(&alone));
 
     let mut gateway = scene.gateway(SHUT);
-    assert_eq!(scene.releases()[before..], [all.clone()]);
+    assert_eq!(scene.releases()[before..], std::slice::from_ref(&all)[..]);
     scene.arrives(&mut gateway, key);
     assert!(!scene.noted("--refused").contains(&again));
     scene.all_locked();
@@ -345,26 +359,49 @@ fn each_value_once(which: Which, key: &str) {
     signal_user_1(&gateway);
     scene.arrives(&mut gateway, key);
     assert_eq!(gateway.other_ports(), [].into());
-    // A setting that changes makes it ask again. It is refused and goes on with what it has.
-    scene.edit("bind:", "controlUi: { enabled: false }, bind:");
-    gateway.says(match which {
-        Which::V2026_6_1 => "config restart failed",
-        Which::V2026_9_6 => "config reload failed",
-    });
-    scene.arrives(&mut gateway, key);
+    if rounds(0, 1) == 1 {
+        // A setting that changes makes it ask again. It is refused and goes on with what it has.
+        scene.edit("bind:", "controlUi: { enabled: false }, bind:");
+        gateway.says(match which {
+            Which::V2026_6_1 => "config restart failed",
+            Which::V2026_9_6 => "config reload failed",
+        });
+        scene.arrives(&mut gateway, key);
+        // No service manager is there to restart it, and it is left alone. (2026.9.6 does the same after
+        // minutes: it waits for a gateway that it has no token for.)
+        if which == Which::V2026_6_1 {
+            let restart = ["gateway", "restart"];
+            let _ = scene.openclaw.run(&scene.world, &restart).ok();
+            scene.arrives(&mut gateway, key);
+        }
+        // A reload does not get the token that its own command needs, armed or not.
+        scene.arm();
+        let reload = ["secrets", "reload", "--json"];
+        let _ = scene.openclaw.run(&scene.world, &reload).fails(1);
+    }
     assert_eq!(scene.releases().len(), before + 1);
-
-    // Armed: a reload does not get the token that its own command needs, and so the gateway is not told.
+    // Armed, the next start has everything once more.
     scene.arm();
-    let reload = ["secrets", "reload", "--json"];
-    let _ = scene.openclaw.run(&scene.world, &reload).fails(1);
-    assert_eq!(scene.releases().len(), before + 1);
-    // A start does.
     let _ = gateway.stop().ok();
     let mut gateway = scene.gateway(SHUT);
     assert_eq!(scene.releases()[before + 1..], [all]);
     scene.arrives(&mut gateway, key);
     scene.all_locked();
+    // An armed restart inside its process: 2026.6.1 asks before it and after it, and so ends; 2026.9.6
+    // asks once and goes on.
+    if rounds(0, 1) == 1 {
+        scene.arm();
+        scene.edit(
+            "controlUi: { enabled: false }",
+            "controlUi: { enabled: true }",
+        );
+        if which == Which::V2026_6_1 {
+            let _ = gateway.ends().fails(13);
+            return;
+        }
+        gateway.says("config hot reload applied");
+        scene.arrives(&mut gateway, key);
+    }
     let _ = gateway.stop().ok();
 }
 

@@ -6,6 +6,7 @@ use super::keeping::Terms;
 use super::record::LinkRecord;
 use crate::error::{Error, Result};
 use crate::file;
+use crate::json::{hex, unhex32};
 use crate::keeper::Release;
 use crate::keeper::published::Published;
 use crate::keeper::socket;
@@ -15,6 +16,7 @@ use crate::openclaw::decisive::Snapshot;
 use crate::secret::RefId;
 use crate::service::trusted_path;
 use crate::vault::held::Held;
+use crate::vault::identity::Identity;
 use crate::vault::slot::SlotKind;
 use std::path::Path;
 
@@ -107,9 +109,17 @@ pub fn run(app: &App, args: &KeeperArm) -> Result<()> {
                 .collect::<Result<_>>()?,
         ),
     };
-    let settings = Settings::read(dir)?;
+    // Who arms by passphrase proves it by opening the vault, and so proves what was shown before.
+    let vault = if is_root {
+        file::only_root_moves(dir)?;
+        None
+    } else {
+        check_program(app, args.trust_this_program)?;
+        Some(app.open_vault_file("keeper")?)
+    };
+    let identity = vault.as_ref().map(|vault| &vault.contents().identity);
+    let settings = Settings::read(dir, identity)?;
     settings.show(app);
-    // Who arms by passphrase proves it by opening the vault, and that is asked for last.
     app.agree(
         args.yes,
         "Let the keeper give them once more?",
@@ -122,14 +132,8 @@ pub fn run(app: &App, args: &KeeperArm) -> Result<()> {
         ids,
         made_at: app.host.now(),
     };
-    if is_root {
-        ticket.leave(dir, None)?;
-    } else {
-        check_program(app, args.trust_this_program)?;
-        let vault = app.open_vault_file("keeper")?;
-        ticket.leave(dir, Some(&vault.contents().identity))?;
-    }
-    settings.keep(dir)?;
+    ticket.leave(dir, identity)?;
+    settings.keep(dir, identity)?;
     let what = if args.ids.is_empty() {
         "each linked value".to_owned()
     } else {
@@ -168,13 +172,21 @@ struct Settings {
 
 /// Where they are kept, beside the vault.
 const SETTINGS: &str = "keeper-settings.json";
+/// What the MAC of that file is made for.
+const SETTINGS_CONTEXT: &str = "clawkeep/v1/mac/settings";
 const MAX_SETTINGS: usize = 64 * 1024 * 1024;
 
 impl Settings {
-    fn read(dir: &Path) -> Result<Self> {
+    /// What was kept counts only when it is proven: by the vault's identity, or, for root, by being
+    /// root's. Otherwise it was not shown before.
+    fn read(dir: &Path, identity: Option<&Identity>) -> Result<Self> {
         let kept = file::read_of_anyone(&dir.join(SETTINGS), MAX_SETTINGS)?;
-        let before = kept
-            .map(|(bytes, _)| Snapshot::from_json(&bytes))
+        let proven = kept.and_then(|(bytes, meta)| match identity {
+            Some(identity) => signed_part(&bytes, identity),
+            None => file::is_roots_alone(&meta).then_some(bytes),
+        });
+        let before = proven
+            .map(|bytes| Snapshot::from_json(&bytes))
             .transpose()?;
         let Some(path) = file::read_of_anyone(&dir.join("link.json"), MAX_SETTINGS)?
             .and_then(|(bytes, _)| LinkRecord::config_in(&bytes))
@@ -241,10 +253,51 @@ impl Settings {
         }
     }
 
-    fn keep(&self, dir: &Path) -> Result<()> {
-        match &self.now {
-            Some(now) => file::replace_beside(&dir.join(SETTINGS), now.to_json().as_bytes(), 0o600),
-            None => Ok(()),
+    fn keep(&self, dir: &Path, identity: Option<&Identity>) -> Result<()> {
+        let Some(now) = &self.now else {
+            return Ok(());
+        };
+        let mut text = now.to_json().into_bytes();
+        if let Some(identity) = identity {
+            let mac = identity.sign(SETTINGS_CONTEXT, &text)?;
+            text.extend_from_slice(hex(&mac).as_bytes());
         }
+        file::replace_beside(&dir.join(SETTINGS), &text, 0o600)
+    }
+}
+
+/// What stands before the 64 hex digits of its MAC, when they are right.
+fn signed_part(bytes: &[u8], identity: &Identity) -> Option<Vec<u8>> {
+    let (text, mac) = bytes.split_at_checked(bytes.len().checked_sub(64)?)?;
+    let mac = unhex32(std::str::from_utf8(mac).ok()?)?;
+    identity
+        .signed(SETTINGS_CONTEXT, text, &mac)
+        .is_ok_and(|right| right)
+        .then(|| text.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_somebody_else_wrote_were_not_shown_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, other) = (Identity::generate(), Identity::generate());
+        let config = Config::parse(br#"{"plugins":{"x":1}}"#, Path::new("/nowhere")).unwrap();
+        let settings = Settings {
+            before: None,
+            now: Some(Snapshot::of(&config).unwrap()),
+        };
+        settings.keep(dir.path(), Some(&own)).unwrap();
+        let before = |identity| Settings::read(dir.path(), Some(identity)).unwrap().before;
+        assert!(before(&own).is_some());
+        assert!(before(&other).is_none());
+        let path = dir.path().join(SETTINGS);
+        let text = std::fs::read_to_string(&path).unwrap();
+        file::replace(&path, text.replace("plugins", "plugons").as_bytes(), 0o600).unwrap();
+        assert!(before(&own).is_none());
+        file::replace(&path, b"", 0o600).unwrap();
+        assert!(before(&own).is_none());
     }
 }

@@ -119,6 +119,9 @@ fn successor(app: &App, args: &KeeperStart, terms: &Terms, id: VaultId) -> Resul
     if args.foreground {
         command.arg("--foreground");
     }
+    if terms.asks_twice {
+        command.arg("--asks-twice");
+    }
     if app.global.accept_rollback {
         command.arg("--accept-rollback");
     }

@@ -8,6 +8,7 @@ use super::app::App;
 use super::args::{KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 use super::handing;
 use super::keeping::{self, GatewayUnit, Seat, Terms};
+use super::record::{ASKS_TWICE, LinkRecord};
 use super::ui;
 use crate::error::{Error, Kind, Result};
 use crate::expiry;
@@ -83,6 +84,7 @@ pub fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
         timeout: span(&args.how.timeout, "--timeout")?,
         idle: span(&args.how.idle, "--idle")?,
         socket: place(app, args.socket.as_ref())?.socket,
+        asks_twice: args.how.asks_twice,
         unit: gateway_unit(args)?,
     })
 }
@@ -130,6 +132,12 @@ fn start(app: &App, args: &KeeperStart) -> Result<()> {
     }
     if terms.release == Release::Once {
         super::arm::check_program(app, args.how.trust_this_program)?;
+        let link = LinkRecord::load(&app.dir)?;
+        if !terms.asks_twice && link.is_some_and(|link| link.openclaw == ASKS_TWICE) {
+            app.ui.say(&format!(
+                "OpenClaw {ASKS_TWICE} asks for everything twice at its start.\nhint: add --asks-twice"
+            ));
+        }
     }
     let vault = app.open_vault_file("keeper")?;
     let (status, warning) = handing::spawn(app, args, &terms, vault)?;

@@ -44,6 +44,8 @@ pub struct Terms {
     pub idle: Option<Duration>,
     /// Where it listens.
     pub socket: PathBuf,
+    /// Whether the gateway asks for everything twice at its start.
+    pub asks_twice: bool,
     /// Who may ask under [`Release::Once`]; its own user where there is none.
     pub unit: Option<GatewayUnit>,
 }
@@ -112,7 +114,13 @@ pub fn keep(
                     session: RoundId::random()?,
                 },
             };
-            Some(Once::begin(held.dir(), gate, published, warn)?)
+            Some(Once::begin(
+                held.dir(),
+                gate,
+                published,
+                terms.asks_twice,
+                warn,
+            )?)
         }
     };
     // The gateway's user connects from outside; who it is decides.

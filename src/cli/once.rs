@@ -3,7 +3,7 @@
 //! Promise: nothing goes out before it is noted on the disk that it does; whatever is not clear is a
 //! no.
 
-use super::record::LinkRecord;
+use super::record::{ASKS_TWICE, LinkRecord};
 use crate::access;
 use crate::error::{Error, Result};
 use crate::expiry::Millis;
@@ -21,9 +21,6 @@ use crate::secret::RefId;
 use crate::vault::held::Held;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// The OpenClaw that asks twice at its start.
-const ASKS_TWICE: &str = "2026.2.26";
 
 /// What a keeper under `--release once` knows besides its vault.
 pub struct Once {
@@ -46,6 +43,7 @@ impl Once {
         dir: &Path,
         gate: Gate,
         mut published: Published,
+        asks_twice: bool,
         warn: impl FnOnce(&Error),
     ) -> Result<Self> {
         let system = System::default();
@@ -58,13 +56,18 @@ impl Once {
         }
         published.challenge = Some(Challenge::random()?);
         published.save(dir)?;
-        let link = LinkRecord::load(dir).ok().flatten();
+        // An isolated keeper's link.json is its own; an attended one's is open to whatever runs as its
+        // user, so there the person says it.
+        let link = match gate {
+            Gate::Unit { .. } => LinkRecord::load(dir).ok().flatten(),
+            Gate::Own { .. } => None,
+        };
         Ok(Once {
             gate,
             system,
             ledger: loaded.ledger,
             published,
-            twice: link.is_some_and(|link| link.openclaw == ASKS_TWICE),
+            twice: asks_twice || link.is_some_and(|link| link.openclaw == ASKS_TWICE),
         })
     }
 

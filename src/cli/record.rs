@@ -19,6 +19,9 @@ const NAME: &str = "link.json";
 /// Room for tens of thousands of profiles; a vault can hold no more.
 const MAX: usize = 8 * 1024 * 1024;
 
+/// The OpenClaw that asks for everything twice at its start.
+pub const ASKS_TWICE: &str = "2026.2.26";
+
 /// How refs reach this OpenClaw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,9 +92,10 @@ impl LinkRecord {
     }
 
     /// Whether this OpenClaw asks for a value again while its gateway runs: with references in an
-    /// auth-profiles.json, for each turn but the first (seen with 2026.6.1).
+    /// auth-profiles.json, for each turn but the first (seen with 2026.6.1; not of 2026.2.26, which
+    /// asks at its start alone).
     pub fn asks_for_each_turn(&self) -> bool {
-        self.lane == LaneName::File && !self.planted.is_empty()
+        self.lane == LaneName::File && !self.planted.is_empty() && self.openclaw != ASKS_TWICE
     }
 
     /// What is noted before OpenClaw's files are touched: the link as it is (or that one is being

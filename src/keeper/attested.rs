@@ -10,7 +10,7 @@ use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-/// Lets the kernel say who sends. For the listener: what it accepts inherits it.
+/// Lets the kernel say who sends. For the listener, before it listens: what connects inherits it.
 ///
 /// # Errors
 /// When the system refuses; then nobody can be admitted.

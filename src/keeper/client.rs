@@ -44,7 +44,8 @@ impl Place {
         })
     }
 
-    /// The same for root, who may look after the keeper of any user: that of the folder's owner.
+    /// The same for root, who may look after the keeper of any user: that of the folder's owner, and of
+    /// nobody else, whatever the owner wrote there. Root signals the process that listens.
     ///
     /// # Errors
     /// As [`Pointer::load`].
@@ -54,7 +55,7 @@ impl Place {
             Some(uid) if uid != 0 => {
                 let pointer = Pointer::load_of_anyone(dir)?;
                 Ok(Place {
-                    uid: keeper_user(pointer.as_ref(), uid),
+                    uid,
                     required: false,
                     socket: pointer
                         .map_or_else(|| socket::default_path(dir), |pointer| pointer.socket),

@@ -99,7 +99,7 @@ impl Ending {
     }
 }
 
-/// Answers until it is called to end or its time is over. `alarm` becomes readable when a signal came.
+/// Answers until it is called to end or its time is over. `listener` is one of [`socket::listen`]. `alarm` becomes readable when a signal came.
 ///
 /// # Errors
 /// `Failed` when the system refuses to wait.
@@ -108,9 +108,6 @@ pub fn serve(
     alarm: &UnixStream,
     handler: &mut impl Handler,
 ) -> Result<Ending> {
-    #[cfg(target_os = "linux")]
-    super::attested::attest(listener)
-        .map_err(|_| Error::failed("the system does not attest who writes to a socket"))?;
     let mut clients: Vec<Client> = Vec::new();
     let mut timer = Timer::new()?;
     loop {
@@ -246,7 +243,10 @@ fn take(listener: &UnixListener, clients: &mut Vec<Client>, handler: &mut impl H
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
             // Gone again; or we are out of descriptors, and must not ask in vain until somebody leaves.
             Err(_) => {
-                if !clients.is_empty() {
+                if clients.is_empty() {
+                    // The whole machine is out of them: the queue would wake us at once.
+                    std::thread::sleep(Duration::from_millis(100));
+                } else {
                     clients.remove(0);
                 }
                 return;

@@ -162,6 +162,26 @@ mod unix {
             .hint("clawkeep keeper status")
     }
 
+    /// What connects inherits that the kernel says who sends (see [`super::super::attested`]), and since
+    /// some version of Linux from the moment when it connects: so that is set before anyone can.
+    #[cfg(target_os = "linux")]
+    fn bind(path: &Path) -> std::io::Result<UnixListener> {
+        /// More than any system lets wait.
+        const QUEUE: i32 = 4096;
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        super::super::attested::attest(&socket)?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::net::listen(&socket, QUEUE)?;
+        Ok(UnixListener::from(socket))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn bind(path: &Path) -> std::io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
     /// Listens at `path`, mode `mode`, where a stale socket is replaced. Only for who holds the
     /// keeper's lock.
     ///
@@ -186,7 +206,7 @@ mod unix {
         let (by, _folder) = short(path)?;
         // Nobody may connect before the mode is right.
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-        let bound = UnixListener::bind(&by);
+        let bound = bind(&by);
         rustix::process::umask(before);
         let listener = bound.map_err(failed)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;

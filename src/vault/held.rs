@@ -92,7 +92,7 @@ impl Held {
             dir: dir.to_owned(),
             host: keys.host.clone(),
             pins: keys.pins.to_vec(),
-            identity: kept(Box::new(unsealed.identity)),
+            identity: kept(unsealed.identity),
             line,
             stamp,
             by: unsealed.by,
@@ -122,7 +122,7 @@ impl Held {
             dir: dir.to_owned(),
             host: host.clone(),
             pins: vec![identity.vault_id()],
-            identity: kept(Box::new(identity)),
+            identity: kept(identity),
             line: Line::of(&body)?,
             stamp,
             by: "the person who unlocked it".to_owned(),
@@ -164,7 +164,8 @@ impl Held {
                 error
             }
         })?;
-        if !unsealed.opened.is_none_or(|slot| self.has_had(&slot)) {
+        // A credential that is the identity itself is the one that we have: it has no successor.
+        if !unsealed.opened.is_some_and(|slot| self.has_had(&slot)) {
             return Err(Error::broken(
                 "another vault was put in this one's place while it was held open",
             )
@@ -204,7 +205,7 @@ impl Held {
         self.line = line;
         if let Some(identity) = identity {
             self.pins = vec![identity.vault_id()];
-            self.identity = kept(Box::new(identity));
+            self.identity = kept(identity);
         }
         Ok(stored)
     }
@@ -360,7 +361,12 @@ fn rewritten(contents: &Contents) -> Result<(std::io::Result<Pages>, Index)> {
 }
 
 /// The identity where it stays: out of swap like the values that it opens.
-fn kept(identity: Box<Identity>) -> Box<Identity> {
+#[allow(
+    clippy::unnecessary_box_returns,
+    reason = "its place is what is locked"
+)]
+fn kept(identity: Identity) -> Box<Identity> {
+    let identity = Box::new(identity);
     wipe::lock_in_place(&*identity);
     wipe::lock_in_place(identity.text());
     identity

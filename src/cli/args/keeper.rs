@@ -41,6 +41,9 @@ pub struct KeeperHow {
     /// End when nobody has asked for this long
     #[arg(long, value_name = "DURATION")]
     pub idle: Option<String>,
+    /// With --release once: answer the same request twice within 10 seconds, for OpenClaw 2026.2.26
+    #[arg(long)]
+    pub asks_twice: bool,
     /// Ask for the passphrase although another user could have changed this program
     #[arg(long)]
     pub trust_this_program: bool,
