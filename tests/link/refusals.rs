@@ -184,7 +184,7 @@ fn a_vault_that_only_a_person_opens_is_refused() {
         &scene,
         &link,
         1,
-        "hint: add a slot that opens by itself: clawkeep slot add identity-file",
+        "hint: open it first: clawkeep unlock, or add a slot that opens by itself: clawkeep slot add identity-file",
     );
 }
 
