@@ -27,6 +27,15 @@ pub fn check_once(held: &Held, terms: &Terms) -> Result<()> {
     if terms.release == Release::Always {
         return Ok(());
     }
+    let link = LinkRecord::load(held.dir()).ok().flatten();
+    if let Some(link) = link.filter(LinkRecord::asks_for_each_turn) {
+        return Err(Error::failed(format!(
+            "OpenClaw {} asks for the keys of its profiles again for each turn, and --release once \
+             would refuse every turn but the first",
+            link.openclaw
+        ))
+        .hint("clawkeep link --config-refs"));
+    }
     let own = socket::own_uid();
     let isolated = terms.unit.as_ref().is_some_and(|unit| unit.uid != own);
     if terms.unit.is_some() && !isolated {

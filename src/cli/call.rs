@@ -11,9 +11,23 @@ use crate::vault::id::VaultId;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// `PROGRAM resolve --vault DIR [--vault-id ID]…` with an absolute DIR and well-formed IDs; `None` for
-/// any other command line. The first argument is the program's own name.
+/// `PROGRAM resolve --vault DIR [--vault-id ID]…` with an absolute DIR and well-formed IDs, or `PROGRAM
+/// resolve --keeper SOCKET --keeper-user UID` with an absolute SOCKET; `None` for any other command line.
+/// The first argument is the program's own name.
 pub fn parse(args: &[OsString]) -> Option<Cli> {
+    if let [_, command, keeper, socket, user, uid] = args
+        && command == "resolve"
+        && keeper == "--keeper"
+        && user == "--keeper-user"
+    {
+        let socket = PathBuf::from(socket);
+        let uid = uid.to_str()?;
+        let is_number = uid.bytes().all(|byte| byte.is_ascii_digit());
+        let user = uid.parse().ok().filter(|_| is_number)?;
+        return socket
+            .is_absolute()
+            .then(|| resolve(None, Vec::new(), Some((socket, user))));
+    }
     let [_, command, vault, dir, pins @ ..] = args else {
         return None;
     };
@@ -31,9 +45,14 @@ pub fn parse(args: &[OsString]) -> Option<Cli> {
             _ => None,
         })
         .collect::<Option<Vec<_>>>()?;
-    Some(Cli {
+    Some(resolve(Some(dir), vault_id, None))
+}
+
+fn resolve(vault: Option<PathBuf>, vault_id: Vec<String>, keeper: Option<(PathBuf, u32)>) -> Cli {
+    let (keeper, keeper_user) = keeper.unzip();
+    Cli {
         global: Global {
-            vault: Some(dir),
+            vault,
             vault_id,
             passphrase_file: None,
             accept_rollback: false,
@@ -41,15 +60,15 @@ pub fn parse(args: &[OsString]) -> Option<Cli> {
         },
         command: Command::Resolve(Resolve {
             max_output: LARGEST_MAX_OUTPUT,
-            keeper: None,
-            keeper_user: None,
+            keeper,
+            keeper_user,
         }),
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::pins::resolver_args;
+    use super::super::pins::{keeper_args, resolver_args};
     use super::*;
     use clap::Parser;
     use proptest::prelude::*;
@@ -73,6 +92,20 @@ mod tests {
             let cli = parse(&args).expect("read without clap");
             assert_eq!(cli.global.vault.as_deref(), Some(dir.as_path()));
             assert_eq!(cli.global.vault_id.len(), count);
+        }
+    }
+
+    #[test]
+    fn what_the_isolated_form_writes_is_read_here_as_by_clap() {
+        let args = line(&keeper_args(Path::new("/run/fake/keeper.sock"), 999).unwrap());
+        let ours = parse(&args).expect("read without clap");
+        let claps = Cli::try_parse_from(&args).unwrap();
+        assert_eq!(format!("{ours:?}"), format!("{claps:?}"));
+        for last in ["+9", "-1", "x", "99999999999", ""] {
+            let mut other = args.clone();
+            other.pop();
+            other.push(last.into());
+            assert!(parse(&other).is_none(), "{last}");
         }
     }
 

@@ -88,6 +88,12 @@ impl LinkRecord {
         }
     }
 
+    /// Whether this OpenClaw asks for a value again while its gateway runs: with references in an
+    /// auth-profiles.json, for each turn but the first (seen with 2026.6.1).
+    pub fn asks_for_each_turn(&self) -> bool {
+        self.lane == LaneName::File && !self.planted.is_empty()
+    }
+
     /// What is noted before OpenClaw's files are touched: the link as it is (or that one is being
     /// made), with the profiles that are about to be planted. Who is cut off must be able to tell
     /// them from others.

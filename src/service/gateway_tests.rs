@@ -173,3 +173,26 @@ proptest! {
         let _ = file_overrides(&text);
     }
 }
+
+#[test]
+fn a_file_of_variables_is_read_and_keys_are_told_by_their_names() {
+    let text = "# no\nA=1\n B = \"two words\" \n;C=3\nnonsense\nD-E=4\n=5\nF='x=y'\n";
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        variables(text),
+        [pair("A", "1"), pair("B", "two words"), pair("F", "x=y")]
+    );
+    for name in ["OPENAI_API_KEY", "openclaw_gateway_token", "X_PASSWORD"] {
+        assert!(looks_like_key(name), "{name}");
+    }
+    for name in ["PATH", "NODE_OPTIONS", "OPENCLAW_PROFILE"] {
+        assert!(!looks_like_key(name), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_file_of_variables_panics(text in "(\\PC|[\n='\"]){0,60}") {
+        let _ = variables(&text);
+    }
+}

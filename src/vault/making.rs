@@ -239,3 +239,109 @@ impl Vault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expiry::Millis;
+    use crate::secret::{RefId, Secret, SecretId, SecretKind};
+    use crate::store::{Meta, Resolve, Store};
+
+    fn vault(dir: &Path) -> Vault {
+        file::private_dir(dir).unwrap();
+        let lock = Lock::take(&dir.join("vault.lock"), file::LOCK_WAIT).unwrap();
+        let new = NewVault {
+            identity: Identity::generate(),
+            recovery: None,
+            slots: Vec::new(),
+        };
+        Vault::create(dir, &Host::real(), new, &lock).unwrap()
+    }
+
+    fn meta(at: i64) -> Meta {
+        let at = Millis::new(at).unwrap();
+        Meta {
+            kind: SecretKind::Secret,
+            provider: None,
+            created: at,
+            updated: at,
+            expires: None,
+        }
+    }
+
+    fn store(vault: &mut Vault, id: &str, value: &str, at: i64) {
+        let id = SecretId::parse(id).unwrap();
+        vault
+            .put(&id, Secret::stored(value).unwrap(), &meta(at))
+            .unwrap();
+    }
+
+    fn holds(vault: &Vault, id: &str, value: &str) -> bool {
+        let found = vault.get(&SecretId::parse(id).unwrap()).unwrap();
+        found.is_some_and(|(kept, _)| kept.same_as(&Secret::stored(value).unwrap()))
+    }
+
+    #[test]
+    fn a_vault_made_from_another_holds_all_of_it_under_an_identity_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = vault(&dir.path().join("old"));
+        store(&mut old, "a/b", "fake-one", 5);
+        old.update(|contents, _| {
+            contents.linked.insert(RefId::parse("a/b").unwrap());
+            Ok(())
+        })
+        .unwrap();
+        let parcel =
+            Parcel::read(Zeroizing::new(Parcel::of(&old).unwrap().bytes().to_vec())).unwrap();
+        let folder = dir.path().join("new");
+        file::private_dir(&folder).unwrap();
+        let lock = Lock::take(&folder.join("vault.lock"), file::LOCK_WAIT).unwrap();
+        let new = NewVault {
+            identity: Identity::generate(),
+            recovery: None,
+            slots: Vec::new(),
+        };
+        let new = Vault::create_from(&folder, &Host::real(), &parcel, new, &lock).unwrap();
+        assert_ne!(new.id(), old.id());
+        assert!(holds(&new, "a/b", "fake-one"));
+        new.prove_has(&parcel).unwrap();
+        assert_eq!(parcel.count().unwrap(), 1);
+    }
+
+    #[test]
+    fn taking_over_renews_and_adds_and_never_takes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut from = vault(&dir.path().join("from"));
+        store(&mut from, "only/there", "fake-there", 5);
+        store(&mut from, "newer/there", "fake-new", 9);
+        store(&mut from, "newer/here", "fake-old", 5);
+        let mut into = vault(&dir.path().join("into"));
+        store(&mut into, "only/here", "fake-here", 5);
+        store(&mut into, "newer/there", "fake-old", 5);
+        store(&mut into, "newer/here", "fake-new", 9);
+        let parcel = Parcel::of(&from).unwrap();
+        assert!(into.prove_has(&parcel).is_err());
+        into.take_over(&parcel).unwrap();
+        into.prove_has(&parcel).unwrap();
+        for (id, value) in [
+            ("only/there", "fake-there"),
+            ("only/here", "fake-here"),
+            ("newer/there", "fake-new"),
+            ("newer/here", "fake-new"),
+        ] {
+            assert!(holds(&into, id, value), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_vault_is_not_taken() {
+        for text in [
+            "",
+            "{}",
+            "null",
+            "{\"format\":\"clawkeep-vault\",\"version\":9}",
+        ] {
+            assert!(Parcel::read(Zeroizing::new(text.as_bytes().to_vec())).is_err());
+        }
+    }
+}

@@ -191,7 +191,10 @@ step 'the token in the journal' bash -c 'journalctl -b --no-pager -a | grep -cF 
     assert!(before.stdout.contains(KEY), "{before}");
     assert!(before.stdout.contains(FAKE_TOKEN), "{before}");
     let starts = boot.step("starts").ok().text();
-    assert!(starts.starts_with("2 ") && starts.lines().count() == 1, "{boot}");
+    assert!(
+        starts.starts_with("2 ") && starts.lines().count() == 1,
+        "{boot}"
+    );
     for step in ["outside", "inside", "bob", "root"] {
         nothing(&boot, step);
     }
@@ -244,6 +247,9 @@ step 'status' sudo clawkeep service status
 fn nothing(boot: &Transcript, step: &str) {
     let step = boot.step(step);
     for value in [KEY, FAKE_TOKEN] {
-        assert!(!step.stdout.contains(value) && !step.stderr.contains(value), "{step}");
+        assert!(
+            !step.stdout.contains(value) && !step.stderr.contains(value),
+            "{step}"
+        );
     }
 }

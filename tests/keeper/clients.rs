@@ -15,19 +15,14 @@ pub(crate) fn ask_all(lab: &Lab, id: impl Fn(usize) -> String, count: usize) -> 
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count)
             .map(|n| {
-                let mut question = resolve_frame(&[&id(n)]);
+                let id = id(n);
                 let (socket, start) = (&socket, &start);
                 scope.spawn(move || {
                     start.wait();
                     let mut talk = Talk::with(UnixStream::connect(socket).unwrap());
-                    let mut answer = talk.ask(&question);
-                    if answer["again"].is_string() {
-                        question["challenge"] = answer["again"].clone();
-                        answer = talk.ask(&question);
-                    }
-                    let given = &answer["answers"][0];
+                    let given = talk.resolve(&[&id]).remove(0);
                     let said = given["value"].as_str().or(given["code"].as_str());
-                    said.unwrap_or_else(|| panic!("{answer}")).to_owned()
+                    said.unwrap().to_owned()
                 })
             })
             .collect();

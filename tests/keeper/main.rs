@@ -29,5 +29,6 @@ mod lab;
 mod lifecycle;
 mod once;
 mod sleep;
+mod talk;
 mod tickets;
 mod vaults;

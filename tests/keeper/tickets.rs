@@ -1,6 +1,6 @@
 //! Arming: by the passphrase, by root; and by nobody else.
 
-use crate::lab::{Lab, needs_root, told};
+use crate::lab::{Lab, needs_root};
 use crate::once::filled;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -13,9 +13,8 @@ fn once(lab: Lab) -> Lab {
     lab
 }
 
-fn both(lab: &Lab) -> [String; 2] {
-    let answer = lab.resolve(&["s/one", "gateway/token"]);
-    ["s/one", "gateway/token"].map(|id| told(&answer, id))
+fn both(lab: &Lab) -> Vec<String> {
+    lab.asked(&["s/one", "gateway/token"])
 }
 
 fn ticket(lab: &Lab) -> PathBuf {

@@ -242,7 +242,11 @@ impl Machine {
     pub(crate) fn has_users() -> bool {
         let root = rustix::process::geteuid().is_root();
         if !root {
-            eprintln!("not run: only root can run programs as other users");
+            use std::io::Write as _;
+            let _ = writeln!(
+                std::io::stderr(),
+                "not run: only root can run programs as other users"
+            );
         }
         root
     }

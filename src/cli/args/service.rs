@@ -67,6 +67,7 @@ pub enum CredentialKeyArg {
 }
 
 /// A service to install.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct ServiceInstall {
     /// Whose service, and in which manager

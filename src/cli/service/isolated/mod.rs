@@ -5,6 +5,8 @@
 //! wish, theirs   what the gateway's user does in a child of root's
 //! moving         the vault's way from one user to another, over a pipe
 //! gateway        which unit the gateway becomes
+//! keeper         its user, key and vault
+//! switch         from one gateway's unit to the other, and the proof
 //! install, uninstall, status, run
 //! ```
 //!
@@ -14,9 +16,11 @@
 
 pub mod gateway;
 pub mod install;
+pub mod keeper;
 pub mod moving;
 pub mod run;
 pub mod status;
+pub mod switch;
 pub mod theirs;
 pub mod uninstall;
 pub mod wish;
@@ -125,7 +129,7 @@ impl Installed {
             .and_then(|setting| words(&setting.value).ok())
             .unwrap_or_default();
         let after = command.iter().position(|word| word == "--gateway-unit");
-        let program = command.first().map(String::as_str).unwrap_or("/");
+        let program = command.first().map_or("/", String::as_str);
         let program = program.strip_prefix(':').unwrap_or(program);
         Installed {
             intact: marker::is_intact(text),

@@ -342,26 +342,23 @@ pub fn carry(hand: Option<Command>, mut take: Command, along: &Along<'_>) -> Res
     };
     // The whole vault first: the taker sees nothing of one that was cut off.
     let mut framed = Zeroizing::new(Vec::new());
-    match hand {
-        Some(mut hand) => {
-            let mut child = start(&mut hand)?;
-            if let Some(mut input) = child.stdin.take() {
-                put(&mut input, along.from)?;
-            }
-            let frames = child.stdout.take().map(|mut output| {
-                let line = get(&mut output)?;
-                Ok::<_, Error>((line, get(&mut output)?))
-            });
-            ended(child, "handed over")?;
-            let (line, files) = frames.ok_or_else(cut)??;
-            framed.reserve_exact(line.len() + files.len() + 8);
-            put(&mut *framed, &line)?;
-            put(&mut *framed, &files)?;
+    if let Some(mut hand) = hand {
+        let mut child = start(&mut hand)?;
+        if let Some(mut input) = child.stdin.take() {
+            put(&mut input, along.from)?;
         }
-        None => {
-            put(&mut *framed, &[])?;
-            put(&mut *framed, b"{\"profiles\":{},\"link\":null}")?;
-        }
+        let heard = child.stdout.take().map(|mut output| {
+            let line = get(&mut output)?;
+            Ok::<_, Error>((line, get(&mut output)?))
+        });
+        ended(child, "handed over")?;
+        let (line, files) = heard.ok_or_else(cut)??;
+        framed.reserve_exact(line.len() + files.len() + 8);
+        put(&mut *framed, &line)?;
+        put(&mut *framed, &files)?;
+    } else {
+        put(&mut *framed, &[])?;
+        put(&mut *framed, b"{\"profiles\":{},\"link\":null}")?;
     }
     let order = serde_json::to_vec(along.order).map_err(|_| cut())?;
     let mut child = start(&mut take)?;

@@ -277,22 +277,20 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
         // Nothing of that user runs; it must not start at the next login.
         for wants in names(&folder)
             .iter()
-            .filter(|name| name.ends_with(".wants"))
+            .filter(|name| Path::new(name).extension() == Some("wants".as_ref()))
         {
             file::remove(&folder.join(wants).join(unit))?;
         }
     }
-    rename(&own, &aside)?;
+    let text = read(&own)?.unwrap_or_default();
+    file::replace(&aside, text.as_bytes(), file::mode_of(&own))?;
+    file::remove(&own)?;
     if let Some(manager) = &manager {
         system.systemctl_or_fail(manager, &["daemon-reload"])?;
     }
     Ok(vec![format!(
         "Disabled the user's own {unit}, and put it aside as {unit}{ASIDE}"
     )])
-}
-
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|error| Error::io("rename", from, &error))
 }
 
 fn start(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {

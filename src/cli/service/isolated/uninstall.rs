@@ -3,7 +3,8 @@
 //! Order: the vault is given back, read back and compared; OpenClaw asks it; then the units go; and
 //! last the isolated vault and its credential. Cut off anywhere, running it again finishes.
 
-use super::install::{as_keeper, read_key, survey};
+use super::install::survey;
+use super::keeper::{as_keeper, read_key};
 use super::moving::{self, Along, Order, OrderedSlot};
 use super::wish::Wish;
 use super::{keeper_name, text_of, vault_path};
