@@ -117,7 +117,7 @@ impl Side for Child {
             .read_until(b'\n', &mut answer)
             .map_err(|_| nonsense())?;
         match serde_json::from_slice(&answer).map_err(|_| nonsense())? {
-            Told::Error(kind, message, hint) => Err(told_error(&kind, message, hint)),
+            Told::Error(kind, message, hint) => Err(told_error(&kind, &message, hint.as_deref())),
             told => Ok(told),
         }
     }

@@ -251,7 +251,7 @@ fn execute(
     let leave = Wish::Leave {
         socket: socket.clone(),
         user: keeper.uid,
-        unit: plan.becomes.unit.clone(),
+        unit: plan.becomes.unit.to_string(),
     };
     job.ask(&Ask::Isolated(leave), back)?;
     let back = (plan.seen.asks.is_none()).then_some(Ask::Isolated(Wish::AskVault));
@@ -280,8 +280,8 @@ fn closing(app: &App, target: &Target, plan: &Plan, taken: &Taken, asked: &BTree
         .linked
         .iter()
         .flatten()
-        .filter(|id| !asked.contains(*id))
-        .map(String::as_str)
+        .filter(|id| !asked.contains(&***id))
+        .map(|id| &**id)
         .collect();
     if !missing.is_empty() {
         ui.say(&format!(

@@ -47,8 +47,11 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let units = target.system_units();
     // Where the keeper's unit is gone already, the gateway's is told by our mark.
     let gateway_unit = installed.and_then(|unit| unit.gateway_unit).or_else(|| {
-        let own = |unit: &&super::wish::Unit| units.join(&unit.name).exists();
-        seen.gateways.iter().find(own).map(|unit| unit.name.clone())
+        let own = |unit: &&super::wish::Unit| units.join(&*unit.name).exists();
+        seen.gateways
+            .iter()
+            .find(own)
+            .map(|unit| unit.name.to_string())
     });
     let gateway_files: Vec<PathBuf> = gateway_unit
         .iter()
