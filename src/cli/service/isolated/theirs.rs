@@ -1,5 +1,6 @@
 //! What the gateway's user does for the isolated form. Ring 4; always runs as that user.
 
+use super::handed::Handed;
 use super::wish::{Surveyed, Unit, Wish};
 use crate::cli::app::App;
 use crate::cli::pins::{self, ARGS};
@@ -8,7 +9,7 @@ use crate::cli::service::ask::Told;
 use crate::cli::service::said::{GatewayName, Id, Place, Variable, Word};
 use crate::cli::service::side::{names, place, read};
 use crate::error::{Error, Result};
-use crate::file;
+use crate::file::{self, LOCK_WAIT, Lock};
 use crate::host::Host;
 use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
@@ -39,11 +40,12 @@ pub fn grant(app: &App, system: &System, wish: &Wish) -> Result<Told> {
     let done = |result: Result<()>| result.map(|()| Told::Done(Vec::new()));
     match wish {
         Wish::Survey => survey(app, system).map(|said| Told::Surveyed(Box::new(said))),
-        Wish::Leave { socket, user, unit } => done(
-            Pointer::new(socket.clone(), true, Release::Once)
-                .isolated(Some(*user), unit)
-                .save(&app.dir),
-        ),
+        Wish::Leave { socket, user, unit } => {
+            // Who is writing ends first; who comes later is refused.
+            let _lock = Lock::take(&app.dir.join("vault.lock"), LOCK_WAIT)?;
+            let pointer = Pointer::new(socket.clone(), true, Release::Once);
+            done(pointer.isolated(Some(*user), unit).save(&app.dir))
+        }
         Wish::AskKeeper { socket, user } => {
             done(set_args(&app.dir, &pins::keeper_args(socket, *user)?))
         }
@@ -55,7 +57,11 @@ pub fn grant(app: &App, system: &System, wish: &Wish) -> Result<Told> {
         }
         Wish::Stop(unit) => stop(app, system, unit).map(Told::Done),
         Wish::Start(unit) => start(app, system, unit).map(Told::Done),
-        Wish::Destroy => destroy(app).map(Told::Done),
+        Wish::Destroy(handed) => destroy(app, handed).map(Told::Done),
+        Wish::Retire(handed) => {
+            let _lock = handed.still(app)?;
+            finish(app).map(Told::Done)
+        }
     }
 }
 
@@ -356,7 +362,8 @@ fn start(app: &App, system: &System, unit: &GatewayName) -> Result<Vec<String>> 
 }
 
 /// What opened the old vault goes first, then the vault: cut off between, nothing readable is left.
-fn destroy(app: &App) -> Result<Vec<String>> {
+fn destroy(app: &App, handed: &Handed) -> Result<Vec<String>> {
+    let _lock = handed.still(app)?;
     let Some(cache) = file::absent_is_none(Cache::load(&app.dir))?.flatten() else {
         return finish(app);
     };

@@ -1,6 +1,7 @@
 //! What the isolated form asks of the process that runs as the gateway's user, and what comes back.
 //! Ring 4; words, none of them a secret.
 
+use super::handed::Handed;
 use crate::cli::service::said::{GatewayName, Id, Place, Variable, Word};
 use crate::service::gateway::Gateway;
 use crate::service::policy::Policy;
@@ -35,8 +36,11 @@ pub enum Wish {
     Stop(GatewayName),
     /// Enable and start it.
     Start(GatewayName),
-    /// Remove what is left of the old vault: its file, slots, keychain item, identity file.
-    Destroy,
+    /// Remove what is left of the old vault, when it is still this one: its file, slots, keychain item,
+    /// identity file.
+    Destroy(Handed),
+    /// The same on the keeper's side, whose folder goes as a whole: file and slots.
+    Retire(Handed),
 }
 
 /// What is there.
