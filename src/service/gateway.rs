@@ -5,6 +5,7 @@
 //! names sort before its own; `EnvironmentFile=` wins over `Environment=`.
 
 use super::marker::marked;
+use super::policy::Policy;
 use super::text::{
     Setting, Specifiers, checked, command_line, expand, path_text, settings, word, words,
 };
@@ -38,23 +39,10 @@ pub struct Gateway {
     /// As whom it runs, in the system's manager.
     pub user: Option<String>,
     /// How it is started again and stopped, as it stands there.
-    pub policy: Vec<Setting>,
+    pub policy: Vec<Policy>,
     /// Why it cannot be made into a unit of another manager: something that is not understood.
     pub trouble: Option<Error>,
 }
-
-/// What is handed on from a unit of a user's manager to one of the system's, unchanged.
-const POLICY: [&str; 9] = [
-    "StartLimitBurst",
-    "StartLimitIntervalSec",
-    "Restart",
-    "RestartSec",
-    "RestartPreventExitStatus",
-    "SuccessExitStatus",
-    "TimeoutStartSec",
-    "TimeoutStopSec",
-    "OOMScoreAdjust",
-];
 
 impl Gateway {
     /// Reads a unit and the drop-ins that come before ours, in their order.
@@ -91,9 +79,7 @@ impl Gateway {
         };
         let value = setting.value.as_str();
         if setting.section != "Service" {
-            if POLICY.contains(&setting.name.as_str()) {
-                self.policy.push(setting);
-            }
+            self.policy.extend(Policy::of(setting)?);
             return Ok(());
         }
         match setting.name.as_str() {
@@ -118,8 +104,7 @@ impl Gateway {
             "WorkingDirectory" if value.is_empty() => self.folder = None,
             "WorkingDirectory" => self.folder = Some(expand(value, known)?),
             "User" => self.user = Some(expand(value, known)?),
-            name if POLICY.contains(&name) => self.policy.push(setting),
-            _ => {}
+            _ => self.policy.extend(Policy::of(setting)?),
         }
         Ok(())
     }
@@ -283,21 +268,19 @@ impl GatewayUnit<'_> {
             ));
         }
         let keeper = word(&self.keeper, "the keeper's unit")?;
-        let policy = |unit: bool| -> Result<String> {
-            let mut text = String::new();
-            for setting in &self.gateway.policy {
-                if (setting.section == "Unit") == unit {
-                    let value = checked(&setting.value, "a setting of the gateway's unit")?;
-                    let _ = writeln!(text, "{}={value}", setting.name);
-                }
-            }
-            Ok(text)
+        let policy = |section: &str| {
+            let settings = self.gateway.policy.iter().map(Policy::setting);
+            settings
+                .filter(|setting| setting.section == section)
+                .map(|setting| format!("{}={}\n", setting.name, setting.value))
+                .collect::<String>()
         };
+        // What contains it stands before everything that somebody else said.
         let mut text = format!(
             "[Unit]\nDescription=gateway of {user}, given its keys by clawkeep\n\
              After=network-online.target {keeper}\nWants=network-online.target {keeper}\n{}\n\
-             [Service]\nUser={user}\nExecStart={}\n",
-            policy(true)?,
+             [Service]\nUser={user}\n{CONTAINED}ExecStart={}\n",
+            policy("Unit"),
             command_line(Path::new(program), args)?,
             user = self.user,
         );
@@ -327,8 +310,7 @@ impl GatewayUnit<'_> {
                 word(&pair, "a variable of the gateway")?
             );
         }
-        text.push_str(&policy(false)?);
-        text.push_str(CONTAINED);
+        text.push_str(&policy("Service"));
         text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
         Ok(marked(&text))
     }

@@ -196,3 +196,27 @@ proptest! {
         let _ = variables(&text);
     }
 }
+
+/// A value that joined the next line would take a setting of ours with it.
+#[test]
+fn no_value_swallows_what_contains_the_gateway() {
+    let joined = "[Unit]\nStartLimitBurst=5 \\\\\n[Service]\nExecStart=/bin/x\nRestart=always\n";
+    let gateway = read(&[joined]);
+    let unit = |gateway: &Gateway| {
+        GatewayUnit {
+            gateway,
+            user: UserName::parse("fake").unwrap(),
+            keeper: "k.service".to_owned(),
+        }
+        .render()
+    };
+    assert!(unit(&gateway).is_err());
+    let text = unit(&read(&[UNIT])).unwrap();
+    let settings = settings(&text).unwrap();
+    let at = |name: &str| settings.iter().position(|s| s.name == name).unwrap();
+    for ours in ["LimitCORE", "MemorySwapMax", "KillMode", "Delegate"] {
+        assert!(at(ours) < at("ExecStart"), "{text}");
+        assert_eq!(settings.iter().filter(|s| s.name == ours).count(), 1);
+    }
+    assert!(at("Restart") > at("KillMode"));
+}

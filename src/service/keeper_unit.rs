@@ -11,7 +11,7 @@
 use super::marker::marked;
 use super::text::{command_line, path_text, word};
 use super::user::{User, UserName};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl KeeperUnit {
         unit.push_str(HARD_EVERYWHERE);
         if !matches!(self.form, Form::OfUser { .. }) {
             unit.push_str(HARD_SYSTEM);
-            unit.push_str(&self.files(&vault_word));
+            unit.push_str(&self.files(&vault_word)?);
         }
         let target = match self.form {
             Form::OfUser { .. } => "default.target",
@@ -195,21 +195,27 @@ impl KeeperUnit {
     }
 
     /// Which files it sees and writes.
-    fn files(&self, vault: &str) -> String {
+    fn files(&self, vault: &str) -> Result<String> {
         if let Form::Isolated { user, .. } = &self.form {
-            return format!(
+            return Ok(format!(
                 "StateDirectory=clawkeep/{}\nStateDirectoryMode=0700\nRemoveIPC=yes\nProtectHome=yes\n",
                 user.name
-            );
+            ));
         }
         let in_home = ["/home", "/root", "/run/user"]
             .iter()
             .any(|dir| self.vault.starts_with(dir));
         if in_home {
             // The rest of the home is not there for it. A home elsewhere stays readable.
-            format!("ProtectHome=tmpfs\nBindPaths={vault}\n")
+            if vault.contains(':') {
+                return Err(Error::failed(
+                    "the path of the vault's folder has a colon in it, where a service of the system would take it apart",
+                )
+                .hint("clawkeep service install --user"));
+            }
+            Ok(format!("ProtectHome=tmpfs\nBindPaths={vault}\n"))
         } else {
-            format!("ProtectHome=yes\nReadWritePaths={vault}\n")
+            Ok(format!("ProtectHome=yes\nReadWritePaths={vault}\n"))
         }
     }
 }

@@ -175,3 +175,15 @@ proptest! {
         }
     }
 }
+
+/// `BindPaths=` takes a path apart at a colon, quoted or not: what another user's folder is called must
+/// not choose where it appears.
+#[test]
+fn a_vault_with_a_colon_in_its_path_is_refused_where_it_would_be_taken_apart() {
+    let [of_user, system, isolated] = units("/home/fake/v:/etc");
+    let error = system.render().unwrap_err();
+    assert!(error.message().contains("colon"), "{error}");
+    assert!(of_user.render().is_ok() && isolated.render().is_ok());
+    let [_, system, _] = units("/srv/v:x");
+    assert!(system.render().is_ok());
+}

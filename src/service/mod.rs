@@ -15,6 +15,7 @@ pub mod keeper_unit;
 pub mod launch_agent;
 pub mod marker;
 pub mod notify;
+pub mod policy;
 pub mod system;
 pub mod text;
 pub mod trusted_path;

@@ -274,8 +274,87 @@ fn a_vault_that_an_agent_puts_in_the_old_place_is_not_taken_in() {
     assert_eq!(made.code, 0, "{}", made.text);
     m.stores("sk-fake-of-the-agent");
     let again = m.root(&INSTALL);
-    assert_eq!(again.code, 0, "{}", again.text);
-    is_isolated(&m, "again");
+    assert_ne!(again.code, 0, "{}", again.text);
+    assert!(again.text.contains("is not the one that was handed over"));
+    assert!(m.vault().join("vault.age").exists());
+    assert!(value(&m.keeper(&show())), "nothing of it was taken in");
+}
+
+/// Somebody who had the vault open when it was handed over writes it after that.
+#[test]
+fn a_value_that_is_stored_while_the_vault_moves_is_kept_and_the_command_says_so() {
+    const LATER: &str = "sk-fake-value-stored-in-between";
+    let Some(m) = machine() else { return };
+    let files = ["vault.age", "vault.json"].map(|name| m.vault().join(name));
+    let before = files.each_ref().map(|path| std::fs::read(path).unwrap());
+    m.stores(LATER);
+    let later = std::fs::read(&files[0]).unwrap();
+    std::fs::write(m.path("state/later"), &later).unwrap();
+    for (path, bytes) in files.iter().zip(before) {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let at = m.path("state/at-system-enable-openclaw-gateway.service");
+    let (from, to) = (m.path("state/later"), files[0].display());
+    std::fs::write(&at, format!("cat {} > {to}\n", from.display())).unwrap();
+    let ran = m.root(&INSTALL);
+    assert_ne!(ran.code, 0, "{}", ran.text);
+    assert!(
+        ran.text.contains("is not the one that was handed over"),
+        "{}",
+        ran.text
+    );
+    assert_eq!(std::fs::read(&files[0]).unwrap(), later);
+    assert!(m.vault().join("slots").exists());
+    assert!(value(&m.keeper(&show())));
+    // As the hint says: both come together.
+    std::fs::remove_file(at).unwrap();
+    let ran = m.root(&UNINSTALL);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    let has = m.alice(&show());
+    assert_eq!(has.stdout.trim(), LATER, "{}", has.text);
+    assert_eq!(m.root(&INSTALL).code, 0);
+    assert_eq!(m.keeper(&show()).stdout.trim(), LATER);
+}
+
+/// The same on the way back: what was stored in the isolated vault after it was read.
+#[test]
+fn a_value_that_is_stored_while_the_vault_goes_back_is_kept_and_the_command_says_so() {
+    let Some(m) = machine() else { return };
+    assert_eq!(m.root(&INSTALL).code, 0);
+    let vault = isolated(&m).join("vault.age");
+    let at = m.path("state/at-system-disable-clawkeep-keeper-alice.service");
+    std::fs::write(&at, format!("printf x >> {}\n", vault.display())).unwrap();
+    let ran = m.root(&UNINSTALL);
+    assert_ne!(ran.code, 0, "{}", ran.text);
+    assert!(
+        ran.text.contains("is not the one that was handed over"),
+        "{}",
+        ran.text
+    );
+    assert!(vault.exists() && m.path("etc/clawkeep/alice.cred").exists());
+}
+
+/// Killed before anything arrived, nobody is locked out for good, and an old copy does not count.
+#[test]
+fn a_move_that_ends_before_the_vault_arrived_begins_again() {
+    let Some(m) = machine() else { return };
+    m.file("state/fail-restart", "");
+    assert_ne!(m.root(&INSTALL).code, 0);
+    std::fs::remove_file(m.path("state/fail-restart")).unwrap();
+    assert!(isolated(&m).join("vault.age").exists());
+    m.stores("sk-fake-newer");
+    let pointer = serde_json::json!({
+        "version": 1, "socket": "/run/clawkeep-keeper-alice/keeper.sock", "required": true,
+        "release": "once", "keeper_user": KEEPER, "gateway_unit": "openclaw-gateway.service",
+    });
+    let path = m.vault().join("keeper.json");
+    std::fs::write(&path, pointer.to_string()).unwrap();
+    mode(&path, 0o600);
+    std::os::unix::fs::chown(&path, Some(54321), Some(54321)).unwrap();
+    assert_ne!(m.alice(&show()).code, 0);
+    let ran = m.root(&INSTALL);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert_eq!(m.keeper(&show()).stdout.trim(), "sk-fake-newer");
 }
 
 #[test]

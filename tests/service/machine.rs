@@ -28,6 +28,8 @@ for last; do :; done
 [ -e "$root/state/fail-$1" ] && { echo "Job for $last failed." >&2; exit 1; }
 # As if the power went at this call, or right after it.
 [ -e "$root/state/kill-$who-$1-$last" ] && { rm "$root/state/kill-$who-$1-$last"; kill -9 "$PPID"; exit 1; }
+# What else happens at this call.
+[ -e "$root/state/at-$who-$1-$last" ] && sh "$root/state/at-$who-$1-$last"
 case $1 in
   enable)
     : > "$root/state/$who-enabled-$last"

@@ -6,6 +6,8 @@
 //! other input before root writes it anywhere.
 
 use super::isolated::wish::{Surveyed, Wish};
+use super::said::{GatewayName, Place, Word};
+use crate::cli::ui;
 use crate::error::{Error, Kind, Result};
 use crate::service::marker::Found;
 use crate::vault::identity::Recipient;
@@ -69,19 +71,19 @@ pub enum Ask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looked {
     /// The vault's folder, without links.
-    pub vault: PathBuf,
+    pub vault: Place,
     /// The user's home, without links.
-    pub home: PathBuf,
+    pub home: Place,
     /// The vault's id, as far as known.
-    pub id: Option<String>,
+    pub id: Option<Word>,
     /// The key and path of the slot of the service, where there is one.
-    pub slot: Option<(PathBuf, Recipient)>,
+    pub slot: Option<(Place, Recipient)>,
     /// Whether another slot opens without a person.
     pub has_other_slot: bool,
     /// What opened the vault, when it was opened.
-    pub opened_by: Option<String>,
+    pub opened_by: Option<Word>,
     /// The socket that the vault's readers are sent to.
-    pub pointer: Option<PathBuf>,
+    pub pointer: Option<Place>,
     /// Whether the user's manager can be asked.
     pub has_manager: bool,
 }
@@ -90,17 +92,17 @@ pub struct Looked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Its unit.
-    pub unit: String,
+    pub unit: GatewayName,
     /// Where the drop-in lies.
-    pub drop_in: PathBuf,
+    pub drop_in: Place,
     /// What the drop-in is to say.
     pub text: String,
     /// What stands in its place.
     pub found: Found,
     /// As whom it runs, where its unit says so.
-    pub user: Option<String>,
+    pub user: Option<Word>,
     /// What a person should know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Word>,
 }
 
 /// What the user's side says.
@@ -179,7 +181,7 @@ pub fn nonsense() -> Error {
 }
 
 /// The error that came over the pipe.
-pub fn told_error(kind: &str, message: String, hint: Option<String>) -> Error {
+pub fn told_error(kind: &str, message: &str, hint: Option<&str>) -> Error {
     let kind = [
         Kind::Usage,
         Kind::Locked,
@@ -190,9 +192,10 @@ pub fn told_error(kind: &str, message: String, hint: Option<String>) -> Error {
     .into_iter()
     .find(|known| known.name() == kind)
     .unwrap_or(Kind::Failed);
-    let error = Error::new(kind, message);
+    // A line of a user's process on root's terminal.
+    let error = Error::new(kind, ui::plain(message).replace('\n', " "));
     match hint {
-        Some(hint) => error.hint(hint),
+        Some(hint) => error.hint(ui::plain(hint).replace('\n', " ")),
         None => error,
     }
 }
@@ -208,8 +211,8 @@ mod tests {
         let Told::Error(kind, message, hint) = Told::error(&error) else {
             panic!("an error is told as one");
         };
-        assert_eq!(told_error(&kind, message, hint), error);
-        assert_eq!(told_error("?", "x".into(), None).kind(), Kind::Failed);
+        assert_eq!(told_error(&kind, &message, hint.as_deref()), error);
+        assert_eq!(told_error("?", "x", None).kind(), Kind::Failed);
     }
 
     proptest! {

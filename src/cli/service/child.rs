@@ -28,17 +28,24 @@ impl Child {
     pub fn start(app: &App, system: &System, user: &User) -> Result<Self> {
         let program = app.host.program()?;
         let mut command = prepared(app, system, user, &program, app.global.vault.as_deref())?;
+        Child::of(&mut command, system).map_err(|error| error.context(format!("as {}", user.name)))
+    }
+
+    /// Starts what was [`prepared`] as the side of its user.
+    ///
+    /// # Errors
+    /// As [`Child::start`].
+    pub fn of(command: &mut Command, system: &System) -> Result<Self> {
         command.args(["service", "side"]);
         if system.root() != Path::new("/") {
             command.arg("--root").arg(system.root());
         }
         let mut child = command.spawn().map_err(|error| {
-            Error::io("run", &program, &error)
-                .context(format!("as {}", user.name))
-                .hint(format!(
-                    "put it where everybody can run it: sudo install -m 755 {} /usr/local/bin/",
-                    crate::error::typed(&program)
-                ))
+            let program = Path::new(command.get_program());
+            Error::io("run", program, &error).hint(format!(
+                "put it where everybody can run it: sudo install -m 755 {} /usr/local/bin/",
+                crate::error::typed(program)
+            ))
         })?;
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or_else(nonsense)?;
@@ -117,7 +124,7 @@ impl Side for Child {
             .read_until(b'\n', &mut answer)
             .map_err(|_| nonsense())?;
         match serde_json::from_slice(&answer).map_err(|_| nonsense())? {
-            Told::Error(kind, message, hint) => Err(told_error(&kind, message, hint)),
+            Told::Error(kind, message, hint) => Err(told_error(&kind, &message, hint.as_deref())),
             told => Ok(told),
         }
     }

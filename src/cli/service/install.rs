@@ -111,7 +111,7 @@ fn plan(app: &App, target: &Target, looked: Looked, side: &mut dyn Side) -> Resu
     let (program, copy) = program(app, target)?;
     let unit = target.unit(program, &looked);
     if let Some(socket) = &looked.pointer
-        && *socket != unit.socket()
+        && **socket != *unit.socket()
     {
         let other = if target.of_system {
             "--user"
@@ -134,7 +134,7 @@ fn plan(app: &App, target: &Target, looked: Looked, side: &mut dyn Side) -> Resu
         Vec::new()
     };
     for seen in gateways.iter().chain(&system_gateways) {
-        Planned::new(seen.drop_in.clone(), seen.text.clone()).may_replace(seen.found)?;
+        Planned::new(seen.drop_in.to_path_buf(), seen.text.clone()).may_replace(seen.found)?;
     }
     Ok(Plan {
         unit,
@@ -249,8 +249,8 @@ fn show(app: &App, target: &Target, plan: &Plan, args: &ServiceInstall) -> Resul
     }
     if args.dry_run {
         let drop_ins = plan.gateways.iter().chain(&plan.system_gateways);
-        let all = std::iter::once((&plan.file.path, &plan.file.text))
-            .chain(drop_ins.map(|seen| (&seen.drop_in, &seen.text)));
+        let all = std::iter::once((plan.file.path.as_path(), &plan.file.text))
+            .chain(drop_ins.map(|seen| (&*seen.drop_in, &seen.text)));
         for (path, text) in all {
             out.data(&ui::plain(&format!("### {}\n{text}", path.display())))?;
         }
@@ -294,7 +294,7 @@ fn execute(job: &mut Job<'_>, target: &Target, plan: &Plan, args: &ServiceInstal
     };
     let mut changed = job.write(&plan.file, owner)?;
     for seen in &plan.system_gateways {
-        let planned = Planned::new(seen.drop_in.clone(), seen.text.clone());
+        let planned = Planned::new(seen.drop_in.to_path_buf(), seen.text.clone());
         changed |= job.write(&planned, Owner::System)?;
     }
     if changed {
@@ -340,7 +340,7 @@ fn credential(
         let kind = credential_kind(bytes);
         let is_wanted = wanted == CredentialKey::Auto || kind == Some(wanted.name());
         if is_wanted
-            && *slot_path == in_service
+            && **slot_path == *in_service
             && let Some(text) = target.system.decrypt(CREDENTIAL, &path)?
             && IdentityText::parse(&text).is_ok_and(|text| text.identity.recipient() == *recipient)
         {

@@ -1,7 +1,7 @@
 //! `service`: the keeper as a service, and the gateway after it. Ring 4.
 //!
 //! ```text
-//! ask, side, child   what the vault's user does, in this process or in a child of root's
+//! ask, said, side, child   what the vault's user does, in this process or in a child of root's
 //! files, job         files that can be told from others; steps that can be taken back
 //! install, uninstall, status
 //! launchd            the same on macOS, thin
@@ -17,6 +17,7 @@ pub mod install;
 pub mod isolated;
 pub mod job;
 pub mod launchd;
+pub mod said;
 pub mod side;
 pub mod status;
 pub mod uninstall;
@@ -147,7 +148,7 @@ impl Target {
         };
         KeeperUnit {
             program,
-            vault: looked.vault.clone(),
+            vault: looked.vault.to_path_buf(),
             form,
         }
     }

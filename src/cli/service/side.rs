@@ -7,6 +7,7 @@
 use super::ask::{Ask, Looked, MAX_LINE, Seen, Side, Told, told_error};
 use super::files::{self, Planned};
 use super::isolated::theirs;
+use super::said::{GatewayName, Place, Word};
 use crate::cli::app::App;
 use crate::cli::record::LinkRecord;
 use crate::cli::{link, ui};
@@ -30,10 +31,6 @@ use std::path::{Path, PathBuf};
 
 /// The name of the slot that a service's credential opens.
 pub const SLOT: &str = "service";
-
-/// The names of OpenClaw's gateways: this, or this, a dash and the profile.
-/// Source: `resolveGatewaySystemdServiceName` of OpenClaw 2026.9.6.
-const GATEWAY: &str = "openclaw-gateway";
 
 /// The largest unit or file of variables that is read: 256 KiB.
 const MAX_UNIT: usize = 256 * 1024;
@@ -88,7 +85,9 @@ impl Side for Here<'_> {
             Ask::Isolated(wish) => theirs::grant(self.app, &self.system, wish),
         };
         match told {
-            Ok(Told::Error(kind, message, hint)) => Err(told_error(&kind, message, hint)),
+            Ok(Told::Error(kind, message, hint)) => {
+                Err(told_error(&kind, &message, hint.as_deref()))
+            }
             other => other,
         }
     }
@@ -135,15 +134,21 @@ impl<'a> Here<'a> {
             std::fs::canonicalize(path).map_err(|error| Error::io("find", path, &error))
         };
         Ok(Looked {
-            vault: real(&self.app.dir).map_err(|error| error.hint("clawkeep onboard"))?,
-            home: real(&self.app.host.home()?)?,
-            id: id.map(|id| id.to_string()),
-            slot,
+            vault: real(&self.app.dir)
+                .map_err(|error| error.hint("clawkeep onboard"))
+                .and_then(|dir| place(&dir))?,
+            home: place(&real(&self.app.host.home()?)?)?,
+            id: id.map(|id| Word::of(&id.to_string())),
+            slot: slot
+                .map(|(path, recipient)| place(&path).map(|path| (path, recipient)))
+                .transpose()?,
             has_other_slot: slots
                 .iter()
                 .any(|slot| slot.name.as_str() != SLOT && slot.kind.unattended()),
-            opened_by,
-            pointer: Pointer::load(&self.app.dir)?.map(|pointer| pointer.socket),
+            opened_by: opened_by.as_deref().map(Word::of),
+            pointer: Pointer::load(&self.app.dir)?
+                .map(|pointer| place(&pointer.socket))
+                .transpose()?,
             has_manager: self.manager().is_some(),
         })
     }
@@ -242,7 +247,7 @@ impl<'a> Here<'a> {
     fn plug(&self, keeper: Option<&str>) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for seen in self.seen(keeper)? {
-            let planned = Planned::new(seen.drop_in, seen.text);
+            let planned = Planned::new(seen.drop_in.to_path_buf(), seen.text);
             if planned.write(files::Owner::User)? {
                 lines.push(format!("Wrote {}", planned.path.display()));
             }
@@ -318,20 +323,27 @@ pub fn survey(
     let mut found: Vec<Seen> = Vec::new();
     for folder in folders {
         for unit in names(folder) {
-            if !is_gateway(&unit) || found.iter().any(|seen| seen.unit == unit) {
+            let Some(name) = GatewayName::parse(&unit) else {
+                continue;
+            };
+            if found.iter().any(|seen| seen.unit == name) {
                 continue;
             }
             let named = |error: Error| error.context(folder.join(&unit).display());
-            found.push(look_at(folders, folder, &unit, target, known, keeper).map_err(named)?);
+            found.push(look_at(folders, folder, &name, target, known, keeper).map_err(named)?);
         }
     }
     Ok(found)
 }
 
-pub(super) fn is_gateway(unit: &str) -> bool {
-    unit.strip_prefix(GATEWAY)
-        .and_then(|rest| rest.strip_suffix(".service"))
-        .is_some_and(|profile| profile.is_empty() || profile.starts_with('-'))
+/// A path as root would believe it.
+///
+/// # Errors
+/// `Failed` for one that no unit can hold.
+pub(super) fn place(path: &Path) -> Result<Place> {
+    Place::of(path).ok_or_else(|| {
+        Error::failed("a path here is not absolute, or not UTF-8, or has control characters in it")
+    })
 }
 
 /// The names in a folder, sorted; none when it is not there.
@@ -358,7 +370,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>> {
 fn look_at(
     folders: &[PathBuf],
     folder: &Path,
-    unit: &str,
+    unit: &GatewayName,
     target: &Path,
     known: &Specifiers<'_>,
     keeper: Option<&str>,
@@ -376,7 +388,7 @@ fn look_at(
         })
         .collect();
     drop_ins.sort();
-    let mut before = vec![read(&folder.join(unit))?.unwrap_or_default()];
+    let mut before = vec![read(&folder.join(&**unit))?.unwrap_or_default()];
     let mut after = Vec::new();
     for (name, path) in drop_ins {
         let text = read(&path)?.unwrap_or_default();
@@ -413,12 +425,12 @@ fn look_at(
         }
     }
     Ok(Seen {
-        unit: unit.to_owned(),
-        user: later.user.or(gateway.user),
+        unit: unit.clone(),
+        user: later.user.or(gateway.user).map(|user| Word::of(&user)),
         found: planned.found()?,
-        drop_in: planned.path,
+        drop_in: place(&planned.path)?,
         text: planned.text,
-        notes,
+        notes: notes.iter().map(|note| Word::of(note)).collect(),
     })
 }
 

@@ -64,7 +64,10 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
         });
     }
     let fine = rows.iter().all(|row| row.fine);
-    let notes: Vec<&String> = gateways.iter().flat_map(|seen| &seen.notes).collect();
+    let notes: Vec<&str> = gateways
+        .iter()
+        .flat_map(|seen| seen.notes.iter().map(|note| &**note))
+        .collect();
     print(
         app,
         args,
@@ -98,7 +101,7 @@ pub struct Shown<'a> {
     /// The parts.
     pub rows: &'a [Row],
     /// What a person should know.
-    pub notes: &'a [&'a String],
+    pub notes: &'a [&'a str],
 }
 
 /// Shows it, as a table or as one document.
@@ -198,7 +201,7 @@ fn keeper_rows(target: &Target, looked: &Looked, unit: &str) -> Result<Vec<Row>>
         place: socket.display().to_string(),
         fine: is_there,
     });
-    let points = looked.pointer.as_ref() == Some(&socket);
+    let points = looked.pointer.as_deref() == Some(socket.as_path());
     rows.push(Row {
         what: "keeper.json",
         state: match &looked.pointer {
@@ -292,7 +295,7 @@ fn gateway_row(seen: &Seen) -> Row {
             Found::Absent => "no drop-in".to_owned(),
             other => format!("drop-in {}", other.name()),
         },
-        place: seen.unit.clone(),
+        place: seen.unit.to_string(),
         fine: seen.found == Found::Current,
     }
 }

@@ -49,7 +49,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     present.extend(
         drop_ins
             .filter(|seen| seen.found != Found::Absent)
-            .map(|seen| seen.drop_in.clone()),
+            .map(|seen| seen.drop_in.to_path_buf()),
     );
     let has_pointer = looked.pointer.is_some();
     let pointer = has_pointer.then(|| looked.vault.join("keeper.json"));

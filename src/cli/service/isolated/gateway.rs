@@ -7,6 +7,7 @@ use super::text_of;
 use super::wish::{Surveyed, Unit};
 use crate::cli::service::ask::Seen;
 use crate::cli::service::files::Planned;
+use crate::cli::service::said::GatewayName;
 use crate::cli::service::{Target, install};
 use crate::error::{Error, Result};
 use crate::service::gateway::GatewayUnit;
@@ -16,11 +17,11 @@ use crate::service::marker;
 /// The gateway's unit in the system's manager.
 pub struct Becomes {
     /// Its name.
-    pub unit: String,
+    pub unit: GatewayName,
     /// What is written: the unit, or a drop-in for one that a person wrote.
     pub file: Planned,
     /// The unit of the user's manager that it is made from, and that is disabled.
-    pub replaces: Option<String>,
+    pub replaces: Option<GatewayName>,
 }
 
 /// Chooses it.
@@ -37,7 +38,7 @@ pub fn choose(target: &Target, seen: &Surveyed, named: Option<&str>) -> Result<B
     });
     let keeper = system_unit(&target.user.name);
     let by_hand = by_hand(target, &keeper)?;
-    let all: Vec<String> = seen
+    let all: Vec<GatewayName> = seen
         .gateways
         .iter()
         .map(|unit| unit.name.clone())
@@ -45,13 +46,12 @@ pub fn choose(target: &Target, seen: &Surveyed, named: Option<&str>) -> Result<B
         .collect();
     let name = match (&named, all.as_slice()) {
         (Some(name), _) => Some(name.as_str()),
-        (None, [one]) => Some(one.as_str()),
-        (None, [one, others @ ..]) if others.iter().all(|other| other == one) => Some(one.as_str()),
+        (None, [one, others @ ..]) if others.iter().all(|other| other == one) => Some(&**one),
         (None, []) => None,
         (None, _) => {
             return Err(Error::usage(format!(
                 "there are several gateways, and a keeper answers one: {}",
-                all.join(", ")
+                joined(&all)
             ))
             .hint(format!("add --gateway-unit {}", all[0])));
         }
@@ -62,7 +62,7 @@ pub fn choose(target: &Target, seen: &Surveyed, named: Option<&str>) -> Result<B
         return Ok(Becomes {
             replaces: own.map(|unit| unit.name.clone()),
             unit: there.unit,
-            file: Planned::new(there.drop_in, there.text),
+            file: Planned::new(there.drop_in.to_path_buf(), there.text),
         });
     }
     if let Some(own) = seen.gateways.iter().find(|unit| is(&unit.name)) {
@@ -77,12 +77,17 @@ pub fn choose(target: &Target, seen: &Surveyed, named: Option<&str>) -> Result<B
     }
 }
 
+fn joined(words: &[impl ToString]) -> String {
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
 /// Units of the system's manager that a person wrote for this user's gateway.
 fn by_hand(target: &Target, keeper: &str) -> Result<Vec<Seen>> {
     let mut found = install::system_gateways(target, keeper)?;
     let folder = target.system_units();
     let mut failed = None;
-    found.retain(|seen| match text_of(&folder.join(&seen.unit)) {
+    found.retain(|seen| match text_of(&folder.join(&*seen.unit)) {
         Ok(text) => text.is_none_or(|text| !marker::is_intact(&text)),
         Err(error) => {
             failed.get_or_insert(error);
@@ -97,7 +102,7 @@ fn becomes(target: &Target, from: &Unit, keeper: String, is_theirs: bool) -> Res
         return Err(Error::failed(format!(
             "{} sets what looks like keys in plain text, which no unit is to hold: {}",
             from.name,
-            from.withheld.join(", ")
+            joined(&from.withheld)
         ))
         .hint("store them (clawkeep models auth paste-token), take them out of the unit or its file of variables, and run this again"));
     }
@@ -113,7 +118,7 @@ fn becomes(target: &Target, from: &Unit, keeper: String, is_theirs: bool) -> Res
     .render()?;
     Ok(Becomes {
         unit: from.name.clone(),
-        file: Planned::new(target.system_units().join(&from.name), text),
+        file: Planned::new(target.system_units().join(&*from.name), text),
         replaces: is_theirs.then(|| from.name.clone()),
     })
 }

@@ -6,6 +6,7 @@
 //! vault goes.
 
 use super::gateway::{self, Becomes};
+use super::handed::Handed;
 use super::moving::Taken;
 use super::switch::switch;
 use super::wish::{Surveyed, Wish};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub becomes: Becomes,
     /// The program's copy, where this one could be changed by others.
     copy: Option<PathBuf>,
+    /// The vault that was handed over, in an earlier run.
+    handed: Option<Handed>,
     /// Whether the vault has still to move: the isolated one is not the one that counts yet.
     pub moves: bool,
 }
@@ -84,7 +87,7 @@ pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
     let mut job = Job::new(app, &target.system, target.manager(), side.as_mut());
     let done = execute(&mut job, &target, &plan, args, passphrase.as_ref());
     let is_new = plan.moves && target.isolated_vault().join("vault.age").exists();
-    let taken = job.end(done).inspect_err(|_| {
+    let (taken, handed) = job.end(done).inspect_err(|_| {
         if is_new {
             app.ui.say(&format!(
                 "A copy of the vault stays in {} for the next run, closed to everybody but its keeper.",
@@ -93,7 +96,14 @@ pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
         }
     })?;
     let asked = switch(app, &target, side.as_mut(), &plan)?;
-    side.act(&Ask::Isolated(Wish::Destroy))?
+    side.act(&Ask::Isolated(Wish::Destroy(handed)))
+        .map_err(|error| {
+            let name = &target.user.name;
+            error.hint(format!(
+                "to have both: sudo clawkeep service uninstall --isolated --for {name}, then install again; or as {name}: rm {}",
+                crate::error::typed(&plan.seen.vault.join("vault.age"))
+            ))
+        })?
         .iter()
         .for_each(|line| app.ui.say(line));
     closing(app, &target, &plan, &taken, &asked);
@@ -132,7 +142,9 @@ fn plan(app: &App, target: &Target, seen: Surveyed, args: &ServiceInstall) -> Re
         .join("vault.age")
         .symlink_metadata()
         .is_ok();
-    let counts = is_there && (installed.is_some() || seen.moved.is_some());
+    // A copy that was never compared, or of a run that was taken back, does not count.
+    let handed = target.handed()?.filter(|_| is_there);
+    let counts = handed.is_some();
     if !counts && !seen.has_vault {
         return Err(
             Error::missing(format!("{name} has no vault that could move"))
@@ -151,6 +163,7 @@ fn plan(app: &App, target: &Target, seen: Surveyed, args: &ServiceInstall) -> Re
         seen,
         becomes,
         copy,
+        handed,
         moves: !counts,
     })
 }
@@ -235,7 +248,7 @@ fn execute(
     plan: &Plan,
     args: &ServiceInstall,
     passphrase: Option<&secrecy::SecretString>,
-) -> Result<Taken> {
+) -> Result<(Taken, Handed)> {
     if let Some(copy) = &plan.copy {
         let own = job.app.host.program()?;
         let bytes = file::read(&own, MAX_PROGRAM, Privacy::Shared)?
@@ -245,15 +258,22 @@ fn execute(
     let keeper = keeper::user(job.app, target)?;
     keeper::folder(target, &keeper)?;
     let key = keeper::credential(job, target, key(args.credential_key))?;
-    let taken = keeper::move_vault(job, target, plan, &keeper, &key, passphrase)?;
+    // From here on nothing is stored in the old vault that the new one would not have.
     let socket = plan.unit.socket();
-    let back = (plan.seen.moved.is_none()).then_some(Ask::Unpoint);
+    let back = (plan.moves || plan.seen.moved.is_none()).then_some(Ask::Unpoint);
     let leave = Wish::Leave {
         socket: socket.clone(),
         user: keeper.uid,
-        unit: plan.becomes.unit.clone(),
+        unit: plan.becomes.unit.to_string(),
     };
     job.ask(&Ask::Isolated(leave), back)?;
+    let (taken, handed) = keeper::move_vault(job, target, plan, &keeper, &key, passphrase)?;
+    if let Some(handed) = &handed {
+        job.put(&target.handed_path(), handed.to_string().as_bytes(), 0o644)?;
+    }
+    let handed = handed
+        .or_else(|| plan.handed.clone())
+        .ok_or_else(nonsense)?;
     let back = (plan.seen.asks.is_none()).then_some(Ask::Isolated(Wish::AskVault));
     let ask = Wish::AskKeeper {
         socket,
@@ -267,7 +287,7 @@ fn execute(
     }
     job.start(&plan.unit.name())?;
     job.ask(&Ask::Isolated(ask), back)?;
-    Ok(taken)
+    Ok((taken, handed))
 }
 
 fn closing(app: &App, target: &Target, plan: &Plan, taken: &Taken, asked: &BTreeSet<String>) {
@@ -280,8 +300,8 @@ fn closing(app: &App, target: &Target, plan: &Plan, taken: &Taken, asked: &BTree
         .linked
         .iter()
         .flatten()
-        .filter(|id| !asked.contains(*id))
-        .map(String::as_str)
+        .filter(|id| !asked.contains(&***id))
+        .map(|id| &**id)
         .collect();
     if !missing.is_empty() {
         ui.say(&format!(

@@ -1,6 +1,7 @@
 //! The keeper's user, its key, and its vault: what root makes before anything of the gateway changes.
 //! Ring 4.
 
+use super::handed::Handed;
 use super::install::Plan;
 use super::moving::{self, Along, Order, OrderedSlot, Taken};
 use super::{keeper_name, vault_path};
@@ -148,7 +149,7 @@ pub fn move_vault(
     keeper: &User,
     key: &[u8],
     passphrase: Option<&secrecy::SecretString>,
-) -> Result<Taken> {
+) -> Result<(Taken, Option<Handed>)> {
     use secrecy::ExposeSecret;
     let app = job.app;
     let hand = if plan.moves {
@@ -176,7 +177,7 @@ pub fn move_vault(
     };
     // A key that was made just now opens nothing yet: then a person is asked.
     let to = opens(target, key);
-    let taken = moving::carry(
+    let (taken, handed) = moving::carry(
         hand,
         take,
         &Along {
@@ -193,7 +194,7 @@ pub fn move_vault(
             taken.secrets
         ));
     }
-    Ok(taken)
+    Ok((taken, handed))
 }
 
 /// The key, where there is a vault that it may open.

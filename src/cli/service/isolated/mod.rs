@@ -4,6 +4,7 @@
 //! ```text
 //! wish, theirs   what the gateway's user does in a child of root's
 //! moving         the vault's way from one user to another, over a pipe
+//! handed         which vault went that way, so that no other one is removed
 //! gateway        which unit the gateway becomes
 //! keeper         its user, key and vault
 //! switch         from one gateway's unit to the other, and the proof
@@ -15,6 +16,7 @@
 //! has opened it, and the gateway was given its values; running a command again finishes what was cut.
 
 pub mod gateway;
+pub mod handed;
 pub mod install;
 pub mod keeper;
 pub mod moving;
@@ -32,6 +34,7 @@ use crate::service::keeper_unit::{Form, KeeperUnit, credential_path, system_unit
 use crate::service::marker;
 use crate::service::text::{settings, words};
 use crate::service::user::{self, User, UserName, Who};
+use handed::Handed;
 use std::path::{Path, PathBuf};
 
 /// The system's user of the keeper for `user`: `clawkeep-alice`.
@@ -57,6 +60,23 @@ impl Target {
         self.system
             .path("var/lib/clawkeep")
             .join(self.user.name.as_str())
+    }
+
+    /// Which vault was handed over, read back and compared: a file of root's, beside the keeper's folder.
+    /// No user's name begins with a dot.
+    pub fn handed_path(&self) -> PathBuf {
+        self.system
+            .path("var/lib/clawkeep")
+            .join(format!(".{}.handed", self.user.name))
+    }
+
+    /// What is noted there.
+    ///
+    /// # Errors
+    /// `Broken` when something else stands in its place.
+    pub fn handed(&self) -> Result<Option<Handed>> {
+        let text = text_of(&self.handed_path())?;
+        Ok(text.and_then(|text| Handed::parse(text.trim())))
     }
 
     /// The keeper's user, where there is one.

@@ -7,12 +7,13 @@
 //! ```text
 //! to hand   key
 //! to take   order (JSON) | key | passphrase | vault | files (JSON)       each: u32 BE length, bytes
-//! from hand                                   vault | files (JSON)
+//! from hand                                   vault | files (JSON) | digest of the vault's file
 //! ```
 //!
 //! An empty `key` is none: then the vault opens by its own slots, and a person may be asked. An empty
 //! `vault` is none: then only the slots are put right.
 
+use super::handed::Handed;
 use crate::cli::app::{App, to_passphrase};
 use crate::cli::pins;
 use crate::cli::record::{self, LinkRecord};
@@ -111,8 +112,20 @@ fn get(from: &mut impl Read) -> Result<Zeroizing<Vec<u8>>> {
 /// # Errors
 /// `Locked` when it does not open; `Broken` when nobody takes it.
 pub fn hand(app: &App) -> Result<()> {
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() {
+        return Err(Error::usage(
+            "this is a part of clawkeep service install, and writes no vault to a terminal",
+        ));
+    }
     let key = get(&mut std::io::stdin().lock())?;
+    let before = Handed::of(&app.dir)?;
     let vault = open(app, &key)?;
+    let handed = Handed::of(&app.dir)?
+        .filter(|now| Some(now) == before.as_ref())
+        .ok_or_else(|| {
+            Error::failed("the vault was written to while it was opened; run it again")
+        })?;
     let mut files = Files::default();
     for agent in record::agents(&app.dir, None) {
         let path = record::own_profiles_path(&app.dir, &agent);
@@ -126,7 +139,8 @@ pub fn hand(app: &App) -> Result<()> {
     files.link = link.map(|bytes| text(&bytes)).transpose()?;
     let files = serde_json::to_vec(&files).map_err(|_| cut())?;
     let mut framed = Zeroizing::new(Vec::new());
-    for frame in [Parcel::of(&vault)?.bytes(), &files] {
+    let handed = handed.to_string();
+    for frame in [Parcel::of(&vault)?.bytes(), &files, handed.as_bytes()] {
         framed.reserve_exact(frame.len() + 4);
         put(&mut *framed, frame)?;
     }
@@ -322,9 +336,15 @@ pub struct Along<'a> {
 
 /// Runs both ends, and hands on what goes between them. Without `hand` only the slots are put right.
 ///
+/// Which vault was handed over comes back too.
+///
 /// # Errors
 /// `Failed` when one of the two ended badly; what it said has been shown by then.
-pub fn carry(hand: Option<Command>, mut take: Command, along: &Along<'_>) -> Result<Taken> {
+pub fn carry(
+    hand: Option<Command>,
+    mut take: Command,
+    along: &Along<'_>,
+) -> Result<(Taken, Option<Handed>)> {
     let start = |command: &mut Command| {
         command.spawn().map_err(|error| {
             Error::failed(format!(
@@ -342,6 +362,7 @@ pub fn carry(hand: Option<Command>, mut take: Command, along: &Along<'_>) -> Res
     };
     // The whole vault first: the taker sees nothing of one that was cut off.
     let mut framed = Zeroizing::new(Vec::new());
+    let mut handed = None;
     if let Some(mut hand) = hand {
         let mut child = start(&mut hand)?;
         if let Some(mut input) = child.stdin.take() {
@@ -349,10 +370,12 @@ pub fn carry(hand: Option<Command>, mut take: Command, along: &Along<'_>) -> Res
         }
         let heard = child.stdout.take().map(|mut output| {
             let line = get(&mut output)?;
-            Ok::<_, Error>((line, get(&mut output)?))
+            Ok::<_, Error>((line, get(&mut output)?, get(&mut output)?))
         });
         ended(child, "handed over")?;
-        let (line, files) = heard.ok_or_else(cut)??;
+        let (line, files, digest) = heard.ok_or_else(cut)??;
+        let digest = std::str::from_utf8(&digest).ok().and_then(Handed::parse);
+        handed = Some(digest.ok_or_else(cut)?);
         framed.reserve_exact(line.len() + files.len() + 8);
         put(&mut *framed, &line)?;
         put(&mut *framed, &files)?;
@@ -377,7 +400,10 @@ pub fn carry(hand: Option<Command>, mut take: Command, along: &Along<'_>) -> Res
     ended(child, "taken")?;
     sent.ok_or_else(cut)??;
     match heard {
-        Some(Ok(_)) => serde_json::from_slice(&said).map_err(|_| cut()),
+        Some(Ok(_)) => {
+            let taken = serde_json::from_slice(&said).map_err(|_| cut())?;
+            Ok((taken, handed))
+        }
         _ => Err(cut()),
     }
 }

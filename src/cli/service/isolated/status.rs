@@ -92,14 +92,14 @@ fn rows(app: &App, target: &Target, installed: Option<&Installed>) -> Result<Vec
     let socket = target
         .isolated_unit("/".into(), gateway.as_deref().unwrap_or_default())?
         .socket();
-    let points = seen.moved.as_ref().is_some_and(|(to, _)| *to == socket);
+    let points = seen.moved.as_ref().is_some_and(|(to, _)| **to == *socket);
     rows.push(row(
         "keeper.json",
         if points { "points there" } else { "absent" },
         seen.vault.join("keeper.json").display().to_string(),
         points,
     ));
-    let asks = seen.asks.as_ref().is_some_and(|(to, _)| *to == socket);
+    let asks = seen.asks.as_ref().is_some_and(|(to, _)| **to == *socket);
     rows.push(row(
         "openclaw",
         if asks {

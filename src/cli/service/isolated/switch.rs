@@ -38,7 +38,7 @@ pub fn switch(
     }
     let manager = target.manager();
     let since = app.host.now();
-    let unit = plan.becomes.unit.as_str();
+    let unit = &*plan.becomes.unit;
     let not_yet = |why: String| {
         Error::failed(format!(
             "not isolated yet: {why}; what is left of the old vault stays where it was, locked by its keeper.json"
@@ -58,7 +58,13 @@ pub fn switch(
         })
         .map_err(|error| not_yet(error.to_string()))?;
     app.ui.say(&format!("Started {unit}"));
-    let wanted: BTreeSet<String> = plan.seen.linked.iter().flatten().cloned().collect();
+    let wanted: BTreeSet<String> = plan
+        .seen
+        .linked
+        .iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
     // Below another root nothing runs that could ask.
     if target.system.root() != Path::new("/") || wanted.is_empty() {
         return Ok(wanted);

@@ -1,13 +1,15 @@
 //! What the gateway's user does for the isolated form. Ring 4; always runs as that user.
 
+use super::handed::Handed;
 use super::wish::{Surveyed, Unit, Wish};
 use crate::cli::app::App;
 use crate::cli::pins::{self, ARGS};
 use crate::cli::record::LinkRecord;
 use crate::cli::service::ask::Told;
-use crate::cli::service::side::{is_gateway, names, read};
+use crate::cli::service::said::{GatewayName, Id, Place, Variable, Word};
+use crate::cli::service::side::{names, place, read};
 use crate::error::{Error, Result};
-use crate::file;
+use crate::file::{self, LOCK_WAIT, Lock};
 use crate::host::Host;
 use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
@@ -16,6 +18,7 @@ use crate::openclaw::config::Config;
 use crate::openclaw::gateway;
 use crate::openclaw::install::Install;
 use crate::service::gateway::{DROP_IN, Gateway, looks_like_key, variables};
+use crate::service::policy::Policy;
 use crate::service::system::{Manager, System};
 use crate::service::text::{Setting, Specifiers};
 use crate::service::user::{self, Who};
@@ -37,11 +40,12 @@ pub fn grant(app: &App, system: &System, wish: &Wish) -> Result<Told> {
     let done = |result: Result<()>| result.map(|()| Told::Done(Vec::new()));
     match wish {
         Wish::Survey => survey(app, system).map(|said| Told::Surveyed(Box::new(said))),
-        Wish::Leave { socket, user, unit } => done(
-            Pointer::new(socket.clone(), true, Release::Once)
-                .isolated(Some(*user), unit)
-                .save(&app.dir),
-        ),
+        Wish::Leave { socket, user, unit } => {
+            // Who is writing ends first; who comes later is refused.
+            let _lock = Lock::take(&app.dir.join("vault.lock"), LOCK_WAIT)?;
+            let pointer = Pointer::new(socket.clone(), true, Release::Once);
+            done(pointer.isolated(Some(*user), unit).save(&app.dir))
+        }
         Wish::AskKeeper { socket, user } => {
             done(set_args(&app.dir, &pins::keeper_args(socket, *user)?))
         }
@@ -53,7 +57,11 @@ pub fn grant(app: &App, system: &System, wish: &Wish) -> Result<Told> {
         }
         Wish::Stop(unit) => stop(app, system, unit).map(Told::Done),
         Wish::Start(unit) => start(app, system, unit).map(Told::Done),
-        Wish::Destroy => destroy(app).map(Told::Done),
+        Wish::Destroy(handed) => destroy(app, handed).map(Told::Done),
+        Wish::Retire(handed) => {
+            let _lock = handed.still(app)?;
+            finish(app).map(Told::Done)
+        }
     }
 }
 
@@ -72,15 +80,22 @@ fn survey(app: &App, system: &System) -> Result<Surveyed> {
     };
     let moved = pointer
         .as_ref()
-        .and_then(|pointer| Some((pointer.socket.clone(), pointer.keeper_user?)));
+        .and_then(|pointer| Some((Place::of(&pointer.socket)?, pointer.keeper_user?)));
     Ok(Surveyed {
         vault: std::fs::canonicalize(&app.dir)
-            .map_err(|error| Error::io("find", &app.dir, &error).hint("clawkeep onboard"))?,
+            .map_err(|error| Error::io("find", &app.dir, &error).hint("clawkeep onboard"))
+            .and_then(|dir| place(&dir))?,
         has_vault: found == Found::Vault(Custody::File),
         is_items: found == Found::Vault(Custody::Keychain),
         at_rest: pointer.is_some() && moved.is_none(),
         moved,
-        linked: record.map(|record| record.linked.into_iter().collect()),
+        linked: record.map(|record| {
+            record
+                .linked
+                .iter()
+                .filter_map(|id| Id::parse(id))
+                .collect()
+        }),
         asks,
         gateways,
         fallback,
@@ -88,7 +103,7 @@ fn survey(app: &App, system: &System) -> Result<Surveyed> {
 }
 
 /// The keeper that OpenClaw's configuration asks.
-fn asked(config: &Config) -> Option<(PathBuf, u32)> {
+fn asked(config: &Config) -> Option<(Place, u32)> {
     let args = config.get(&ARGS)?;
     let args: Vec<&str> = args.as_array()?.iter().filter_map(Value::as_str).collect();
     let after = |flag: &str| {
@@ -96,7 +111,7 @@ fn asked(config: &Config) -> Option<(PathBuf, u32)> {
         args.get(at + 1).copied()
     };
     Some((
-        PathBuf::from(after("--keeper")?),
+        Place::of(Path::new(after("--keeper")?))?,
         after("--keeper-user")?.parse().ok()?,
     ))
 }
@@ -110,7 +125,7 @@ fn set_args(dir: &Path, args: &[String]) -> Result<()> {
     let mut config = Config::read(&record.config)?;
     let own_keeper = asked(&config).is_some_and(|(socket, _)| {
         let pointer = Pointer::load(dir).ok().flatten();
-        pointer.is_none_or(|pointer| pointer.socket == socket)
+        pointer.is_none_or(|pointer| *pointer.socket == *socket)
     });
     if !own_keeper && !pins::is_linked(&config, dir) {
         return Err(
@@ -145,9 +160,12 @@ fn gateways(app: &App, system: &System) -> Result<Vec<Unit>> {
     for folder in &folders {
         for file in names(folder) {
             let name = file.strip_suffix(ASIDE).unwrap_or(&file);
-            if is_gateway(name) && !found.iter().any(|unit| unit.name == name) {
+            let Some(name) = GatewayName::parse(name) else {
+                continue;
+            };
+            if !found.iter().any(|unit| unit.name == name) {
                 let aside = folder.join(format!("{name}{ASIDE}")).exists();
-                let unit = unit(&folders, &folder.join(&file), name.to_owned(), &known)?;
+                let unit = unit(&folders, &folder.join(&file), name, &known)?;
                 found.push(Unit { aside, ..unit });
             }
         }
@@ -155,7 +173,12 @@ fn gateways(app: &App, system: &System) -> Result<Vec<Unit>> {
     Ok(found)
 }
 
-fn unit(folders: &[PathBuf], file: &Path, name: String, known: &Specifiers<'_>) -> Result<Unit> {
+fn unit(
+    folders: &[PathBuf],
+    file: &Path,
+    name: GatewayName,
+    known: &Specifiers<'_>,
+) -> Result<Unit> {
     let mut drop_ins: Vec<(String, PathBuf)> = folders
         .iter()
         .map(|folder| folder.join(format!("{name}.d")))
@@ -171,7 +194,7 @@ fn unit(folders: &[PathBuf], file: &Path, name: String, known: &Specifiers<'_>) 
     for (_, path) in drop_ins {
         texts.extend(read(&path)?);
     }
-    let mut gateway = Gateway::read(&texts, known).map_err(|error| error.context(&name))?;
+    let mut gateway = Gateway::read(&texts, known).map_err(|error| error.context(&*name))?;
     // The system's manager would read them as root, wherever a link leads.
     for path in gateway.environment_paths().collect::<Vec<_>>() {
         for (name, value) in variables(&read(&path)?.unwrap_or_default()) {
@@ -189,15 +212,32 @@ fn unit(folders: &[PathBuf], file: &Path, name: String, known: &Specifiers<'_>) 
         .into_iter()
         .filter(|(name, _)| !unset.contains(&name.as_str()))
         .partition(|(name, value)| !value.is_empty() && looks_like_key(name));
+    let withheld = withheld.iter().map(|(name, _)| Word::of(name)).collect();
+    let command: Option<Vec<_>> = gateway
+        .command
+        .iter()
+        .map(|word| Word::parse(word))
+        .collect();
+    let environment: Option<Vec<_>> = environment
+        .iter()
+        .map(|(name, value)| Variable::parse(name, value))
+        .collect();
+    let folder = gateway.folder.as_ref().map(|dir| Place::of(Path::new(dir)));
+    let odd = match (&command, &environment, &folder) {
+        (None, _, _) => Some("its command has a control character in it, or is too long"),
+        (_, None, _) => Some("a variable of it has a name or a value that no unit should hold"),
+        (_, _, Some(None)) => Some("its working directory is no absolute path"),
+        _ => None,
+    };
+    let trouble = gateway.trouble.map(|error| Word::of(&error.to_string()));
     Ok(Unit {
-        name,
-        command: gateway.command,
-        environment,
-        withheld: withheld.into_iter().map(|(name, _)| name).collect(),
-        folder: gateway.folder,
+        command: command.unwrap_or_default(),
+        environment: environment.unwrap_or_default(),
+        withheld,
+        folder: folder.flatten(),
         policy: gateway.policy,
-        trouble: gateway.trouble.map(|error| error.to_string()),
-        aside: false,
+        trouble: trouble.or_else(|| odd.map(Word::of)),
+        ..Unit::named(name)
     })
 }
 
@@ -211,16 +251,26 @@ fn fallback(host: &Host, record: &LinkRecord) -> Result<Option<Unit>> {
     let port = gateway::port(host, &config).to_string();
     let home = host.home()?;
     let name = "openclaw-gateway.service";
-    let pair = |name: &str, value: String| (name.to_owned(), value);
-    let policy = |section: &str, name: &str, value: &str| Setting {
-        section: section.to_owned(),
-        name: name.to_owned(),
-        value: value.to_owned(),
+    let pair = |name: &str, value: String| Variable::parse(name, &value);
+    let policy = |section: &str, name: &str, value: &str| {
+        Policy::of(Setting {
+            section: section.to_owned(),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+        .ok()
+        .flatten()
     };
+    let Some(unit) = GatewayName::parse(name).map(Unit::named) else {
+        return Ok(None);
+    };
+    let command = install.command_line(&["gateway", "--port", &port])?;
     Ok(Some(Unit {
-        name: name.to_owned(),
-        command: install.command_line(&["gateway", "--port", &port])?,
-        environment: vec![
+        command: command
+            .iter()
+            .filter_map(|word| Word::parse(word))
+            .collect(),
+        environment: [
             pair("HOME", home.display().to_string()),
             pair("TMPDIR", "/tmp".to_owned()),
             pair(
@@ -231,8 +281,11 @@ fn fallback(host: &Host, record: &LinkRecord) -> Result<Option<Unit>> {
             pair("OPENCLAW_SYSTEMD_UNIT", name.to_owned()),
             pair("OPENCLAW_SERVICE_MARKER", "openclaw".to_owned()),
             pair("OPENCLAW_SERVICE_KIND", "gateway".to_owned()),
-        ],
-        policy: vec![
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        policy: [
             policy("Unit", "StartLimitBurst", "10"),
             policy("Unit", "StartLimitIntervalSec", "300"),
             policy("Service", "Restart", "always"),
@@ -240,8 +293,11 @@ fn fallback(host: &Host, record: &LinkRecord) -> Result<Option<Unit>> {
             policy("Service", "RestartPreventExitStatus", "78"),
             policy("Service", "SuccessExitStatus", "0 143"),
             policy("Service", "TimeoutStopSec", "330"),
-        ],
-        ..Unit::default()
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        ..unit
     }))
 }
 
@@ -251,17 +307,9 @@ fn manager(system: &System) -> Option<Manager> {
     runtime.is_dir().then_some(Manager::User(runtime))
 }
 
-fn checked(unit: &str) -> Result<()> {
-    if is_gateway(unit) {
-        return Ok(());
-    }
-    Err(Error::usage("that is no unit of a gateway"))
-}
-
-fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
-    checked(unit)?;
+fn stop(app: &App, system: &System, unit: &GatewayName) -> Result<Vec<String>> {
     let folder = app.host.home()?.join(".config/systemd/user");
-    let own = folder.join(unit);
+    let own = folder.join(&**unit);
     let manager = manager(system);
     let aside = folder.join(format!("{unit}{ASIDE}"));
     if own.symlink_metadata().is_err() {
@@ -279,7 +327,7 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
             .iter()
             .filter(|name| Path::new(name).extension() == Some("wants".as_ref()))
         {
-            file::remove(&folder.join(wants).join(unit))?;
+            file::remove(&folder.join(wants).join(&**unit))?;
         }
     }
     let text = read(&own)?.unwrap_or_default();
@@ -293,10 +341,9 @@ fn stop(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
     )])
 }
 
-fn start(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
-    checked(unit)?;
+fn start(app: &App, system: &System, unit: &GatewayName) -> Result<Vec<String>> {
     let folder = app.host.home()?.join(".config/systemd/user");
-    let (own, aside) = (folder.join(unit), folder.join(format!("{unit}{ASIDE}")));
+    let (own, aside) = (folder.join(&**unit), folder.join(format!("{unit}{ASIDE}")));
     // Last of all its name: cut off before, the next run does the rest.
     let text = read(&aside)?;
     if let (Some(text), true) = (text, own.symlink_metadata().is_err()) {
@@ -315,7 +362,8 @@ fn start(app: &App, system: &System, unit: &str) -> Result<Vec<String>> {
 }
 
 /// What opened the old vault goes first, then the vault: cut off between, nothing readable is left.
-fn destroy(app: &App) -> Result<Vec<String>> {
+fn destroy(app: &App, handed: &Handed) -> Result<Vec<String>> {
+    let _lock = handed.still(app)?;
     let Some(cache) = file::absent_is_none(Cache::load(&app.dir))?.flatten() else {
         return finish(app);
     };

@@ -3,6 +3,7 @@
 //! Order: the vault is given back, read back and compared; OpenClaw asks it; then the units go; and
 //! last the isolated vault and its credential. Cut off anywhere, running it again finishes.
 
+use super::handed::Handed;
 use super::install::survey;
 use super::keeper::{as_keeper, read_key};
 use super::moving::{self, Along, Order, OrderedSlot};
@@ -10,8 +11,8 @@ use super::wish::Wish;
 use super::{keeper_name, text_of, vault_path};
 use crate::cli::app::App;
 use crate::cli::args::ServiceUninstall;
-use crate::cli::service::ask::Ask;
-use crate::cli::service::child::prepared;
+use crate::cli::service::ask::{Ask, Side as _};
+use crate::cli::service::child::{Child, prepared};
 use crate::cli::service::{Target, files};
 use crate::error::{Error, Result};
 use crate::file;
@@ -47,8 +48,11 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let units = target.system_units();
     // Where the keeper's unit is gone already, the gateway's is told by our mark.
     let gateway_unit = installed.and_then(|unit| unit.gateway_unit).or_else(|| {
-        let own = |unit: &&super::wish::Unit| units.join(&unit.name).exists();
-        seen.gateways.iter().find(own).map(|unit| unit.name.clone())
+        let own = |unit: &&super::wish::Unit| units.join(&*unit.name).exists();
+        seen.gateways
+            .iter()
+            .find(own)
+            .map(|unit| unit.name.to_string())
     });
     let gateway_files: Vec<PathBuf> = gateway_unit
         .iter()
@@ -87,9 +91,13 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
         "this",
         "add --yes, or look first: clawkeep service uninstall --isolated --dry-run",
     )?;
+    let mut given = None;
     if parts.has_vault && !args.keep_vault {
-        give_back(app, &target, &parts)?;
+        given = give_back(app, &target, &parts)?;
         side.act(&Ask::Isolated(Wish::AskVault))?;
+        side.act(&Ask::Unpoint)?;
+    } else if !parts.has_vault && seen.has_vault && seen.moved.is_some() {
+        // It never arrived: cut off before.
         side.act(&Ask::Unpoint)?;
     }
     take_away(app, &target, &parts)?;
@@ -109,7 +117,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
         ));
         return Ok(());
     }
-    forget(app, &target, &parts)?;
+    forget(app, &target, &parts, given)?;
     app.ui.say(&format!(
         "Uninstalled. The vault is {name}'s again, at rest.\n{}",
         crate::cli::init::AT_REST
@@ -140,7 +148,7 @@ fn show(app: &App, target: &Target, parts: &Parts, args: &ServiceUninstall) {
     }
 }
 
-fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<()> {
+fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<Option<Handed>> {
     let name = &target.user.name;
     let keeper = target.keeper()?.ok_or_else(|| {
         let gone = keeper_name(name)
@@ -167,7 +175,7 @@ fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<()> {
         pointer: None,
         link: false,
     };
-    let taken = moving::carry(
+    let (taken, handed) = moving::carry(
         Some(hand),
         take,
         &Along {
@@ -181,7 +189,7 @@ fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<()> {
         "The vault is {name}'s again: {} secrets, read back and compared",
         taken.secrets
     ));
-    Ok(())
+    Ok(handed)
 }
 
 fn take_away(app: &App, target: &Target, parts: &Parts) -> Result<()> {
@@ -222,7 +230,19 @@ fn take_away(app: &App, target: &Target, parts: &Parts) -> Result<()> {
 }
 
 /// The isolated vault, whose values are elsewhere by now, and its key.
-fn forget(app: &App, target: &Target, parts: &Parts) -> Result<()> {
+fn forget(app: &App, target: &Target, parts: &Parts, given: Option<Handed>) -> Result<()> {
+    if let (Some(given), Some(keeper)) = (given, target.keeper()?) {
+        let mut command = as_keeper(app, target, &keeper)?;
+        let mut side = Child::of(&mut command, &target.system)?;
+        side.act(&Ask::Isolated(Wish::Retire(given)))
+            .map_err(|error| {
+                error.hint(format!(
+                    "what is new in it comes along when you run it again: sudo clawkeep service uninstall --isolated --for {}",
+                    target.user.name
+                ))
+            })?;
+    }
+    file::remove(&target.handed_path())?;
     if file::remove(&parts.credential)? {
         app.ui
             .say(&format!("Removed {}", parts.credential.display()));
