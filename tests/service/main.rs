@@ -33,6 +33,7 @@ fn holds(name: &str, text: &str) {
     settings.set_omit_expression(true);
     settings.add_filter(r"\([0-9a-f]{16}\); edited", "([DIGEST]); edited");
     settings.add_filter(r" +\n", "\n");
+    settings.add_filter("new id, [0-9a-f]{12}", "new id, [ID]");
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 

@@ -52,6 +52,8 @@ pub struct Order {
     pub pointer: Option<Pointer>,
     /// Whether the link is noted there.
     pub link: bool,
+    /// Whether it is there already, and must open by the key that comes along, without anybody.
+    pub by_key: bool,
 }
 
 /// A slot.
@@ -195,6 +197,10 @@ pub fn take(app: &App) -> Result<()> {
                 "there is no vault in {}, and none to be put there",
                 app.dir.display()
             )));
+        }
+        (Found::Vault(_), _) if order.by_key => {
+            let key = IdentityText::parse(&key)?.identity;
+            (Vault::open_with_key(&app.dir, &app.host, &key)?, false)
         }
         (Found::Vault(_), parcel) => (add(app, &key, parcel.as_ref(), plans)?, false),
     };
