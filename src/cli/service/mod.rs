@@ -1,7 +1,8 @@
 //! `service`: the keeper as a service, and the gateway after it. Ring 4.
 //!
 //! ```text
-//! ask, said, side, child   what the vault's user does, in this process or in a child of root's
+//! ask, said, side, child, patient
+//!                    what the vault's user does, in this process or in a child of root's
 //! image              the running program
 //! files, job         files that can be told from others; steps that can be taken back
 //! install, uninstall, status
@@ -19,6 +20,7 @@ pub mod install;
 pub mod isolated;
 pub mod job;
 pub mod launchd;
+pub mod patient;
 pub mod said;
 pub mod side;
 pub mod status;

@@ -17,6 +17,8 @@ use super::handed::Handed;
 use crate::cli::app::{App, to_passphrase};
 use crate::cli::pins;
 use crate::cli::record::{self, LinkRecord};
+use crate::cli::service::child::{GRACE, end};
+use crate::cli::service::patient::{PERSON, Patient};
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, LOCK_WAIT, Lock, Privacy};
 use crate::host;
@@ -360,8 +362,8 @@ pub fn carry(
             .hint("put it where everybody can run it: sudo install -m 755 clawkeep /usr/local/bin/")
         })
     };
-    let ended = |mut child: Child, who: &str| match child.wait() {
-        Ok(status) if status.success() => Ok(()),
+    let ended = |mut child: Child, who: &str| match end(&mut child, GRACE) {
+        Some(status) if status.success() => Ok(()),
         _ => Err(Error::failed(format!(
             "the vault was not {who}; nothing of the old one was changed"
         ))),
@@ -374,7 +376,8 @@ pub fn carry(
         if let Some(mut input) = child.stdin.take() {
             put(&mut input, along.from)?;
         }
-        let heard = child.stdout.take().map(|mut output| {
+        let heard = child.stdout.take().map(|output| {
+            let mut output = Patient::new(output, PERSON);
             let line = get(&mut output)?;
             Ok::<_, Error>((line, get(&mut output)?, get(&mut output)?))
         });
@@ -399,10 +402,11 @@ pub fn carry(
     });
     drop(framed);
     let mut said = Vec::new();
-    let heard = child
-        .stdout
-        .take()
-        .map(|output| output.take(4096).read_to_end(&mut said));
+    let heard = child.stdout.take().map(|output| {
+        Patient::new(output, PERSON)
+            .take(4096)
+            .read_to_end(&mut said)
+    });
     ended(child, "taken")?;
     sent.ok_or_else(cut)??;
     match heard {
