@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 /// How long an answer may take where no person is asked: beyond what a service manager may take for
 /// the calls of one question.
-pub const ALONE: Duration = Duration::from_secs(300);
+pub const ALONE: Duration = Duration::from_mins(5);
 
 /// The same of a look at files alone.
-pub const LOOK: Duration = Duration::from_secs(60);
+pub const LOOK: Duration = Duration::from_mins(1);
 
 /// The same where a person may be asked for a passphrase.
-pub const PERSON: Duration = Duration::from_secs(900);
+pub const PERSON: Duration = Duration::from_mins(15);
 
 /// A pipe that is read until a point in time.
 pub struct Patient<R> {

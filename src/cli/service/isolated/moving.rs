@@ -35,7 +35,7 @@ use crate::vault::{self, Found, NewVault, Vault};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use zeroize::Zeroizing;
 
@@ -209,7 +209,7 @@ pub fn take(app: &App) -> Result<()> {
     if let Some(parcel) = &parcel {
         vault.prove_has(parcel)?;
     }
-    keep(&app.dir, &order, &files, parcel.is_some())?;
+    keep(app, &order, &files, parcel.is_some())?;
     let taken = Taken {
         id: vault.id().to_string(),
         secrets: parcel.as_ref().map_or(Ok(0), Parcel::count)?,
@@ -302,7 +302,8 @@ fn add(
 }
 
 /// What lies beside the vault.
-fn keep(dir: &Path, order: &Order, files: &Files, moved: bool) -> Result<()> {
+fn keep(app: &App, order: &Order, files: &Files, moved: bool) -> Result<()> {
+    let dir = &app.dir;
     for (agent, text) in files.profiles.iter().filter(|_| moved) {
         let agent = AgentId::parse(agent)?;
         let path = record::own_profiles_path(dir, &agent);
@@ -318,6 +319,8 @@ fn keep(dir: &Path, order: &Order, files: &Files, moved: bool) -> Result<()> {
         let mut record =
             record.ok_or_else(|| Error::broken("link.json is damaged").hint("clawkeep link"))?;
         record.profiles.clear();
+        // Another user chose it, and here it would run as this one.
+        record.command = app.host.program()?;
         // As OpenClaw will ask; nothing is pinned in a file of another user.
         if let Some(pointer) = &order.pointer {
             record.args = pins::keeper_args(&pointer.socket, socket::own_uid())?;
