@@ -269,11 +269,12 @@ impl GatewayUnit<'_> {
         }
         let keeper = word(&self.keeper, "the keeper's unit")?;
         let policy = |section: &str| {
+            let mut text = String::new();
             let settings = self.gateway.policy.iter().map(Policy::setting);
-            settings
-                .filter(|setting| setting.section == section)
-                .map(|setting| format!("{}={}\n", setting.name, setting.value))
-                .collect::<String>()
+            for setting in settings.filter(|setting| setting.section == section) {
+                let _ = writeln!(text, "{}={}", setting.name, setting.value);
+            }
+            text
         };
         // What contains it stands before everything that somebody else said.
         let mut text = format!(

@@ -419,3 +419,56 @@ fn a_gateway_that_is_a_unit_of_the_system_already_gets_a_drop_in() {
     assert!(!drop_in.exists());
     assert_eq!(m.text(&m.path(GATEWAY_UNIT)).unwrap(), by_hand);
 }
+
+/// Run by sudo from the user's own folder: what runs is copied, and root's unit starts the copy.
+#[test]
+fn a_program_of_the_users_own_is_copied_to_where_only_root_can_change_it() {
+    for form in [&["--isolated"][..], &["--system"]] {
+        let Some(m) = machine() else { return };
+        let args = [&["service", "install"], form, &["--for", "alice", "--yes"]].concat();
+        let ran = m.root_from_home(&args);
+        assert_eq!(ran.code, 0, "{}", ran.text);
+        let copy = m.path("usr/local/bin/clawkeep");
+        let meta = copy.metadata().unwrap();
+        assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o755));
+        let own = std::fs::read(env!("CARGO_BIN_EXE_clawkeep")).unwrap();
+        assert!(std::fs::read(&copy).unwrap() == own);
+        let unit = m.text(&m.path(KEEPER_UNIT)).unwrap();
+        assert!(
+            unit.contains("ExecStart=/usr/local/bin/clawkeep "),
+            "{unit}"
+        );
+    }
+}
+
+#[test]
+fn two_changes_of_one_machine_do_not_run_at_once() {
+    let Some(m) = machine() else { return };
+    let lock = std::fs::File::create(m.path("run/clawkeep-service.lock")).unwrap();
+    mode(&m.path("run/clawkeep-service.lock"), 0o600);
+    lock.lock().unwrap();
+    for args in [&INSTALL, &UNINSTALL] {
+        let ran = m.root(args);
+        assert_ne!(ran.code, 0);
+        assert!(ran.text.contains("is under way"), "{}", ran.text);
+    }
+    assert!(!isolated(&m).exists() && !m.path("etc/clawkeep").exists());
+    drop(lock);
+    assert_eq!(m.root(&INSTALL).code, 0);
+}
+
+/// A credential that another hand replaced would leave the keeper without its vault at its next start.
+#[test]
+fn a_credential_that_does_not_open_the_new_vault_ends_the_move() {
+    let Some(m) = machine() else { return };
+    let other = m.home().join(".config/clawkeep/identity.txt");
+    std::fs::copy(other, m.path("state/other")).unwrap();
+    let ran = m.root(&INSTALL);
+    assert_ne!(ran.code, 0, "{}", ran.text);
+    assert!(
+        ran.text.contains("does not open the new vault"),
+        "{}",
+        ran.text
+    );
+    assert!(value(&m.alice(&show())) && !m.path(KEEPER_UNIT).exists());
+}

@@ -4,6 +4,8 @@
 //! ours; what it asks a person, it asks at the terminal itself. Only words go over its pipes.
 
 use super::ask::{Ask, MAX_LINE, Side, Told, nonsense, told_error};
+use super::isolated::wish::Wish;
+use super::patient::{ALONE, LOOK, PERSON, Patient};
 use crate::cli::app::App;
 use crate::error::{Error, Result};
 use crate::service::system::System;
@@ -11,13 +13,21 @@ use crate::service::user::User;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{self, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a child may take to end.
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// The user's side, in another process.
 pub struct Child {
     process: process::Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    output: BufReader<Patient<ChildStdout>>,
+    /// Whether a person may be asked there.
+    asks: bool,
+    /// It did not answer in time, or not as it should.
+    is_lost: bool,
 }
 
 impl Child {
@@ -28,7 +38,10 @@ impl Child {
     pub fn start(app: &App, system: &System, user: &User) -> Result<Self> {
         let program = app.host.program()?;
         let mut command = prepared(app, system, user, &program, app.global.vault.as_deref())?;
-        Child::of(&mut command, system).map_err(|error| error.context(format!("as {}", user.name)))
+        let mut child = Child::of(&mut command, system)
+            .map_err(|error| error.context(format!("as {}", user.name)))?;
+        child.asks = !app.global.non_interactive;
+        Ok(child)
     }
 
     /// Starts what was [`prepared`] as the side of its user.
@@ -49,10 +62,13 @@ impl Child {
         })?;
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or_else(nonsense)?;
+        let output = Patient::new(output, LOOK);
         Ok(Child {
             process: child,
             input,
             output: BufReader::new(output),
+            asks: false,
+            is_lost: false,
         })
     }
 }
@@ -119,10 +135,22 @@ impl Side for Child {
             return Err(nonsense());
         }
         let mut answer = Vec::new();
-        (&mut self.output)
+        let time = time(ask, self.asks);
+        self.output.get_mut().again(time);
+        let read = (&mut self.output)
             .take(MAX_LINE)
-            .read_until(b'\n', &mut answer)
-            .map_err(|_| nonsense())?;
+            .read_until(b'\n', &mut answer);
+        if let Err(error) = read {
+            self.is_lost = true;
+            return Err(if error.kind() == std::io::ErrorKind::TimedOut {
+                Error::failed(format!(
+                    "the user's part of clawkeep did not answer within {} seconds",
+                    time.as_secs()
+                ))
+            } else {
+                nonsense()
+            });
+        }
         match serde_json::from_slice(&answer).map_err(|_| nonsense())? {
             Told::Error(kind, message, hint) => Err(told_error(&kind, &message, hint.as_deref())),
             told => Ok(told),
@@ -130,10 +158,38 @@ impl Side for Child {
     }
 }
 
+/// How long the answer may take.
+fn time(ask: &Ask, asks: bool) -> Duration {
+    match ask {
+        Ask::Look { open: true } if asks => PERSON,
+        Ask::Look { .. } | Ask::Gateways { .. } | Ask::Isolated(Wish::Survey) => LOOK,
+        _ => ALONE,
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // The end of its input is its end.
         self.input = None;
-        let _ = self.process.wait();
+        end(
+            &mut self.process,
+            if self.is_lost { Duration::ZERO } else { GRACE },
+        );
     }
+}
+
+/// Waits for a child that has nothing left to do, and ends one that goes on. Only this child: it was
+/// started here and not yet waited for.
+pub fn end(process: &mut process::Child, grace: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + grace;
+    loop {
+        match process.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+            _ => break,
+        }
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    None
 }

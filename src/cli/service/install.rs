@@ -8,7 +8,7 @@ use super::ask::{Ask, Looked, Seen, Side};
 use super::files::{Owner, Planned};
 use super::job::Job;
 use super::side::survey;
-use super::{Target, launchd};
+use super::{Target, image, launchd};
 use crate::cli::app::App;
 use crate::cli::args::{CredentialKeyArg, Global, ServiceInstall};
 use crate::cli::ui;
@@ -25,9 +25,6 @@ use std::path::{Path, PathBuf};
 
 /// The largest encrypted credential that is read: 1 MiB, systemd's own bound.
 pub const MAX_CREDENTIAL: usize = 1024 * 1024;
-
-/// The largest program that is copied: 512 MiB.
-pub const MAX_PROGRAM: usize = 512 * 1024 * 1024;
 
 /// Everything that will be done.
 struct Plan {
@@ -48,6 +45,7 @@ struct Plan {
 /// What went wrong, after what was done is taken back.
 pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
     let target = Target::find(app, &args.place, !args.dry_run)?;
+    let _alone = if args.dry_run { None } else { target.alone()? };
     if cfg!(target_os = "macos") {
         return launchd::install(app, args, &target);
     }
@@ -187,7 +185,7 @@ pub fn program(app: &App, target: &Target) -> Result<(PathBuf, Option<PathBuf>)>
         return Ok((own, None));
     }
     let copy = target.system.path("usr/local/bin/clawkeep");
-    let is_same = copy.is_file() && file::same_content(&own, &copy)?;
+    let is_same = copy.is_file() && image::is(app, &copy)?;
     let (path, end) = if is_same {
         (copy.as_path(), End::Program)
     } else {
@@ -276,9 +274,7 @@ pub fn key(arg: CredentialKeyArg) -> CredentialKey {
 
 fn execute(job: &mut Job<'_>, target: &Target, plan: &Plan, args: &ServiceInstall) -> Result<()> {
     if let Some(copy) = &plan.copy {
-        let own = job.app.host.program()?;
-        let bytes = file::read(&own, MAX_PROGRAM, Privacy::Shared)?
-            .ok_or_else(|| Error::missing("this program is not there any more"))?;
+        let bytes = image::bytes(job.app)?;
         job.put(copy, &bytes, 0o755)?;
     }
     if target.of_system {

@@ -1,7 +1,9 @@
 //! `service`: the keeper as a service, and the gateway after it. Ring 4.
 //!
 //! ```text
-//! ask, said, side, child   what the vault's user does, in this process or in a child of root's
+//! ask, said, side, child, patient
+//!                    what the vault's user does, in this process or in a child of root's
+//! image              the running program
 //! files, job         files that can be told from others; steps that can be taken back
 //! install, uninstall, status
 //! launchd            the same on macOS, thin
@@ -13,10 +15,12 @@
 pub mod ask;
 pub mod child;
 pub mod files;
+pub mod image;
 pub mod install;
 pub mod isolated;
 pub mod job;
 pub mod launchd;
+pub mod patient;
 pub mod said;
 pub mod side;
 pub mod status;
@@ -25,6 +29,7 @@ pub mod uninstall;
 use super::app::App;
 use super::args::{ServiceCommand, ServiceWhere};
 use crate::error::{Error, Result};
+use crate::file::Lock;
 use crate::service::keeper_unit::{Form, KeeperUnit, credential_path};
 use crate::service::system::{Manager, System};
 use crate::service::trusted_path::{self, End};
@@ -88,11 +93,20 @@ impl Target {
             place.system || place.isolated || place.owner.is_some() || (!place.user && me == 0);
         if of_system && writes && me != 0 && place.root.is_none() {
             let program = app.host.program()?;
+            let form = if place.isolated { " --isolated" } else { "" };
+            // Root runs none of its own from where anybody else can change it.
+            let (first, typed) = if trusted_path::check(&program, End::Program).is_ok() {
+                (String::new(), crate::error::typed(&program))
+            } else {
+                let copy = format!(
+                    "sudo install -m 755 {} /usr/local/bin/clawkeep && ",
+                    crate::error::typed(&program)
+                );
+                (copy, "/usr/local/bin/clawkeep".to_owned())
+            };
             return Err(
                 Error::usage("a service of the system takes root").hint(format!(
-                    "sudo {} service install --system{}",
-                    crate::error::typed(&program),
-                    if place.isolated { " --isolated" } else { "" }
+                    "{first}sudo {typed} service install --system{form}"
                 )),
             );
         }
@@ -111,6 +125,21 @@ impl Target {
             system,
             user,
             of_system,
+        })
+    }
+
+    /// One change of this machine at a time, for as long as it is held.
+    ///
+    /// # Errors
+    /// `Failed` when another one is under way.
+    pub fn alone(&self) -> Result<Option<Lock>> {
+        if !self.of_system {
+            return Ok(None);
+        }
+        let path = self.system.path("run/clawkeep-service.lock");
+        Lock::hold(&path)?.map(Some).ok_or_else(|| {
+            Error::failed("another clawkeep service install or uninstall is under way")
+                .hint(format!("see who: fuser -v {}", crate::error::typed(&path)))
         })
     }
 

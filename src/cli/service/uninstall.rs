@@ -19,6 +19,7 @@ use std::path::PathBuf;
 /// What went wrong; what was taken away by then is said, and running it again goes on.
 pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let target = Target::find(app, &args.place, !args.dry_run)?;
+    let _alone = if args.dry_run { None } else { target.alone()? };
     if cfg!(target_os = "macos") {
         return launchd::uninstall(app, args, &target);
     }

@@ -13,14 +13,13 @@ use super::wish::{Surveyed, Wish};
 use super::{keeper, keeper_name, vault_path};
 use crate::cli::app::App;
 use crate::cli::args::{ServiceInstall, SlotArg};
-use crate::cli::service::Target;
 use crate::cli::service::ask::{Ask, Side, Told, nonsense};
 use crate::cli::service::files::{Owner, Planned};
-use crate::cli::service::install::{MAX_PROGRAM, key, program};
+use crate::cli::service::install::{key, program};
 use crate::cli::service::job::Job;
+use crate::cli::service::{Target, image};
 use crate::cli::{init, ui};
 use crate::error::{Error, Result};
-use crate::file::{self, Privacy};
 use crate::service::keeper_unit::{KeeperUnit, credential_path};
 use crate::service::marker::Found;
 use crate::vault::rekey::SlotPlan;
@@ -62,6 +61,7 @@ pub fn survey(side: &mut dyn Side) -> Result<Surveyed> {
 /// What went wrong, after what was done is taken back; `Failed` when it is not isolated yet.
 pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
     let target = Target::find(app, &args.place, !args.dry_run)?;
+    let _alone = if args.dry_run { None } else { target.alone()? };
     if !args.dry_run {
         target.system.require_systemd()?;
     }
@@ -250,9 +250,7 @@ fn execute(
     passphrase: Option<&secrecy::SecretString>,
 ) -> Result<(Taken, Handed)> {
     if let Some(copy) = &plan.copy {
-        let own = job.app.host.program()?;
-        let bytes = file::read(&own, MAX_PROGRAM, Privacy::Shared)?
-            .ok_or_else(|| Error::missing("this program is not there any more"))?;
+        let bytes = image::bytes(job.app)?;
         job.put(copy, &bytes, 0o755)?;
     }
     let keeper = keeper::user(job.app, target)?;
@@ -271,6 +269,7 @@ fn execute(
     if let Some(handed) = &handed {
         job.put(&target.handed_path(), handed.to_string().as_bytes(), 0o644)?;
     }
+    keeper::prove_opens(job.app, target, plan, &keeper)?;
     let handed = handed
         .or_else(|| plan.handed.clone())
         .ok_or_else(nonsense)?;

@@ -19,7 +19,7 @@ use crate::keeper::pointer::Pointer;
 use crate::service::keeper_unit::{CREDENTIAL, credential_in_service, credential_path};
 use crate::service::system::{CredentialKey, System, credential_kind};
 use crate::service::user::User;
-use crate::vault::identity::{Identity, IdentityText};
+use crate::vault::identity::{Identity, IdentityText, Recipient};
 use std::ffi::OsStr;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
@@ -169,12 +169,7 @@ pub fn move_vault(
     let mut take = as_keeper(app, target, keeper)?;
     take.args(["service", "take"]);
     let recipient = IdentityText::parse(key)?.identity.recipient();
-    let unit = &plan.becomes.unit;
-    let order = Order {
-        slot: OrderedSlot::Service(credential_in_service(&target.user.name), recipient),
-        pointer: Some(Pointer::new(plan.unit.socket(), true, Release::Once).isolated(None, unit)),
-        link: true,
-    };
+    let order = order(target, plan, recipient, false);
     // A key that was made just now opens nothing yet: then a person is asked.
     let to = opens(target, key);
     let (taken, handed) = moving::carry(
@@ -197,6 +192,38 @@ pub fn move_vault(
     Ok((taken, handed))
 }
 
+fn order(target: &Target, plan: &Plan, recipient: Recipient, by_key: bool) -> Order {
+    let pointer = Pointer::new(plan.unit.socket(), true, Release::Once);
+    Order {
+        slot: OrderedSlot::Service(credential_in_service(&target.user.name), recipient),
+        pointer: Some(pointer.isolated(None, &plan.becomes.unit)),
+        link: true,
+        by_key,
+    }
+}
+
+/// Has the new vault opened by the credential as it lies on the disk by now, and by nothing else.
+///
+/// # Errors
+/// `Broken` when this machine cannot read it, or it does not open that vault.
+pub fn prove_opens(app: &App, target: &Target, plan: &Plan, keeper: &User) -> Result<()> {
+    let path = credential_path(target.system.root(), &target.user.name);
+    let key = read_key(&target.system, &path)?
+        .ok_or_else(|| Error::broken(format!("{} cannot be read back", path.display())))?;
+    let recipient = IdentityText::parse(&key)?.identity.recipient();
+    let mut take = as_keeper(app, target, keeper)?;
+    take.args(["service", "take"]);
+    let along = Along {
+        order: &order(target, plan, recipient, true),
+        from: &[],
+        to: &key,
+        passphrase: &[],
+    };
+    moving::carry(None, take, &along)
+        .map(|_| ())
+        .map_err(|error| error.context(format!("{} does not open the new vault", path.display())))
+}
+
 /// The key, where there is a vault that it may open.
 fn opens<'k>(target: &Target, key: &'k [u8]) -> &'k [u8] {
     if target.isolated_vault().join("slots/service.age").exists() {
@@ -211,17 +238,37 @@ fn opens<'k>(target: &Target, key: &'k [u8]) -> &'k [u8] {
 /// # Errors
 /// As [`prepared`].
 pub fn as_keeper(app: &App, target: &Target, keeper: &User) -> Result<std::process::Command> {
+    running(app, target, keeper, &program(app, target)?)
+}
+
+/// The same of a program that is known.
+///
+/// # Errors
+/// As [`prepared`].
+pub fn running(
+    app: &App,
+    target: &Target,
+    keeper: &User,
+    program: &Path,
+) -> Result<std::process::Command> {
+    prepared(
+        app,
+        &target.system,
+        keeper,
+        program,
+        Some(&target.isolated_vault()),
+    )
+}
+
+/// The program that the keeper's user runs.
+///
+/// # Errors
+/// As [`install::program`].
+pub fn program(app: &App, target: &Target) -> Result<std::path::PathBuf> {
     let (named, _) = install::program(app, target)?;
     let copy = target
         .system
         .root()
         .join(named.strip_prefix("/").unwrap_or(&named));
-    let program = if copy.is_file() { copy } else { named };
-    prepared(
-        app,
-        &target.system,
-        keeper,
-        &program,
-        Some(&target.isolated_vault()),
-    )
+    Ok(if copy.is_file() { copy } else { named })
 }

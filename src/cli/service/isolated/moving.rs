@@ -17,6 +17,8 @@ use super::handed::Handed;
 use crate::cli::app::{App, to_passphrase};
 use crate::cli::pins;
 use crate::cli::record::{self, LinkRecord};
+use crate::cli::service::child::{GRACE, end};
+use crate::cli::service::patient::{PERSON, Patient};
 use crate::error::{Error, Kind, Result};
 use crate::file::{self, LOCK_WAIT, Lock, Privacy};
 use crate::host;
@@ -33,7 +35,7 @@ use crate::vault::{self, Found, NewVault, Vault};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use zeroize::Zeroizing;
 
@@ -52,6 +54,8 @@ pub struct Order {
     pub pointer: Option<Pointer>,
     /// Whether the link is noted there.
     pub link: bool,
+    /// Whether it is there already, and must open by the key that comes along, without anybody.
+    pub by_key: bool,
 }
 
 /// A slot.
@@ -196,12 +200,16 @@ pub fn take(app: &App) -> Result<()> {
                 app.dir.display()
             )));
         }
+        (Found::Vault(_), _) if order.by_key => {
+            let key = IdentityText::parse(&key)?.identity;
+            (Vault::open_with_key(&app.dir, &app.host, &key)?, false)
+        }
         (Found::Vault(_), parcel) => (add(app, &key, parcel.as_ref(), plans)?, false),
     };
     if let Some(parcel) = &parcel {
         vault.prove_has(parcel)?;
     }
-    keep(&app.dir, &order, &files, parcel.is_some())?;
+    keep(app, &order, &files, parcel.is_some())?;
     let taken = Taken {
         id: vault.id().to_string(),
         secrets: parcel.as_ref().map_or(Ok(0), Parcel::count)?,
@@ -294,7 +302,8 @@ fn add(
 }
 
 /// What lies beside the vault.
-fn keep(dir: &Path, order: &Order, files: &Files, moved: bool) -> Result<()> {
+fn keep(app: &App, order: &Order, files: &Files, moved: bool) -> Result<()> {
+    let dir = &app.dir;
     for (agent, text) in files.profiles.iter().filter(|_| moved) {
         let agent = AgentId::parse(agent)?;
         let path = record::own_profiles_path(dir, &agent);
@@ -310,6 +319,8 @@ fn keep(dir: &Path, order: &Order, files: &Files, moved: bool) -> Result<()> {
         let mut record =
             record.ok_or_else(|| Error::broken("link.json is damaged").hint("clawkeep link"))?;
         record.profiles.clear();
+        // Another user chose it, and here it would run as this one.
+        record.command = app.host.program()?;
         // As OpenClaw will ask; nothing is pinned in a file of another user.
         if let Some(pointer) = &order.pointer {
             record.args = pins::keeper_args(&pointer.socket, socket::own_uid())?;
@@ -354,8 +365,8 @@ pub fn carry(
             .hint("put it where everybody can run it: sudo install -m 755 clawkeep /usr/local/bin/")
         })
     };
-    let ended = |mut child: Child, who: &str| match child.wait() {
-        Ok(status) if status.success() => Ok(()),
+    let ended = |mut child: Child, who: &str| match end(&mut child, GRACE) {
+        Some(status) if status.success() => Ok(()),
         _ => Err(Error::failed(format!(
             "the vault was not {who}; nothing of the old one was changed"
         ))),
@@ -368,7 +379,8 @@ pub fn carry(
         if let Some(mut input) = child.stdin.take() {
             put(&mut input, along.from)?;
         }
-        let heard = child.stdout.take().map(|mut output| {
+        let heard = child.stdout.take().map(|output| {
+            let mut output = Patient::new(output, PERSON);
             let line = get(&mut output)?;
             Ok::<_, Error>((line, get(&mut output)?, get(&mut output)?))
         });
@@ -393,10 +405,11 @@ pub fn carry(
     });
     drop(framed);
     let mut said = Vec::new();
-    let heard = child
-        .stdout
-        .take()
-        .map(|output| output.take(4096).read_to_end(&mut said));
+    let heard = child.stdout.take().map(|output| {
+        Patient::new(output, PERSON)
+            .take(4096)
+            .read_to_end(&mut said)
+    });
     ended(child, "taken")?;
     sent.ok_or_else(cut)??;
     match heard {

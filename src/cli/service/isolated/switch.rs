@@ -1,7 +1,7 @@
 //! From the user's own gateway to the system's, and the proof that it is given its values. Ring 4.
 
 use super::install::Plan;
-use super::keeper::as_keeper;
+use super::keeper;
 use super::wish::Wish;
 use crate::cli::app::App;
 use crate::cli::service::Target;
@@ -70,10 +70,11 @@ pub fn switch(
         return Ok(wanted);
     }
     let keeper = target.keeper()?.ok_or_else(nonsense)?;
+    let program = keeper::program(app, target)?;
     let mut deadline = Instant::now() + GATEWAY;
     let mut first = true;
     loop {
-        let given = released(app, target, &keeper, since)?;
+        let given = released(app, target, &keeper, &program, since)?;
         if first && !given.is_empty() {
             first = false;
             deadline = deadline.min(Instant::now() + LAST);
@@ -95,8 +96,14 @@ pub fn switch(
 }
 
 /// The ids that were given since then, from the access log, which is the keeper's user's.
-fn released(app: &App, target: &Target, keeper: &User, since: Millis) -> Result<BTreeSet<String>> {
-    let mut command = as_keeper(app, target, keeper)?;
+fn released(
+    app: &App,
+    target: &Target,
+    keeper: &User,
+    program: &Path,
+    since: Millis,
+) -> Result<BTreeSet<String>> {
+    let mut command = keeper::running(app, target, keeper, program)?;
     command
         .args(["log", "--json", "--released"])
         .stdin(std::process::Stdio::null())

@@ -35,6 +35,7 @@ struct Parts {
 /// What went wrong; what was done by then is said, and running it again goes on.
 pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let target = Target::find(app, &args.place, !args.dry_run)?;
+    let _alone = if args.dry_run { None } else { target.alone()? };
     let mut side = target.side(app)?;
     let seen = survey(side.as_mut())?;
     let name = &target.user.name;
@@ -174,6 +175,7 @@ fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<Option<Handed>
         slot: OrderedSlot::IdentityFile,
         pointer: None,
         link: false,
+        by_key: false,
     };
     let (taken, handed) = moving::carry(
         Some(hand),
