@@ -292,7 +292,7 @@ fn execute(
 fn closing(app: &App, target: &Target, plan: &Plan, taken: &Taken, asked: &BTreeSet<String>) {
     let (ui, name, unit) = (app.ui, &target.user.name, &plan.becomes.unit);
     ui.say(&format!(
-        "Isolated. The gateway ({unit}) gets each value once at each start; everything else under {name} gets none.",
+        "Isolated. The gateway ({unit}) gets each value once at each start; nothing else under {name} gets one of the keeper.",
     ));
     let missing: Vec<&str> = plan
         .seen
