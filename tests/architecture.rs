@@ -260,6 +260,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "sha2",
         &[
+            "src/cli/service/isolated/handed.rs",
             "src/openclaw/decisive",
             "src/provider.rs",
             "src/service/marker.rs",
