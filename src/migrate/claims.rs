@@ -160,6 +160,9 @@ fn sort_in(
     keys: &mut BTreeMap<ProviderId, Vec<Key>>,
 ) {
     let item = &facts.items[at];
+    if item.is_stale {
+        return;
+    }
     match &item.what {
         What::Profile {
             agent,
@@ -167,6 +170,7 @@ fn sort_in(
             provider,
             kind,
             expires,
+            ..
         } => fixed
             .entry((agent.clone(), profile.clone()))
             .or_default()
@@ -378,7 +382,8 @@ pub fn single(
 ) {
     let mut all: BTreeMap<SecretId, Vec<usize>> = BTreeMap::new();
     for &at in moving {
-        if let Some(id) = name(&facts.items[at]) {
+        let item = &facts.items[at];
+        if let Some(id) = name(item).filter(|_| !item.is_stale) {
             all.entry(id).or_default().push(at);
         }
     }
@@ -445,9 +450,15 @@ pub fn slots(
     }
 }
 
-/// Names for values that only copies hold.
+/// Names for values that only copies hold, and for those that nobody reads.
 pub fn copies(facts: &Facts<'_>, moving: &[usize], names: &mut Names) {
     let copied = |item: &Item| matches!(item.what, What::Copied | What::CopiedLogin);
+    for &at in moving {
+        let item = &facts.items[at];
+        if item.is_stale || item.what == What::Behind {
+            keep_other(names, &old_name(facts, item), item.value);
+        }
+    }
     let elsewhere: BTreeSet<Digest> = facts
         .items
         .iter()
@@ -457,7 +468,7 @@ pub fn copies(facts: &Facts<'_>, moving: &[usize], names: &mut Names) {
     for &at in moving {
         let item = &facts.items[at];
         match item.what {
-            What::Copied if !elsewhere.contains(&item.value) => {
+            What::Copied if facts.no_refs.is_none() && !elsewhere.contains(&item.value) => {
                 keep_other(names, &old_name(facts, item), item.value);
             }
             What::Copied => names.touch(&item.value),

@@ -93,6 +93,9 @@ pub enum What {
         kind: SecretKind,
         /// When it stops working.
         expires: Option<Millis>,
+        /// Whether it stands in the store that OpenClaw reads; else in an older one, which it would
+        /// import.
+        is_stored: bool,
     },
     /// `models.providers.<key>.apiKey`.
     ProviderKey {
@@ -130,6 +133,8 @@ pub struct Item {
     pub value: Digest,
     /// Whether the value begins as Anthropic's setup-tokens do.
     pub is_setup_token: bool,
+    /// Whether a later line of the same file gives the variable another value: nobody reads this one.
+    pub is_stale: bool,
 }
 
 impl Item {

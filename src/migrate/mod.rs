@@ -9,7 +9,11 @@
 
 pub mod claims;
 pub mod digest;
+pub mod find;
 pub mod item;
 pub mod names;
 pub mod plan;
+pub mod read;
+pub mod scrub;
+pub mod source;
 pub mod variable;

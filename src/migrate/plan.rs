@@ -270,12 +270,14 @@ fn moved(facts: &Facts<'_>, item: &Item, names: &Names, plan: &mut Plan) -> Fate
             agent,
             profile,
             provider,
+            is_stored: true,
             ..
         } => {
             plan.profiles
                 .insert((agent.clone(), profile.clone(), provider.clone()));
             Fate::Referred
         }
+        What::Profile { .. } => Fate::Removed,
         What::ProviderKey { key, .. } => {
             plan.provider_keys.insert(key.clone());
             Fate::Referred
@@ -302,7 +304,13 @@ fn moved(facts: &Facts<'_>, item: &Item, names: &Names, plan: &mut Plan) -> Fate
             gone_from_config(item, plan);
             Fate::RemovedForRun
         }
-        What::Copied | What::CopiedLogin => Fate::Overwritten,
+        What::Copied | What::CopiedLogin => match facts.no_refs {
+            // What it is a copy of stays too.
+            Some(reason) if names.ids_of(&item.value).is_empty() => {
+                Fate::Stays(reason.to_owned())
+            }
+            _ => Fate::Overwritten,
+        },
         What::Stays(reason) => Fate::Stays(reason.clone()),
     }
 }

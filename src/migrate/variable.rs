@@ -157,9 +157,7 @@ impl Names {
                 rank,
             }]);
         }
-        // `MY_TOKENS` and `MY_KEY_2` as well.
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | 'S'));
-        let named = names_credential(stem) && is_no_setting(value);
+        let named = is_named_as_secret(name) && is_no_setting(value);
         if named || looks_secret(value) {
             Meaning::Unknown
         } else {
@@ -185,6 +183,11 @@ impl Names {
         }
         Some((of(stem)?, Rank::Numbered(rest.to_owned())))
     }
+}
+
+/// Whether a variable is named like one that holds a secret; `MY_TOKENS` and `MY_KEY_2` are as well.
+pub fn is_named_as_secret(name: &str) -> bool {
+    names_credential(name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '_' | 'S')))
 }
 
 /// `google-vertex` → `GOOGLE_VERTEX`.

@@ -136,7 +136,9 @@ pub fn apply(
     if let Some(install) = install {
         progress("asking OpenClaw to try the plan");
         dry_run(plan, install, host)?;
-        if plan.changes_config() && install.version().prefers_config_refs() {
+        let is_unusual = install.version().prefers_config_refs()
+            || plan.has_slots && install.version().validates_config();
+        if plan.changes_config() && is_unusual {
             validate(plan, install)?;
         }
         // The dry run took seconds, and a gateway may have written meanwhile.

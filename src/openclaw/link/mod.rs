@@ -32,6 +32,7 @@ pub use diff::diff;
 pub use document::{full_plan, profile_plan};
 pub use gateway::GatewayToken;
 pub(crate) use gateway::is_variable;
+pub use gateway::token_stays;
 pub use plan::plan;
 pub use unlink::{Unlink, unlink};
 
@@ -44,7 +45,7 @@ use crate::expiry::Millis;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::{SecretId, SecretKind};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How long OpenClaw waits for an answer: the least that suits a loaded machine and a keychain that
@@ -110,6 +111,22 @@ pub struct Facts<'a> {
     pub config_refs: bool,
     /// Whether `OPENCLAW_GATEWAY_TOKEN` is set where the gateway runs.
     pub gateway_variable: bool,
+    /// What is on its way from openclaw.json into the vault.
+    pub migrating: &'a Migrating,
+}
+
+/// What stands in openclaw.json in plaintext (or as the name of a variable) and is on its way into the
+/// vault: it keeps no reference away, and goes.
+#[derive(Debug, Default)]
+pub struct Migrating {
+    /// The keys below `models.providers` whose `apiKey` goes.
+    pub provider_keys: BTreeSet<String>,
+    /// Other paths that get a reference in its place.
+    pub slots: BTreeMap<Vec<String>, SecretId>,
+    /// Paths that get none.
+    pub removed: BTreeSet<Vec<String>>,
+    /// Whether the gateway's token is, wherever it stands.
+    pub gateway_token: bool,
 }
 
 /// One change of `openclaw.json`.
@@ -195,6 +212,8 @@ pub struct Plan {
     pub command: PathBuf,
     /// Old copies of `openclaw.json` are looked for here.
     pub places: Places,
+    /// Whether paths of openclaw.json get refs that a plan cannot name.
+    has_slots: bool,
     secret_provider: Value,
 }
 
