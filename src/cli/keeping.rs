@@ -414,5 +414,6 @@ fn listed((id, meta): (SecretId, Meta)) -> Listed {
         created: meta.created,
         updated: meta.updated,
         expires: meta.expires,
+        was_plaintext: meta.was_plaintext,
     }
 }

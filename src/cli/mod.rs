@@ -21,6 +21,7 @@ pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
+pub mod marks;
 pub mod moved;
 pub mod onboard;
 #[cfg(unix)]

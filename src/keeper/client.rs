@@ -342,6 +342,7 @@ fn entry_of(listed: Listed) -> Result<(SecretId, Meta)> {
         created: listed.created,
         updated: listed.updated,
         expires: listed.expires,
+        was_plaintext: listed.was_plaintext,
     };
     Ok((id, meta))
 }

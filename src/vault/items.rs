@@ -66,6 +66,8 @@ struct Record {
     updated: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_plaintext: bool,
 }
 
 impl Record {
@@ -77,6 +79,7 @@ impl Record {
             created: meta.created.get(),
             updated: meta.updated.get(),
             expires: meta.expires.map(Millis::get),
+            was_plaintext: meta.was_plaintext,
         }
     }
 
@@ -100,6 +103,7 @@ impl Record {
             created: Millis::new(self.created)?,
             updated: Millis::new(self.updated)?,
             expires,
+            was_plaintext: self.was_plaintext,
         })
     }
 }
@@ -118,6 +122,7 @@ fn plain_meta() -> Meta {
         created: unknown_time(),
         updated: unknown_time(),
         expires: None,
+        was_plaintext: false,
     }
 }
 
@@ -395,7 +400,11 @@ impl Store for KeychainStore {
             // A replacement was cut short and `#new`, which step 1 overwrites, is the only copy.
             self.write(id, "", &old.value)?;
         }
-        let record = Record::new(self.digest(id, value), meta);
+        let digest = self.digest(id, value);
+        let known = old.as_ref().and_then(|old| old.record.as_ref());
+        let is_same = known.is_some_and(|(record, _)| record.digest == digest);
+        let meta = meta.in_place_of(known.map(|(_, meta)| meta), is_same);
+        let record = Record::new(digest, &meta);
         if let Err(error) = self.replace(id, old.as_ref(), value, record.clone()) {
             self.put_back(id, old.as_ref());
             return Err(error.context(format!("cannot store {id}")));

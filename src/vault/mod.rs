@@ -369,14 +369,9 @@ impl Resolve for Vault {
 impl Store for Vault {
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
         self.update(|contents, _| {
-            let created = contents
-                .secrets
-                .get(id)
-                .map_or(meta.created, |old| old.meta.created);
-            let meta = Meta {
-                created,
-                ..meta.clone()
-            };
+            let old = contents.secrets.get(id);
+            let is_same = old.is_some_and(|old| old.value.same_as(&value));
+            let meta = meta.in_place_of(old.map(|old| &old.meta), is_same);
             contents.secrets.insert(id.clone(), Entry { meta, value });
             Ok(())
         })
