@@ -4,12 +4,14 @@
 
 mod keeper;
 mod link;
+mod migrate;
 mod run;
 mod service;
 mod slot;
 
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
+pub use migrate::Migrate;
 pub use run::Run;
 pub use service::{
     CredentialKeyArg, ServiceArm, ServiceCommand, ServiceInstall, ServiceRun, ServiceSide,
@@ -103,6 +105,11 @@ pub enum Command {
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Move plaintext credentials from OpenClaw's files into the vault
+    #[command(
+        after_help = "Example:  clawkeep migrate --dry-run\nScript:   clawkeep migrate --yes --json"
+    )]
+    Migrate(Migrate),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),

@@ -21,6 +21,7 @@ pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
+pub mod migrate;
 pub mod marks;
 pub mod moved;
 pub mod onboard;
@@ -121,6 +122,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Log(args) => log::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
+        Command::Migrate(args) => migrate::run(app, args),
     }
 }
 
@@ -136,6 +138,7 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Onboard(_)
             | Command::Init(_)
             | Command::Link(_)
+            | Command::Migrate(_)
             | Command::Run(_)
             | Command::Log(_)
     )
@@ -151,6 +154,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Log(log) => log.json,
+        Command::Migrate(migrate) => migrate.json,
         _ => false,
     }
 }

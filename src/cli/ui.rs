@@ -55,6 +55,16 @@ impl Ui {
         self.raw(out.as_bytes())
     }
 
+    /// The width of stdout in columns; `None` when it is no terminal.
+    pub fn width(self) -> Option<usize> {
+        width_of(&std::io::stdout())
+    }
+
+    /// Whether stdout gets one JSON document and nothing else.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Waits for `time`, or until the reader of stdout has gone.
     ///
     /// # Errors

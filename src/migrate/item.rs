@@ -5,7 +5,7 @@
 
 use super::digest::{Digest, Digester};
 use super::variable::Reader;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::{Secret, SecretKind};
@@ -40,6 +40,22 @@ impl Values {
     /// The value that a digest stands for; `None` for a digest of another run.
     pub fn get(&self, digest: &Digest) -> Option<&Secret> {
         self.known.get(digest)
+    }
+
+    /// A copy of the value, for the vault.
+    ///
+    /// # Errors
+    /// `Broken` for a digest of another run.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: from the file that it was found in into the vault"
+    )]
+    pub fn copy(&self, digest: &Digest) -> Result<Secret> {
+        use secrecy::ExposeSecret;
+        let value = self
+            .get(digest)
+            .ok_or_else(|| Error::broken("a value that was listed is not at hand any more"))?;
+        Secret::stored(value.expose_secret())
     }
 
     /// What stands for a value that need not be kept.

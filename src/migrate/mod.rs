@@ -8,6 +8,7 @@
 //! - no value is guessed to be the right one of two, and none is dropped.
 
 pub mod claims;
+pub mod config;
 pub mod digest;
 pub mod find;
 pub mod item;

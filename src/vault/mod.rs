@@ -205,6 +205,28 @@ impl Vault {
         Ok(value)
     }
 
+    /// Stores many values in one write. As [`Store::put`] for each.
+    ///
+    /// # Errors
+    /// On any error none is stored.
+    pub fn put_all(&mut self, values: Vec<(SecretId, Secret, Meta)>) -> Result<()> {
+        self.update(|contents, _| {
+            for (id, value, meta) in values {
+                insert(contents, id, value, &meta);
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads again what is on the disk.
+    ///
+    /// # Errors
+    /// `Broken` when it is not the vault that was opened, or an older state of it.
+    pub fn refresh(&mut self) -> Result<()> {
+        let lock = self.lock()?;
+        self.reload(&lock)
+    }
+
     fn lock(&self) -> Result<Lock> {
         check_dir(&self.dir)?;
         Lock::take(&self.dir.join("vault.lock"), LOCK_WAIT)
@@ -369,10 +391,7 @@ impl Resolve for Vault {
 impl Store for Vault {
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
         self.update(|contents, _| {
-            let old = contents.secrets.get(id);
-            let is_same = old.is_some_and(|old| old.value.same_as(&value));
-            let meta = meta.in_place_of(old.map(|old| &old.meta), is_same);
-            contents.secrets.insert(id.clone(), Entry { meta, value });
+            insert(contents, id.clone(), value, meta);
             Ok(())
         })
     }
@@ -395,6 +414,13 @@ impl Store for Vault {
             .map(|(id, entry)| (id.clone(), entry.meta.clone()))
             .collect())
     }
+}
+
+fn insert(contents: &mut Contents, id: SecretId, value: Secret, meta: &Meta) {
+    let old = contents.secrets.get(&id);
+    let is_same = old.is_some_and(|old| old.value.same_as(&value));
+    let meta = meta.in_place_of(old.map(|old| &old.meta), is_same);
+    contents.secrets.insert(id, Entry { meta, value });
 }
 
 fn seal(contents: &Contents) -> Result<(Vec<u8>, [u8; 32])> {

@@ -33,7 +33,7 @@ pub use document::{full_plan, profile_plan};
 pub use gateway::GatewayToken;
 pub(crate) use gateway::is_variable;
 pub use gateway::token_stays;
-pub use plan::plan;
+pub use plan::{is_known_to_openclaw, plan};
 pub use unlink::{Unlink, unlink};
 
 use super::config::Config;

@@ -371,10 +371,15 @@ const KNOWN_TO_OPENCLAW: [&str; 61] = [
     "zai",
 ];
 
+/// Whether OpenClaw brings the provider along, so that it uses a profile of it.
+pub fn is_known_to_openclaw(provider: &ProviderId) -> bool {
+    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+}
+
 /// Whether an entry that holds a ref and what stands there already is one that OpenClaw takes.
 fn takes_config_ref(config: &Config, provider: &ProviderId, key: &str) -> bool {
     let at = |field| config.get(&["models", "providers", key, field]);
-    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+    is_known_to_openclaw(provider)
         || (at("baseUrl").is_some_and(|url| url.as_str().is_some_and(|url| !url.is_empty()))
             && at("models").is_some_and(|models| models.is_array()))
 }
