@@ -6,12 +6,14 @@
 //!   larger than the caller's bound; links are never followed at the last component;
 //! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
 //!   a crash at any instant the path holds the old bytes or the new bytes;
+//! - what is put back below a folder goes through [`rooted`], which no swapped folder leads astray;
 //! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
 mod journal;
 mod lock;
 mod owner;
+pub mod rooted;
 
 pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};

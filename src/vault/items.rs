@@ -179,6 +179,26 @@ impl KeychainStore {
         &self.service
     }
 
+    /// What lies beside the secrets under a name that none can have.
+    pub(super) fn beside(&self, account: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let item = Item::new(&self.service, account);
+        self.keychain.get(&item).map_err(ours)
+    }
+
+    /// Puts it there.
+    pub(super) fn put_beside(&self, account: &str, value: &[u8]) -> Result<()> {
+        let _lock = self.locked()?;
+        let item = Item::new(&self.service, account);
+        self.keychain.set(&item, value).map_err(ours)
+    }
+
+    /// Takes it away.
+    pub(super) fn remove_beside(&self, account: &str) -> Result<bool> {
+        let _lock = self.locked()?;
+        let item = Item::new(&self.service, account);
+        self.keychain.delete(&item).map_err(ours)
+    }
+
     fn item(&self, id: &SecretId, suffix: &str) -> Item {
         Item::new(&self.service, format!("{id}{suffix}"))
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! vault.age          every value and all that must not be forged (see `envelope`, `body`)
 //! slots/<name>.age   the vault identity, wrapped (see `slot`)
+//! undo/<id>.age      what a migration changed, as it was (see `undo`)
 //! vault.json         a cache of what is not secret (see `cache`)
 //! vault.lock         sidecar lock of the writers
 //! ```
@@ -23,6 +24,7 @@ pub mod making;
 pub mod pick;
 pub mod rekey;
 pub mod slot;
+pub mod undo;
 pub mod unlock;
 
 use crate::error::{Error, Kind, Result};

@@ -1,0 +1,1 @@
+//! Writes below a root, and who attacks them.

@@ -1,0 +1,1 @@
+//! Undo bundles: round trips, hostile files, a change of identity.
