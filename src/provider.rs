@@ -267,6 +267,16 @@ pub fn doubt(provider: &ProviderId, kind: SecretKind, value: &Secret) -> Option<
     None
 }
 
+/// How a value begins, as far as all keys of its kind do: at most four characters. `None` for a value of
+/// no known shape. May be shown.
+pub fn public_start(value: &Secret) -> Option<&'static str> {
+    let known = SHAPES.iter().map(|(prefix, _)| *prefix).chain(["sk-"]);
+    known
+        .filter(|prefix| value.starts_with(prefix))
+        .max_by_key(|prefix| prefix.len())
+        .and_then(|prefix| prefix.get(..prefix.len().min(4)))
+}
+
 /// Whether a text is shaped as a credential and not as a name: the start of a known provider's keys,
 /// `sk-`, or an age secret key, and at least 20 bytes.
 pub fn is_shaped_as_credential(text: &str) -> bool {

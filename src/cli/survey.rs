@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Everything that a link depends on.
+#[derive(Clone)]
 pub struct Survey {
     /// The installed OpenClaw.
     pub install: Install,

@@ -1,0 +1,182 @@
+//! The link that a migration makes: as `clawkeep link`, as if the values were in the vault already, and
+//! with what is on its way out of OpenClaw's files out of its way. Ring 4; reads, changes nothing.
+
+use crate::cli::app::App;
+use crate::cli::args::Migrate;
+use crate::cli::link;
+use crate::cli::survey::Survey;
+use crate::error::Result;
+use crate::migrate::item::{Item, What};
+use crate::migrate::plan::{self, Plan};
+use crate::openclaw::link::{Held, Migrating, Plan as LinkPlan, Wanted};
+use crate::provider::{AgentId, ProfileId, ProviderId};
+use crate::secret::SecretKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A link that is about to be made.
+pub struct Bound {
+    /// What it depends on.
+    pub survey: Survey,
+    /// What it will do.
+    pub plan: LinkPlan,
+    /// The program that OpenClaw will run.
+    pub program: PathBuf,
+}
+
+/// Plans the link, and takes out of `plan` what it leaves as it is.
+///
+/// # Errors
+/// As [`link::planned`].
+pub fn bind(
+    app: &App,
+    args: &Migrate,
+    survey: &Survey,
+    program: &Path,
+    plan: &mut Plan,
+    items: &[Item],
+) -> Result<Bound> {
+    let first = planned(app, args, survey, program, plan, items)?;
+    if first.plan.refused.is_empty() {
+        return Ok(first);
+    }
+    let refused: BTreeMap<ProviderId, String> = first
+        .plan
+        .refused
+        .iter()
+        .map(|refused| (refused.provider.clone(), refused.reason.clone()))
+        .collect();
+    plan::leave(plan, items, &refused);
+    planned(app, args, survey, program, plan, items)
+}
+
+fn planned(
+    app: &App,
+    args: &Migrate,
+    survey: &Survey,
+    program: &Path,
+    plan: &Plan,
+    items: &[Item],
+) -> Result<Bound> {
+    let mut survey = survey.clone();
+    adapt(&mut survey, plan);
+    survey.set_orders(&args.how.order)?;
+    let gateway_token = plan
+        .rows
+        .iter()
+        .any(|row| row.fate.is_gone() && items[row.item].what == What::GatewayToken);
+    let migrating = Migrating {
+        provider_keys: plan.provider_keys.clone(),
+        slots: plan.slots.clone(),
+        removed: plan.removed.clone(),
+        gateway_token,
+    };
+    let linked = link::planned(app, &survey, program, &args.how, &migrating)?;
+    Ok(Bound {
+        survey,
+        plan: linked,
+        program: program.to_owned(),
+    })
+}
+
+/// What the link would find if the values were in the vault already.
+fn adapt(survey: &mut Survey, plan: &Plan) {
+    let is_migrated = |held: &Held| {
+        let key = (
+            held.agent.clone(),
+            held.profile.clone(),
+            held.provider.clone(),
+        );
+        plan.profiles.contains(&key)
+    };
+    let before = existing(survey);
+    let (ours, foreign): (Vec<Held>, Vec<Held>) = survey.foreign.drain(..).partition(is_migrated);
+    survey.foreign = foreign;
+    survey.planted.extend(ours);
+    let mut known: BTreeSet<_> = survey.wanted.iter().map(|one| one.id.clone()).collect();
+    for secret in &plan.secrets {
+        if let Some((agent, profile, provider)) = &secret.profile
+            && known.insert(secret.id.clone())
+        {
+            survey.wanted.push(Wanted {
+                agent: agent.clone(),
+                profile: profile.clone(),
+                provider: provider.clone(),
+                kind: secret.kind,
+                id: secret.id.clone(),
+                expires: secret
+                    .expires
+                    .filter(|_| secret.kind == SecretKind::Token),
+            });
+        }
+    }
+    for (provider, keys) in &plan.orders {
+        let key = (AgentId::main(), provider.clone());
+        let explicit = survey.orders.get(&key).cloned();
+        let order = order(explicit, before.get(provider), keys);
+        if let Some(order) = order {
+            survey.orders.insert(key, order);
+        }
+    }
+}
+
+/// The profiles of agent `main` that OpenClaw has before, by provider, in its order.
+fn existing(survey: &Survey) -> BTreeMap<ProviderId, Vec<ProfileId>> {
+    let mut all: BTreeMap<ProviderId, Vec<ProfileId>> = BTreeMap::new();
+    let held = survey.planted.iter().chain(&survey.foreign);
+    for held in held.filter(|held| held.agent.is_main()) {
+        all.entry(held.provider.clone())
+            .or_default()
+            .push(held.profile.clone());
+    }
+    all
+}
+
+/// OpenClaw tries profiles before variables: what it had stays in front of what variables gave. Several
+/// profiles without an order are used in turn, and go on so; one alone comes before the keys.
+fn order(
+    explicit: Option<Vec<ProfileId>>,
+    before: Option<&Vec<ProfileId>>,
+    keys: &[ProfileId],
+) -> Option<Vec<ProfileId>> {
+    let before = before.map(Vec::as_slice).unwrap_or_default();
+    let is_new = |profile: &&ProfileId| !before.contains(profile);
+    let first = match explicit {
+        Some(order) => order,
+        None if keys.iter().filter(is_new).count() == 0 => return None,
+        None if before.len() > 1 && keys.len() < 2 => return None,
+        None => before.to_vec(),
+    };
+    let mut seen: BTreeSet<ProfileId> = first.iter().cloned().collect();
+    let further = keys.iter().filter(|profile| seen.insert((*profile).clone()));
+    let order: Vec<ProfileId> = first.iter().chain(further).cloned().collect();
+    (order.len() > 1).then_some(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<ProfileId> {
+        text.split_whitespace()
+            .map(|id| ProfileId::parse(id).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_openclaw_had_comes_before_what_variables_gave() {
+        for (explicit, before, keys, expected) in [
+            (None, "", "a", None),
+            (None, "", "a b", Some("a b")),
+            (None, "w", "a", Some("w a")),
+            (None, "v w", "a", None),
+            (None, "v w", "a b", Some("v w a b")),
+            (Some("w v"), "v w", "a", Some("w v a")),
+            (None, "w", "w", None),
+            (Some("b"), "b", "a b", Some("b a")),
+        ] {
+            let found = order(explicit.map(ids), Some(&ids(before)), &ids(keys));
+            assert_eq!(found, expected.map(ids), "{explicit:?} {before} {keys}");
+        }
+    }
+}
