@@ -254,7 +254,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("age_plugin", &["src/cli/plugin.rs"]),
     ("argon2", &["src/vault/argon.rs"]),
-    ("base64", &["src/service/system.rs", "src/vault/argon.rs"]),
+    ("aho_corasick", &["src/scan/shape.rs"]),
+    (
+        "base64",
+        &[
+            "src/scan/needles.rs",
+            "src/service/system.rs",
+            "src/vault/argon.rs",
+        ],
+    ),
     ("bech32", &["src/vault/identity.rs"]),
     ("hkdf", &["src/vault/identity.rs"]),
     (
@@ -310,7 +318,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("zeroize", &["src/"]),
     ("serde", &["src/"]),
     ("serde_json", &["src/"]),
-    ("memchr", &["src/vault/"]),
+    ("memchr", &["src/scan/", "src/vault/"]),
     ("rustix", &["src/"]),
 ];
 
