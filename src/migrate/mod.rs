@@ -12,4 +12,5 @@ pub mod digest;
 pub mod item;
 pub mod names;
 pub mod plan;
+pub mod undo;
 pub mod variable;
