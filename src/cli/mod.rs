@@ -50,6 +50,7 @@ pub mod slot_list;
 pub mod start;
 pub mod survey;
 pub mod ui;
+pub mod undo;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;

@@ -83,6 +83,18 @@ pub struct Root {
     handle: unix::Handle,
 }
 
+/// Whether the caller is root: what it writes would be root's.
+#[cfg(unix)]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// There is no root.
+#[cfg(not(unix))]
+pub fn is_root() -> bool {
+    false
+}
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

@@ -17,4 +17,5 @@ pub mod plan;
 pub mod read;
 pub mod scrub;
 pub mod source;
+pub mod undo;
 pub mod variable;

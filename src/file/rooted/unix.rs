@@ -1,6 +1,6 @@
 //! [`Root`] where folders have handles. Ring 1.
 
-use super::{Below, Found, Root, Seen};
+use super::{Below, Found, Root, Seen, is_root};
 use crate::error::{Error, Result};
 use crate::file::TEMP_PREFIX;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, openat, renameat, unlinkat};
@@ -331,8 +331,4 @@ impl Folder<'_> {
         ))
         .hint("run the command again")
     }
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }

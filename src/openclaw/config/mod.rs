@@ -20,6 +20,7 @@
 //! a file could show one thing and mean another).
 
 mod edit;
+mod graft;
 mod leaves;
 mod scrub;
 mod syntax;

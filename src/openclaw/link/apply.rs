@@ -20,7 +20,7 @@ use crate::openclaw::install::{Install, Output};
 use crate::openclaw::listing;
 use crate::openclaw::reference::{GATEWAY_TOKEN, SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::{Lane, Version};
-use crate::provider::{AgentId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::Secret;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -333,10 +333,43 @@ fn set_order(install: &Install, order: &Order) -> Result<()> {
         order
             .profiles
             .iter()
-            .map(crate::provider::ProfileId::as_str),
+            .map(ProfileId::as_str),
     );
     let output = install.run(&args, CLI_TIME, &[])?;
     expect(&output, install.version(), "the order of its profiles")
+}
+
+/// Has OpenClaw set an order in its database, or forget it (`None`).
+///
+/// # Errors
+/// `Failed` when OpenClaw refuses.
+pub fn put_order(
+    install: &Install,
+    agent: &AgentId,
+    provider: &ProviderId,
+    order: Option<&[ProfileId]>,
+) -> Result<()> {
+    match order {
+        Some(profiles) => set_order(
+            install,
+            &Order {
+                agent: agent.clone(),
+                provider: provider.clone(),
+                profiles: profiles.to_vec(),
+            },
+        ),
+        None => clear_orders(install, &[(agent.clone(), provider.clone())]),
+    }
+}
+
+/// Has OpenClaw take profiles out of its database. Gives those that it still lists afterwards.
+///
+/// # Errors
+/// `Failed` when OpenClaw refuses.
+pub fn forget_profiles(install: &Install, gone: &[Held]) -> Result<Vec<Held>> {
+    let mut done = Applied::default();
+    remove_profiles(install, gone, &mut done)?;
+    Ok(done.still_there)
 }
 
 /// Has OpenClaw forget orders that name our profiles alone.

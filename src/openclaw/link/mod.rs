@@ -26,9 +26,9 @@ mod tests_apply;
 mod tests_parts;
 mod unlink;
 
-pub use apply::{Applied, apply, apply_unlink, audit, dry_run};
+pub use apply::{Applied, apply, apply_unlink, audit, dry_run, forget_profiles, put_order};
 pub use audit::{Audit, Finding};
-pub use diff::diff;
+pub use diff::{diff, diff_of_lines};
 pub use document::{full_plan, profile_plan};
 pub use gateway::GatewayToken;
 pub(crate) use gateway::is_variable;

@@ -51,6 +51,9 @@ pub struct WasFile {
     pub before: Option<Zeroizing<Vec<u8>>>,
     /// What the migration made of it.
     pub after: After,
+    /// Whether nothing reads it: an old copy, which may be another one by the time of undoing. Then it
+    /// stays as it is, and nothing is missed.
+    pub is_copy: bool,
     /// The values that were taken out of it: for a file that was changed since.
     pub values: Vec<WasAt>,
 }

@@ -4,7 +4,7 @@
 //! { "format": "clawkeep-undo", "version": 1, "vault_id": "<64 hex>", "id": "20261128-150203-9f3a1c",
 //!   "created": <Unix ms>, "roots": ["/home/u/.x"],
 //!   "files": [ {"path": "/home/u/.x/.env", "mode": 384, "before": "<base64>"|null,
-//!               "after": "<64 hex>"|"removed"|"unknown",
+//!               "after": "<64 hex>"|"removed"|"unknown", "copy": true|false,
 //!               "values": [ {"place": ["K"], "id": "<secret id>"|null,
 //!                            "left": "nothing"|"marker"|{"ref": "<id>"}} ] } ],
 //!   "values": [ {"agent": "main", "profile": "…", "provider": "…", "kind": "token|api_key|secret",
@@ -58,6 +58,7 @@ struct OutFile<'a> {
     mode: u32,
     before: Option<Base64<'a>>,
     after: String,
+    copy: bool,
     values: Vec<At<'a>>,
 }
 
@@ -154,6 +155,7 @@ struct InFile<'a> {
     before: Option<&'a str>,
     #[serde(borrow)]
     after: Cow<'a, str>,
+    copy: bool,
     #[serde(borrow)]
     values: Vec<At<'a>>,
 }
@@ -219,6 +221,7 @@ fn out(bundle: &Bundle, vault: VaultId) -> Result<Out<'_>> {
                 After::Removed => "removed".to_owned(),
                 After::Written(digest) => hex(digest),
             },
+            copy: file.is_copy,
             values: file.values.iter().map(at).collect(),
         });
     }
@@ -348,6 +351,7 @@ fn file(wire: InFile<'_>) -> Result<WasFile> {
         mode: wire.mode,
         before,
         after,
+        is_copy: wire.copy,
         values: each(wire.values, |at| {
             Ok(WasAt {
                 place: at.place.into_iter().map(Cow::into_owned).collect(),

@@ -1,0 +1,1 @@
+//! Undoing on real files, step by step.
