@@ -3,6 +3,7 @@
 //!
 //! Promise: a value of these types is well formed, so nothing past the edge handles `&str` names.
 
+pub mod pages;
 pub mod shapes;
 pub mod variables;
 

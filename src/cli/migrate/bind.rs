@@ -22,6 +22,8 @@ pub struct Bound {
     pub plan: LinkPlan,
     /// The program that OpenClaw will run.
     pub program: PathBuf,
+    /// The orders of profiles before it.
+    pub orders_before: BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
 }
 
 /// Plans the link, and takes out of `plan` what it leaves as it is.
@@ -58,6 +60,7 @@ fn planned(
     plan: &Plan,
     items: &[Item],
 ) -> Result<Bound> {
+    let orders_before = survey.orders.clone();
     let mut survey = survey.clone();
     adapt(&mut survey, plan);
     survey.set_orders(&args.how.order)?;
@@ -76,6 +79,7 @@ fn planned(
         survey,
         plan: linked,
         program: program.to_owned(),
+        orders_before,
     })
 }
 
