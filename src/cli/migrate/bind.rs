@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A link that is about to be made.
-pub struct Bound {
+pub(super) struct Bound {
     /// What it depends on.
     pub survey: Survey,
     /// What it will do.
@@ -30,7 +30,7 @@ pub struct Bound {
 ///
 /// # Errors
 /// As [`link::planned`].
-pub fn bind(
+pub(super) fn bind(
     app: &App,
     args: &Migrate,
     survey: &Survey,

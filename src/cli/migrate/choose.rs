@@ -10,7 +10,7 @@ use crate::migrate::plan::Conflict;
 ///
 /// # Errors
 /// `Failed` with every candidate when nobody is there to ask; `Cancelled`.
-pub fn ask(app: &App, listed: &Listed, conflicts: &[Conflict]) -> Result<Vec<String>> {
+pub(super) fn ask(app: &App, listed: &Listed, conflicts: &[Conflict]) -> Result<Vec<String>> {
     let Some(mut terminal) = app.person()? else {
         return Err(listing::undecided(conflicts));
     };

@@ -10,6 +10,7 @@ use crate::cli::opened::Opened;
 use crate::cli::preview;
 use crate::cli::reload::{self, Reload};
 use crate::error::{Error, Result};
+use crate::migrate::digest::Digest;
 use crate::migrate::plan::{Fate, Plan};
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Applied};
@@ -18,8 +19,8 @@ use crate::scan::{self, Needles, Options, Place, What};
 use crate::secret::SecretKind;
 use crate::store::Store;
 use serde_json::json;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// A place where a value that moved still is.
 struct Left {
@@ -32,7 +33,7 @@ struct Left {
 ///
 /// # Errors
 /// `Failed` when something is left that should be gone.
-pub fn end(
+pub(super) fn end(
     app: &App,
     args: &Migrate,
     opened: &Opened,
@@ -40,7 +41,7 @@ pub fn end(
     plan: &Plan,
     done: Done,
 ) -> Result<()> {
-    let left = left_over(app, opened, listed, plan, &done)?;
+    let left = left_over(app, opened, listed, plan)?;
     let marked = marked(opened)?;
     if let (Some(record), false) = (&done.linked, args.json) {
         reload::after_a_change(app, record, Reload::unless(args.no_reload));
@@ -121,50 +122,60 @@ fn left_over(
     opened: &Opened,
     listed: &Listed,
     plan: &Plan,
-    done: &Done,
 ) -> Result<Vec<Left>> {
-    let mut values = Vec::new();
+    let mut names: BTreeMap<String, Digest> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
         let value = listed.found.items[row.item].value;
         if seen.insert(value) {
-            let name = row.ids.first().map_or_else(
-                || listed.place(row.item),
-                std::string::ToString::to_string,
-            );
-            values.push((name, listed.found.values.copy(&value)?));
+            let place = || listed.place(row.item);
+            let name = row.ids.first().map_or_else(place, ToString::to_string);
+            names.insert(name, value);
         }
     }
-    if values.is_empty() {
+    if names.is_empty() {
         return Ok(Vec::new());
     }
     app.ui.say("searching for what is left …");
-    let needles = Needles::new(values)?;
+    let values = names
+        .iter()
+        .map(|(name, value)| Ok((name.clone(), listed.found.values.copy(value)?)))
+        .collect::<Result<Vec<_>>>()?;
     let mut roots: Vec<PathBuf> = vec![listed.places.state().to_owned()];
     roots.extend(listed.reads.iter().map(|read| read.source.path.clone()));
+    roots.retain(|root| root.exists());
     let options = Options {
         vault: Some(opened.id()),
         identity_files: Vec::new(),
     };
-    let report = scan::files(&roots, &needles, &options, &mut ())?;
-    let stays: BTreeSet<PathBuf> = plan
+    let report = scan::files(&roots, &Needles::new(values)?, &options, &mut ())?;
+    let stays: BTreeSet<(&Path, Digest)> = plan
         .rows
         .iter()
         .filter(|row| !row.fate.is_gone())
-        .map(|row| listed.path(listed.found.items[row.item].source).to_owned())
+        .map(|row| &listed.found.items[row.item])
+        .map(|item| (listed.path(item.source), item.value))
         .collect();
-    let failed: BTreeSet<&PathBuf> = done.failed.iter().map(|(path, _)| path).collect();
-    Ok(report
-        .findings
-        .into_iter()
-        .filter_map(|finding| match (finding.place, finding.what) {
-            (Place::File { path, line, .. }, What::Value { names, .. }) => {
-                let expected = stays.contains(&path) && !failed.contains(&path);
-                (!expected).then_some(Left { path, line, names })
-            }
-            _ => None,
-        })
-        .collect())
+    let mut left = Vec::new();
+    for finding in report.findings {
+        let (Place::File { path, line, .. }, What::Value { names: found, .. }) =
+            (finding.place, finding.what)
+        else {
+            continue;
+        };
+        let is_known = |name: &String| {
+            let value = names.get(name);
+            value.is_some_and(|value| stays.contains(&(path.as_path(), *value)))
+        };
+        if !found.iter().all(is_known) {
+            left.push(Left {
+                path,
+                line,
+                names: found,
+            });
+        }
+    }
+    Ok(left)
 }
 
 /// Values that are marked as once plaintext, with their providers.

@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use crate::openclaw::install::Install;
 
 /// How values reach OpenClaw.
-pub enum Lanes {
+pub(super) enum Lanes {
     /// Its files hold references; what is known of it.
     Refs(Box<Survey>),
     /// They could, but there is no vault yet that could be linked: for a look ahead.
-    NoVault(Install),
+    NoVault,
     /// Only a process environment carries them, for this reason (a clause).
     ForRun(String),
 }
@@ -24,7 +24,7 @@ impl Lanes {
     /// # Errors
     /// `Missing` without OpenClaw, `Failed` for a version without references, both unless `--for-run`
     /// was given; what stands in the way of a link.
-    pub fn take(app: &App, args: &Migrate, opened: Option<&Opened>) -> Result<Self> {
+    pub(super) fn take(app: &App, args: &Migrate, opened: Option<&Opened>) -> Result<Self> {
         if args.for_run {
             return Ok(Lanes::ForRun(
                 "only variables move with --for-run".to_owned(),
@@ -52,7 +52,7 @@ impl Lanes {
             ));
         }
         let Some(opened) = opened else {
-            return Ok(Lanes::NoVault(install));
+            return Ok(Lanes::NoVault);
         };
         link::require_way_in(app, opened)?;
         let survey = Survey::take(app, opened, install)?;
@@ -61,27 +61,18 @@ impl Lanes {
     }
 
     /// What is known of the OpenClaw that is to be linked.
-    pub fn survey(&self) -> Option<&Survey> {
+    pub(super) fn survey(&self) -> Option<&Survey> {
         match self {
             Lanes::Refs(survey) => Some(survey),
-            Lanes::NoVault(_) | Lanes::ForRun(_) => None,
-        }
-    }
-
-    /// The OpenClaw whose files are to hold references.
-    pub fn install(&self) -> Option<&Install> {
-        match self {
-            Lanes::Refs(survey) => Some(&survey.install),
-            Lanes::NoVault(install) => Some(install),
-            Lanes::ForRun(_) => None,
+            Lanes::NoVault | Lanes::ForRun(_) => None,
         }
     }
 
     /// Why OpenClaw's files get no references.
-    pub fn no_refs(&self) -> Option<&str> {
+    pub(super) fn no_refs(&self) -> Option<&str> {
         match self {
             Lanes::ForRun(reason) => Some(reason),
-            Lanes::Refs(_) | Lanes::NoVault(_) => None,
+            Lanes::Refs(_) | Lanes::NoVault => None,
         }
     }
 }

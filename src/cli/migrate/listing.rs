@@ -1,12 +1,12 @@
 //! What there is to migrate: sources, what is found in them, and the plan. Ring 4; reads, changes
 //! nothing.
 
-use super::bind::Bound;
-use super::lane::Lanes;
+use super::lanes::Lanes;
 use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
 use crate::error::Result;
+use crate::migrate::digest::Digest;
 use crate::migrate::find::Found;
 use crate::migrate::item::{self, Unseen};
 use crate::migrate::plan::{self, Access, Facts, Known, Plan};
@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Everything that was found.
-pub struct Listed {
+pub(super) struct Listed {
     /// OpenClaw's folders.
     pub places: Places,
     /// Its configuration.
@@ -36,6 +36,8 @@ pub struct Listed {
     pub databases: Vec<PathBuf>,
     /// What was found in them.
     pub found: Found,
+    /// Values of the vault that once stood in plaintext, by name.
+    pub marked: Vec<(String, Digest)>,
     /// What the vault has.
     known: Vec<Known>,
     /// Variables that openclaw.json reads where no reference of ours can stand.
@@ -49,7 +51,7 @@ impl Listed {
     /// # Errors
     /// `Usage` for a named path that is nothing to look through; `Broken` when openclaw.json cannot be
     /// read.
-    pub fn take(app: &App, args: &Migrate, lanes: &Lanes, opened: Option<&Opened>) -> Result<Self> {
+    pub(super) fn take(app: &App, args: &Migrate, lanes: &Lanes, opened: Option<&Opened>) -> Result<Self> {
         let places = Places::find(&app.host)?;
         let config = Config::read(places.config())?;
         let home = app.host.home()?;
@@ -76,6 +78,7 @@ impl Listed {
             reads: Vec::new(),
             databases: Vec::new(),
             found: Found::new()?,
+            marked: Vec::new(),
             known: Vec::new(),
             needed: BTreeMap::new(),
             home,
@@ -94,7 +97,14 @@ impl Listed {
             listed.know(opened, lanes)?;
         }
         listed.rows(lanes)?;
-        config::variables(&listed.config, &listed.reads, &mut listed.found, &mut listed.needed);
+        config::variables(
+            &listed.config,
+            &listed.reads,
+            &mut listed.found,
+            &mut listed.needed,
+        );
+        // In the order of the sources, whatever was found when.
+        listed.found.items.sort_by_key(|item| item.source);
         Ok(listed)
     }
 
@@ -110,6 +120,7 @@ impl Listed {
             let Some((value, _)) = opened.get(&id)? else {
                 continue;
             };
+            let was_plaintext = meta.was_plaintext;
             let profile = meta
                 .provider
                 .filter(|_| meta.kind != SecretKind::Secret)
@@ -121,6 +132,9 @@ impl Listed {
                     Some((agent, profile, provider))
                 });
             let value = self.found.values.keep(value);
+            if was_plaintext {
+                self.marked.push((id.to_string(), value));
+            }
             self.known.push(Known { id, profile, value });
         }
         Ok(())
@@ -151,7 +165,7 @@ impl Listed {
     }
 
     /// A source's path.
-    pub fn path(&self, source: usize) -> &Path {
+    pub(super) fn path(&self, source: usize) -> &Path {
         match self.reads.get(source) {
             Some(read) => &read.source.path,
             None => self
@@ -162,17 +176,17 @@ impl Listed {
     }
 
     /// A path as a person writes it.
-    pub fn short(&self, path: &Path) -> String {
+    pub(super) fn short(&self, path: &Path) -> String {
         item::short(path, &self.home)
     }
 
     /// What could not be looked through.
-    pub fn unseen(&self) -> &[Unseen] {
+    pub(super) fn unseen(&self) -> &[Unseen] {
         &self.found.unseen
     }
 
     /// The plan with these preferences.
-    pub fn plan(&self, args: &Migrate, lanes: &Lanes, preferred: &[String]) -> Plan {
+    pub(super) fn plan(&self, args: &Migrate, lanes: &Lanes, preferred: &[String]) -> Plan {
         let access = self.access();
         let sources: Vec<String> = (0..access.len())
             .map(|source| self.short(self.path(source)))
@@ -198,7 +212,7 @@ impl Listed {
     }
 
     /// A preference as typed, in the words that places have here.
-    pub fn preference(&self, app: &App, typed: &str) -> Result<String> {
+    pub(super) fn preference(&self, app: &App, typed: &str) -> Result<String> {
         if typed == crate::migrate::claims::VAULT || typed == "vault" {
             return Ok(crate::migrate::claims::VAULT.to_owned());
         }
@@ -210,7 +224,7 @@ impl Listed {
     }
 
     /// A place as a person reads it.
-    pub fn place(&self, item: usize) -> String {
+    pub(super) fn place(&self, item: usize) -> String {
         let item = &self.found.items[item];
         item::said(self.path(item.source), &item.at, &self.home)
     }
@@ -231,7 +245,7 @@ fn profile_of(id: &SecretId) -> Option<(AgentId, ProfileId)> {
 }
 
 /// What a person has to choose, as one error.
-pub fn undecided(conflicts: &[Conflict]) -> crate::error::Error {
+pub(super) fn undecided(conflicts: &[Conflict]) -> crate::error::Error {
     use std::fmt::Write as _;
     let mut text = "two places disagree, and which one is right cannot be guessed:".to_owned();
     let mut hint = String::new();
@@ -248,10 +262,4 @@ pub fn undecided(conflicts: &[Conflict]) -> crate::error::Error {
         }
     }
     crate::error::Error::failed(text).hint(hint)
-}
-
-/// What a link has to know of a plan.
-pub fn bound<'a>(plan: &'a Plan, bound: Option<&'a Bound>) -> Option<&'a link::Plan> {
-    let _ = plan;
-    bound.map(|bound| &bound.plan)
 }

@@ -7,6 +7,7 @@
 
 mod bind;
 mod choose;
+mod compacting;
 mod ending;
 mod lanes;
 mod listing;
@@ -22,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::migrate::plan::Plan;
 use crate::vault::{self, Found};
 use bind::Bound;
+use compacting::Pending;
 use lanes::Lanes;
 use listing::Listed;
 
@@ -35,6 +37,10 @@ const TIMES: u32 = 5;
 pub fn run(app: &App, args: &Migrate) -> Result<()> {
     if let Some(done) = undoing::command(app, args) {
         return done;
+    }
+    if args.json && !args.yes && !args.dry_run {
+        return Err(Error::usage("--json asks nothing, and migrating asks first")
+            .hint("clawkeep migrate --yes --json, or: clawkeep migrate --dry-run --json"));
     }
     let mut opened = match app.find()? {
         Found::Nothing if args.dry_run => None,
@@ -69,9 +75,10 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 listed,
                 plan,
                 bound,
+                pending,
                 ..
             } = ready;
-            let done = steps::run(app, args, opened, &listed, &plan, bound)?;
+            let done = steps::run(app, args, opened, &listed, &plan, bound, &pending)?;
             return ending::end(app, args, opened, &listed, &plan, done);
         }
         for path in &changed {
@@ -101,6 +108,7 @@ struct Ready {
     listed: Listed,
     plan: Plan,
     bound: Option<Bound>,
+    pending: Pending,
 }
 
 /// Lists everything and plans, asking where two places disagree.
@@ -118,13 +126,17 @@ fn prepare(
         }
     }
     let mut plan = listed.plan(args, &lanes, preferred);
-    while !plan.conflicts.is_empty() {
-        let before = preferred.len();
-        preferred.extend(choose::ask(app, &listed, &plan.conflicts)?);
-        if preferred.len() == before {
-            return Err(listing::undecided(&plan.conflicts));
+    for _ in 0..TIMES {
+        if plan.conflicts.is_empty() {
+            break;
         }
+        // What a person says now counts before what was said of a whole file.
+        let chosen = choose::ask(app, &listed, &plan.conflicts)?;
+        preferred.splice(0..0, chosen);
         plan = listed.plan(args, &lanes, preferred);
+    }
+    if !plan.conflicts.is_empty() {
+        return Err(listing::undecided(&plan.conflicts));
     }
     let bound = match lanes.survey() {
         Some(survey) => {
@@ -134,18 +146,20 @@ fn prepare(
         }
         None => None,
     };
+    let pending = Pending::look(app, &listed, &plan)?;
     Ok(Ready {
         lanes,
         listed,
         plan,
         bound,
+        pending,
     })
 }
 
 impl Ready {
     /// Shows it. `false` when there is nothing to do, or it was a dry run.
     fn show(&self, app: &App, args: &Migrate, is_unfinished: bool) -> Result<bool> {
-        let does = self.plan.does_something() || is_unfinished;
+        let does = self.plan.does_something() || is_unfinished || self.pending.can_run();
         if args.json {
             if args.dry_run || !does {
                 let mut document = show::document(&self.listed, &self.plan);
@@ -157,7 +171,8 @@ impl Ready {
         }
         show::table(app, &self.listed, &self.plan)?;
         show::unseen(app, &self.listed);
-        if self.plan.rows.is_empty() && !is_unfinished {
+        self.pending.say(app, &self.listed);
+        if self.plan.rows.is_empty() && !does {
             app.ui.say("No plaintext credential was found.");
             return Ok(false);
         }
@@ -166,13 +181,13 @@ impl Ready {
             app.ui
                 .say("An earlier migration was cut off; this one finishes it.");
         }
-        self.notes(app);
         if !does {
             app.ui.say("There is nothing to move.");
             return Ok(false);
         }
+        self.notes(app);
         if args.dry_run {
-            if let Lanes::NoVault(_) = self.lanes {
+            if let Lanes::NoVault = self.lanes {
                 app.ui
                     .say("There is no vault yet: clawkeep init, then clawkeep migrate");
             }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// The first characters of a value that all of its kind have, and its length.
-pub fn mask(listed: &Listed, item: usize) -> String {
+pub(super) fn mask(listed: &Listed, item: usize) -> String {
     let Some(value) = listed.found.values.get(&listed.found.items[item].value) else {
         return "…".to_owned();
     };
@@ -22,11 +22,11 @@ pub fn mask(listed: &Listed, item: usize) -> String {
 }
 
 /// What becomes of a place, in words.
-pub fn fate(fate: &Fate) -> String {
+pub(super) fn fate(fate: &Fate) -> String {
     match fate {
-        Fate::Referred => "becomes a reference".to_owned(),
-        Fate::Removed => "removed".to_owned(),
-        Fate::RemovedForRun => "removed; only clawkeep run hands it out".to_owned(),
+        Fate::Referred => "moves; a reference takes its place".to_owned(),
+        Fate::Removed => "moves; removed here".to_owned(),
+        Fate::RemovedForRun => "moves; removed here, and only clawkeep run hands it out".to_owned(),
         Fate::Overwritten => "overwritten in this copy".to_owned(),
         Fate::Stays(reason) => format!("stays: {reason}"),
         Fate::Waits(reason) => format!("waits: {reason}"),
@@ -65,7 +65,7 @@ fn cells(listed: &Listed, row: &Row) -> Vec<String> {
 ///
 /// # Errors
 /// `BrokenPipe` when the reader has gone.
-pub fn table(app: &App, listed: &Listed, plan: &Plan) -> Result<()> {
+pub(super) fn table(app: &App, listed: &Listed, plan: &Plan) -> Result<()> {
     if plan.rows.is_empty() {
         return Ok(());
     }
@@ -121,7 +121,7 @@ fn broken(out: &mut String, text: &str, indent: &str, room: usize) {
 }
 
 /// Says what could not be looked through.
-pub fn unseen(app: &App, listed: &Listed) {
+pub(super) fn unseen(app: &App, listed: &Listed) {
     for unseen in listed.unseen() {
         app.ui.say(&format!(
             "{}: not looked through: {}",
@@ -132,7 +132,7 @@ pub fn unseen(app: &App, listed: &Listed) {
 }
 
 /// How many places have which fate, in one sentence.
-pub fn count(plan: &Plan) -> String {
+pub(super) fn count(plan: &Plan) -> String {
     let number = |which: fn(&Fate) -> bool| plan.rows.iter().filter(|row| which(&row.fate)).count();
     let mut parts = vec![format!("{} to move", number(Fate::is_gone))];
     for (many, word) in [
@@ -148,7 +148,7 @@ pub fn count(plan: &Plan) -> String {
 }
 
 /// One conflict for a person, with the values masked.
-pub fn conflict(listed: &Listed, conflict: &Conflict) -> Vec<String> {
+pub(super) fn conflict(listed: &Listed, conflict: &Conflict) -> Vec<String> {
     conflict
         .candidates
         .iter()
@@ -166,12 +166,12 @@ pub fn conflict(listed: &Listed, conflict: &Conflict) -> Vec<String> {
 }
 
 /// The place that stands for a candidate: the first that is no file's alone.
-pub fn candidate(places: &[String]) -> &str {
+pub(super) fn candidate(places: &[String]) -> &str {
     places.first().map_or(VAULT, String::as_str)
 }
 
 /// The table as JSON.
-pub fn document(listed: &Listed, plan: &Plan) -> Value {
+pub(super) fn document(listed: &Listed, plan: &Plan) -> Value {
     let rows: Vec<Value> = plan
         .rows
         .iter()
@@ -215,13 +215,13 @@ mod tests {
             "openai",
             "openai:default",
             "sk-… 20 bytes",
-            "removed; only clawkeep run hands it out",
+            "moves; removed here, and only clawkeep run",
         ]
         .map(str::to_owned);
         assert_eq!(
             stacked(&[row.to_vec()], 40),
-            "~/.openclaw/.env:3 OPENAI_API_KEY\n  openai:default sk-… 20 bytes\n  removed; only \
-             clawkeep run hands it\n    out"
+            "~/.openclaw/.env:3 OPENAI_API_KEY\n  openai:default sk-… 20 bytes\n  moves; removed \
+             here, and only clawkeep\n    run"
         );
     }
 

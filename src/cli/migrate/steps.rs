@@ -4,6 +4,7 @@
 //! that OpenClaw will ask; a file that is not as it was listed is left.
 
 use super::bind::Bound;
+use super::compacting::{self, Pending, Tools};
 use super::listing::Listed;
 use super::undoing::Keeping;
 use crate::cli::app::App;
@@ -32,7 +33,7 @@ const AT_ONCE: usize = 256;
 
 /// What was done.
 #[derive(Default)]
-pub struct Done {
+pub(super) struct Done {
     /// The link, where one was made.
     pub linked: Option<LinkRecord>,
     /// Files from which plaintext was taken.
@@ -49,7 +50,7 @@ pub struct Done {
 ///
 /// # Errors
 /// None now; a file that cannot be read any more has changed.
-pub fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
+pub(super) fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
     let values = &listed.found.values;
     let is_same = |read: &Read| {
         let now = read::read(&read.source, true);
@@ -71,13 +72,14 @@ pub fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// Whatever stops it; what was done by then stands, and running it again goes on.
-pub fn run(
+pub(super) fn run(
     app: &App,
     args: &Migrate,
     opened: &mut Opened,
     listed: &Listed,
     plan: &Plan,
     bound: Option<Bound>,
+    pending: &Pending,
 ) -> Result<Done> {
     let _alone = undo::alone(&app.dir)?;
     crate::cli::undo::expire_old(app)?;
@@ -86,10 +88,14 @@ pub fn run(
     prove(app, opened, listed, plan, bound.as_ref())?;
     note_profiles(app, plan)?;
     let mut done = Done::default();
+    let tools = bound.as_ref().map(Tools::of);
     if let Some(bound) = bound {
         done.linked = Some(refer(app, args, opened, bound, &mut done.notes)?);
     }
     scrub_all(app, listed, plan, &mut keeping, &mut done)?;
+    if let Some(tools) = tools {
+        compacting::run(app, listed, plan, pending, &tools, &mut done)?;
+    }
     done.bundle = keeping.end()?;
     Ok(done)
 }

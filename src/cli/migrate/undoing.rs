@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Runs what has to do with bundles alone; `None` when a migration is meant.
-pub fn command(app: &App, args: &Migrate) -> Option<Result<()>> {
+pub(super) fn command(app: &App, args: &Migrate) -> Option<Result<()>> {
     if let Some(id) = &args.undo {
         return Some(undo::undo(
             app,
@@ -69,7 +69,7 @@ fn unfinished(app: &App, opened: &Opened) -> Result<Option<Bundle>> {
 ///
 /// # Errors
 /// As reading a bundle.
-pub fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
+pub(super) fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
     let Some(bundle) = unfinished(app, opened)? else {
         return Ok(false);
     };
@@ -91,7 +91,7 @@ fn read(path: &Path) -> Option<(Zeroizing<Vec<u8>>, u32)> {
 }
 
 /// A bundle that is being made.
-pub struct Keeping {
+pub(super) struct Keeping {
     bundles: Bundles,
     bundle: Bundle,
 }
@@ -101,7 +101,7 @@ impl Keeping {
     ///
     /// # Errors
     /// As saving it: nothing was changed then.
-    pub fn begin(
+    pub(super) fn begin(
         app: &App,
         opened: &Opened,
         args: &Migrate,
@@ -136,7 +136,7 @@ impl Keeping {
     }
 
     /// Notes the bytes that a file is about to get.
-    pub fn note(&mut self, path: &Path, bytes: &[u8]) {
+    pub(super) fn note(&mut self, path: &Path, bytes: &[u8]) {
         let real = real(path);
         let mut files = self.bundle.files.iter_mut();
         if let Some(file) = files.find(|file| file.path == real) {
@@ -148,7 +148,7 @@ impl Keeping {
     ///
     /// # Errors
     /// As a write.
-    pub fn save(&self) -> Result<()> {
+    pub(super) fn save(&self) -> Result<()> {
         self.bundles.save(&self.bundle)
     }
 
@@ -156,7 +156,7 @@ impl Keeping {
     ///
     /// # Errors
     /// As a write.
-    pub fn end(mut self) -> Result<String> {
+    pub(super) fn end(mut self) -> Result<String> {
         for file in &mut self.bundle.files {
             if file.after == After::Unknown {
                 file.after = match read(&file.path) {
