@@ -17,6 +17,7 @@
 mod common;
 mod lab;
 mod link;
+mod migrate;
 
 use common::rounds;
 use lab::{Lab, NEW_VALUE, VALUE, gives, ready};

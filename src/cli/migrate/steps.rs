@@ -240,7 +240,7 @@ fn prove(
 fn note_profiles(app: &App, plan: &Plan) -> Result<()> {
     let link = LinkRecord::load(&app.dir)?;
     let mut agents: BTreeMap<&AgentId, Vec<&Secret>> = BTreeMap::new();
-    for secret in plan.secrets.iter().filter(|secret| !secret.is_there) {
+    for secret in &plan.secrets {
         if let Some((agent, ..)) = &secret.profile {
             agents.entry(agent).or_default().push(secret);
         }
