@@ -14,6 +14,7 @@ pub mod link;
 pub mod listing;
 mod order;
 pub mod places;
+pub mod plaintext;
 mod profile;
 pub mod profiles;
 pub mod reference;
