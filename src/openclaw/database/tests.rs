@@ -1,0 +1,1 @@
+//! What reading and compaction promise, tried with a stand-in for Node.
