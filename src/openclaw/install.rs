@@ -69,7 +69,10 @@ impl Install {
     }
 
     /// The OpenClaw at `named`, run with `node` where it is a script.
-    pub(crate) fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Install::find`].
+    pub fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
         let real = std::fs::canonicalize(named).map_err(|error| {
             Error::io("find OpenClaw at", named, &error)
                 .hint("name the folder that holds openclaw.mjs: --openclaw DIR")
