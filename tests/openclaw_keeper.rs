@@ -277,7 +277,7 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
             scene.arrives(&mut gateway, &fresh);
             scene.lock();
         }
-        Which::V2026_9_6 => scene.arrives(&mut gateway, &fresh),
+        Which::V2026_8_2 | Which::V2026_9_6 => scene.arrives(&mut gateway, &fresh),
     }
     scene.all_locked();
     scene.locked_audit();
@@ -293,7 +293,7 @@ fn a_gateway_has_its_keys_while_a_keeper_runs(which: Which, key: &str) {
         Which::V2026_6_1 => {
             let _ = gateway.ends().fails(13);
         }
-        Which::V2026_9_6 => {
+        Which::V2026_8_2 | Which::V2026_9_6 => {
             gateway.says("Debugger listening on");
             assert_eq!(gateway.other_ports().len(), 1);
             let _ = gateway.stop().ok();
@@ -364,7 +364,7 @@ fn each_value_once(which: Which, key: &str) {
         scene.edit("bind:", "controlUi: { enabled: false }, bind:");
         gateway.says(match which {
             Which::V2026_6_1 => "config restart failed",
-            Which::V2026_9_6 => "config reload failed",
+            Which::V2026_8_2 | Which::V2026_9_6 => "config reload failed",
         });
         scene.arrives(&mut gateway, key);
         // No service manager is there to restart it, and it is left alone. (2026.9.6 does the same after

@@ -35,6 +35,8 @@ const VERSION_TIME: Duration = Duration::from_mins(1);
 pub struct Install {
     program: PathBuf,
     node: Option<PathBuf>,
+    /// The Node that a program which is no script by its name will find for itself.
+    found_node: Option<PathBuf>,
     version: Version,
     package: Option<PathBuf>,
 }
@@ -70,7 +72,10 @@ impl Install {
     }
 
     /// The OpenClaw at `named`, run with `node` where it is a script.
-    pub(crate) fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Install::find`].
+    pub fn at(named: &Path, node: Option<PathBuf>, host: &Host) -> Result<Self> {
         let real = std::fs::canonicalize(named).map_err(|error| {
             Error::io("find OpenClaw at", named, &error)
                 .hint("name the folder that holds openclaw.mjs: --openclaw DIR")
@@ -97,8 +102,10 @@ impl Install {
         if node.is_some() && is_script(&real) {
             program = real;
         }
+        // npm's `openclaw` begins with `#!/usr/bin/env node`, and wrappers end the same way.
+        let found_node = node.clone().or_else(|| host.on_path("node"));
         let node = if is_script(&program) {
-            match node.or_else(|| host.on_path("node")) {
+            match found_node.clone() {
                 Some(node) => Some(node),
                 None => {
                     return Err(Error::missing(format!(
@@ -115,6 +122,7 @@ impl Install {
             return Ok(Install {
                 program,
                 node,
+                found_node,
                 version,
                 package: Some(dir),
             });
@@ -137,8 +145,20 @@ impl Install {
         Ok(Install {
             program,
             node,
+            found_node,
             version,
             package: None,
+        })
+    }
+
+    /// The Node that runs it: the chosen one, else that on `PATH`.
+    ///
+    /// # Errors
+    /// `Missing` when there is none.
+    pub(crate) fn node(&self) -> Result<&Path> {
+        self.found_node.as_deref().ok_or_else(|| {
+            Error::missing("there is no node on PATH to read OpenClaw's database with")
+                .hint(format!("{NODE_VARIABLE}=/path/to/node clawkeep migrate"))
         })
     }
 
@@ -423,6 +443,7 @@ mod tests {
         Install {
             program,
             node: None,
+            found_node: None,
             version: Version::parse("2026.9.6").unwrap(),
             package: None,
         }

@@ -5,6 +5,7 @@
 pub mod auth_state;
 pub mod command;
 pub mod config;
+pub mod database;
 pub mod decisive;
 mod document;
 pub mod exec;

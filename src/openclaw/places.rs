@@ -36,9 +36,8 @@ impl Places {
         )
     }
 
-    /// The default places of a user with that home.
-    #[cfg(test)]
-    pub(crate) fn below(home: &Path) -> Self {
+    /// The default places of a user with that home, whatever the variables say.
+    pub fn below(home: &Path) -> Self {
         Places {
             home: home.to_owned(),
             state: home.join(".openclaw"),

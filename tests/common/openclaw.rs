@@ -8,7 +8,7 @@ use super::{World, cache, left_out};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One command: CLI start alone takes seconds, and several may run at once on two cores.
@@ -21,11 +21,13 @@ const BETWEEN_PROBES: Duration = Duration::from_millis(250);
 /// A gateway that was told to end finishes its work first.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 
-/// The versions that the tests run: the last with auth-profiles.json, and one with SQLite.
+/// The versions that the tests run: the last with auth-profiles.json, and two with SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// 2026.6.1 on Node 24: profiles in auth-profiles.json, order in auth-state.json.
     V2026_6_1,
+    /// 2026.8.2 on Node 24: profiles and order in SQLite, one store for all agents.
+    V2026_8_2,
     /// 2026.9.6 on Node 26: profiles and order in SQLite.
     V2026_9_6,
 }
@@ -35,13 +37,14 @@ impl Which {
     pub fn version(self) -> &'static str {
         match self {
             Which::V2026_6_1 => "2026.6.1",
+            Which::V2026_8_2 => "2026.8.2",
             Which::V2026_9_6 => "2026.9.6",
         }
     }
 
     fn node_major(self) -> &'static str {
         match self {
-            Which::V2026_6_1 => "24",
+            Which::V2026_6_1 | Which::V2026_8_2 => "24",
             Which::V2026_9_6 => "26",
         }
     }
@@ -79,6 +82,16 @@ impl OpenClaw {
             );
         }
         Some(found)
+    }
+
+    /// The Node that runs it.
+    pub fn node(&self) -> &Path {
+        &self.node
+    }
+
+    /// Its `openclaw.mjs`.
+    pub fn entry(&self) -> &Path {
+        &self.entry
     }
 
     /// Puts `openclaw` on the world's PATH as npm does, a link to openclaw.mjs, and its `node`.
