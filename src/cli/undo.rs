@@ -116,7 +116,10 @@ pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
 pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
     let _alone = undo::alone(&app.dir)?;
     let ids: Vec<BundleId> = if which == "all" {
-        bundles::list(&app.dir)?.into_iter().map(|it| it.id).collect()
+        bundles::list(&app.dir)?
+            .into_iter()
+            .map(|it| it.id)
+            .collect()
     } else {
         vec![BundleId::parse(which)?]
     };
@@ -294,7 +297,8 @@ fn forget_link(app: &App) -> Result<()> {
     }
     LinkRecord::forget(&app.dir)?;
     unlink::forget_linked(app)?;
-    app.ui.say("OpenClaw is not linked to the vault any more, as before the migration.");
+    app.ui
+        .say("OpenClaw is not linked to the vault any more, as before the migration.");
     Ok(())
 }
 

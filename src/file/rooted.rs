@@ -96,10 +96,10 @@ pub fn is_root() -> bool {
 }
 
 #[cfg(unix)]
-mod unix;
-#[cfg(unix)]
 #[cfg(test)]
 mod tests;
+#[cfg(unix)]
+mod unix;
 
 #[cfg(not(unix))]
 impl Root {

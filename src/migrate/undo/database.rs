@@ -36,9 +36,8 @@ pub(super) fn put_back(
         .planted
         .iter()
         .filter(|planted| {
-            let is_it = |value: &WasValue| {
-                value.agent == planted.agent && value.profile == planted.profile
-            };
+            let is_it =
+                |value: &WasValue| value.agent == planted.agent && value.profile == planted.profile;
             !bundle.values.iter().any(is_it)
         })
         .map(|planted| Held {

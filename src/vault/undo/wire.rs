@@ -312,7 +312,11 @@ pub(super) fn from_line(line: &[u8], vault: VaultId, id: &BundleId, keep: bool) 
         id: id.clone(),
         created: wire.created,
         keep,
-        roots: wire.roots.iter().map(|root| PathBuf::from(&**root)).collect(),
+        roots: wire
+            .roots
+            .iter()
+            .map(|root| PathBuf::from(&**root))
+            .collect(),
         files: each(wire.files, file)?,
         values: each(wire.values, value)?,
         planted: each(wire.planted, |wire| {
@@ -323,7 +327,9 @@ pub(super) fn from_line(line: &[u8], vault: VaultId, id: &BundleId, keep: bool) 
             })
         })?,
         orders: each(wire.orders, |wire| {
-            let ids = wire.before.map(|ids| each(ids, |id| named(ProfileId::parse(&id))));
+            let ids = wire
+                .before
+                .map(|ids| each(ids, |id| named(ProfileId::parse(&id))));
             Ok(WasOrder {
                 agent: named(AgentId::parse(&wire.agent))?,
                 provider: named(ProviderId::parse(&wire.provider))?,
