@@ -86,6 +86,13 @@ pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
         app.ui.say(&format!("note: {note}"));
     }
     forget_link(app)?;
+    if let Some((profile, secret)) = done.refused.first() {
+        return Err(Error::failed(format!(
+            "OpenClaw did not take {} values back, {profile} among them; all else is as it was, and the bundle {id} stays",
+            done.refused.len()
+        ))
+        .hint(format!("it is in the vault: clawkeep secret get {secret}")));
+    }
     if !done.still_there.is_empty() {
         return Err(Error::failed(format!(
             "OpenClaw still lists {} profiles that refer to the vault; the bundle {id} stays",
@@ -280,6 +287,7 @@ fn outcome(done: &Done) -> Value {
         "removed": done.removed.len(),
         "returned": done.returned.len(),
         "values": done.values,
+        "refused": done.refused.iter().map(|(profile, _)| profile.as_str()).collect::<Vec<_>>(),
         "notes": done.notes,
     })
 }

@@ -34,6 +34,8 @@ use crate::host::Host;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::Held;
 use crate::openclaw::store_lock::{LOCK_NAME, StoreLock};
+use crate::provider::ProfileId;
+use crate::secret::SecretId;
 use crate::vault::undo::{Bundle, MAX_WAS, WasFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,6 +72,8 @@ pub struct Done {
     pub returned: Vec<(PathBuf, usize)>,
     /// Values that returned to OpenClaw's database.
     pub values: usize,
+    /// Profiles whose values OpenClaw did not take back, with their names in the vault.
+    pub refused: Vec<(ProfileId, SecretId)>,
     /// Profiles that OpenClaw still lists although they were to go.
     pub still_there: Vec<Held>,
     /// Whole sentences about what was left as it is.
