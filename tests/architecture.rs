@@ -254,7 +254,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("age_plugin", &["src/cli/plugin.rs"]),
     ("argon2", &["src/vault/argon.rs"]),
-    ("base64", &["src/service/system.rs", "src/vault/argon.rs"]),
+    (
+        "base64",
+        &[
+            "src/service/system.rs",
+            "src/vault/argon.rs",
+            "src/vault/undo/wire.rs",
+        ],
+    ),
     ("bech32", &["src/vault/identity.rs"]),
     ("hkdf", &["src/vault/identity.rs"]),
     (
@@ -276,6 +283,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "src/vault/identity.rs",
             "src/vault/items.rs",
             "src/vault/slot.rs",
+            "src/vault/undo/bundle.rs",
         ],
     ),
     ("getrandom", &["src/host.rs"]),

@@ -24,6 +24,9 @@ mod returning;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests_database;
 
 pub use fate::Fate;
 

@@ -4,20 +4,19 @@ use super::*;
 use crate::error::Kind;
 use crate::expiry::Millis;
 use crate::file;
-use crate::provider::{AgentId, ProfileId, ProviderId};
-use crate::secret::{Alphabet, Secret, SecretId, SecretKind};
-use crate::vault::undo::{After, Left, Planted, WasAt, WasFile, WasOrder, WasValue};
+use crate::openclaw::config::{Config, MARKER};
+use crate::vault::undo::{After, Left, WasAt, WasFile};
 use serde_json::Value;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use zeroize::Zeroizing;
 
-const VALUE: &str = "sk-FAKE-value-0123456789abcdef";
+pub(super) const VALUE: &str = "sk-FAKE-value-0123456789abcdef";
 
 /// A state folder and the bundle of a migration in it.
-struct Scene {
+pub(super) struct Scene {
     _dir: tempfile::TempDir,
-    root: PathBuf,
-    bundle: Bundle,
+    pub(super) root: PathBuf,
+    pub(super) bundle: Bundle,
 }
 
 impl Scene {
@@ -34,17 +33,17 @@ impl Scene {
         }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    fn put(&self, name: &str, text: &str, mode: u32) {
+    pub(super) fn put(&self, name: &str, text: &str, mode: u32) {
         let path = self.at(name);
         file::replace(&path, text.as_bytes(), mode).unwrap();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.at(name)).unwrap()
     }
 
@@ -64,7 +63,7 @@ impl Scene {
         self.bundle.files.last_mut().unwrap()
     }
 
-    fn plan(&self) -> Result<Plan<'_>> {
+    pub(super) fn plan(&self) -> Result<Plan<'_>> {
         Plan::of(&self.bundle, rooted::is_root())
     }
 
@@ -73,7 +72,7 @@ impl Scene {
         plan.files().map(|(_, fate)| fate.word()).collect()
     }
 
-    fn undo(&self) -> Result<Done> {
+    pub(super) fn undo(&self) -> Result<Done> {
         self.plan()?.apply(None, &Host::real(), &mut |_| {})
     }
 
@@ -122,7 +121,7 @@ fn reference(id: &str) -> Left {
 
 const OURS: &str = r#"{"source": "exec", "provider": "clawkeep", "id": "provider/anthropic"}"#;
 
-fn config_before() -> String {
+pub(super) fn config_before() -> String {
     format!(
         "{{\n  // mine\n  models: {{ providers: {{ anthropic: {{ apiKey: '{VALUE}', }} }} }},\n  port: 1,\n}}\n"
     )
@@ -135,9 +134,9 @@ fn config_after() -> String {
     )
 }
 
-const CONFIG: &str = "openclaw.json";
+pub(super) const CONFIG: &str = "openclaw.json";
 
-fn with_config() -> Scene {
+pub(super) fn with_config() -> Scene {
     let mut scene = Scene::new();
     let (before, after) = (config_before(), config_after());
     let was = scene.migrated(CONFIG, Some(&before), Some(&after));
@@ -218,8 +217,6 @@ fn where_only_openclaw_edited_the_values_return_and_all_else_stays() {
     // Once more is nothing more.
     assert_eq!(scene.words(), ["stands"]);
 }
-
-use crate::openclaw::config::{Config, MARKER};
 
 #[test]
 fn profiles_get_their_values_back_in_their_own_keys() {
@@ -414,165 +411,4 @@ fn one_migration_or_undoing_at_a_time() {
     assert!(alone(dir.path()).is_err());
     drop(held);
     alone(dir.path()).unwrap();
-}
-
-const STAND_IN: &str = r#"#!/bin/sh
-d=@DIR@
-printf '%s\n' "$*" >> $d/calls
-@MORE@
-agent=main; id=; prev=
-for word; do
-  [ "$prev" = --agent ] && agent=$word
-  case $word in --profile-id=*) id=${word#*=} ;; esac
-  prev=$word
-done
-case "$*" in
-  *paste-*)
-    # Over a ref nothing is stored.
-    [ -f "$d/db/$agent $id" ] && exit 1
-    cat > "$d/db/$agent $id"
-    sed '/mine/d' @CONFIG@ > @CONFIG@.new && mv @CONFIG@.new @CONFIG@ ;;
-  *logout*) rm "$d/db/$agent $prev" ;;
-  *list*)
-    printf '{"profiles":['; comma=
-    for file in "$d/db/$agent "*; do
-      [ -f "$file" ] || continue
-      printf '%s{"id":"%s","provider":"anthropic","type":"token"}' "$comma" "${file##* }"; comma=,
-    done
-    echo ']}' ;;
-esac
-"#;
-
-/// A program in OpenClaw's place that notes its arguments and what it was given, and writes
-/// openclaw.json anew.
-fn stand_in(scene: &Scene, more: &str) -> Install {
-    let dir = scene.root.with_file_name("package");
-    std::fs::create_dir(&dir).unwrap();
-    std::fs::create_dir(dir.join("db")).unwrap();
-    for held in [
-        "main anthropic:work ref",
-        "main anthropic:planted ref",
-        "work anthropic:work ref",
-    ] {
-        let (name, what) = held.rsplit_once(' ').unwrap();
-        file::create(&dir.join("db").join(name), what.as_bytes(), 0o600).unwrap();
-    }
-    let script = STAND_IN
-        .replace("@DIR@", dir.to_str().unwrap())
-        .replace("@CONFIG@", scene.at(CONFIG).to_str().unwrap())
-        .replace("@MORE@", more);
-    file::create(&dir.join("openclaw"), script.as_bytes(), 0o755).unwrap();
-    let package = br#"{"name": "openclaw", "version": "2026.9.6"}"#;
-    file::create(&dir.join("package.json"), package, 0o644).unwrap();
-    Install::at(&dir.join("openclaw"), None, &Host::real()).unwrap()
-}
-
-fn with_database() -> Scene {
-    let mut scene = with_config();
-    let provider = ProviderId::parse("anthropic").unwrap();
-    for (agent, kind, expires) in [
-        ("main", SecretKind::Token, Millis::new(1)),
-        ("work", SecretKind::ApiKey, None),
-    ] {
-        scene.bundle.values.push(WasValue {
-            agent: AgentId::parse(agent).unwrap(),
-            profile: ProfileId::of(&provider, "work"),
-            provider: provider.clone(),
-            kind,
-            id: SecretId::parse("anthropic:work").unwrap(),
-            expires,
-            value: Secret::new(VALUE.as_bytes(), Alphabet::Key).unwrap(),
-        });
-    }
-    scene.bundle.orders.push(WasOrder {
-        agent: AgentId::main(),
-        provider: provider.clone(),
-        before: None,
-    });
-    scene.bundle.planted.push(Planted {
-        agent: AgentId::main(),
-        profile: ProfileId::of(&provider, "planted"),
-        provider,
-    });
-    scene
-}
-
-#[test]
-fn values_return_to_the_database_over_a_pipe_and_openclaw_json_keeps_its_text() {
-    let scene = with_database();
-    let install = stand_in(&scene, "");
-    let plan = scene.plan().unwrap();
-    assert!(plan.needs_openclaw());
-    let done = plan
-        .apply(Some(&install), &Host::real(), &mut |_| {})
-        .unwrap();
-    assert_eq!(done.values, 2);
-    let package = scene.root.with_file_name("package");
-    let held = |name: &str| std::fs::read_to_string(package.join("db").join(name)).ok();
-    for name in ["main anthropic:work", "work anthropic:work"] {
-        assert_eq!(held(name), Some(format!("{VALUE}\n")), "{name}");
-    }
-    assert_eq!(held("main anthropic:planted"), None);
-    let calls = std::fs::read_to_string(package.join("calls")).unwrap();
-    assert!(!calls.contains("FAKE"), "{calls}");
-    for call in [
-        "models auth --agent main paste-token --provider anthropic --profile-id=anthropic:work --expires-in 1ms",
-        "models auth --agent work paste-api-key --provider anthropic --profile-id=anthropic:work",
-        "models auth order clear --provider anthropic --agent main",
-    ] {
-        assert!(calls.lines().any(|line| line == call), "{call}: {calls}");
-    }
-    assert_eq!(scene.text(CONFIG), config_before());
-}
-
-#[test]
-fn what_openclaw_does_not_take_back_stops_before_any_file_and_can_be_tried_again() {
-    for trouble in [
-        "case \"$*\" in *paste*) exit 3;; esac",
-        "case \"$*\" in *paste*) exit 0;; esac",
-    ] {
-        let scene = with_database();
-        let install = stand_in(&scene, trouble);
-        let plan = scene.plan().unwrap();
-        let error = plan
-            .apply(Some(&install), &Host::real(), &mut |_| {})
-            .unwrap_err();
-        assert!(
-            error.message().contains("did not take the value"),
-            "{error}"
-        );
-        assert!(!format!("{error:?}").contains("FAKE"), "{error:?}");
-        assert!(!scene.text(CONFIG).contains(VALUE));
-        std::fs::remove_dir_all(scene.root.with_file_name("package")).unwrap();
-        let install = stand_in(&scene, "");
-        scene
-            .plan()
-            .unwrap()
-            .apply(Some(&install), &Host::real(), &mut |_| {})
-            .unwrap();
-        assert!(scene.text(CONFIG).contains(VALUE));
-    }
-    // One alone keeps nothing else from coming back.
-    let scene = with_database();
-    let install = stand_in(&scene, "case \"$*\" in *paste-api-key*) exit 1;; esac");
-    let plan = scene.plan().unwrap();
-    let done = plan
-        .apply(Some(&install), &Host::real(), &mut |_| {})
-        .unwrap();
-    assert_eq!((done.values, done.refused.len()), (1, 1));
-    assert_eq!(scene.text(CONFIG), config_before());
-    // A profile of main's that the migration did not touch is not changed.
-    let mut scene = with_database();
-    scene.bundle.values.remove(0);
-    let install = stand_in(&scene, "");
-    let error = scene
-        .plan()
-        .unwrap()
-        .apply(Some(&install), &Host::real(), &mut |_| {});
-    let error = error.unwrap_err();
-    assert!(error.message().contains("would change main's"), "{error}");
-    let calls = std::fs::read_to_string(scene.root.with_file_name("package/calls")).unwrap();
-    assert_eq!(calls.lines().count(), 1, "{calls}");
-    let error = with_database().undo().unwrap_err();
-    assert!(error.hint_text().unwrap().contains("--openclaw"), "{error}");
 }
