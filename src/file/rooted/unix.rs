@@ -3,14 +3,14 @@
 use super::{Below, Found, Root, Seen, is_root};
 use crate::error::{Error, Result};
 use crate::file::TEMP_PREFIX;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU32, Ordering};
 use subtle::ConstantTimeEq;
@@ -271,10 +271,7 @@ impl Folder<'_> {
             }
             let written = file
                 .write_all(bytes)
-                .and_then(|()| {
-                    fchmod(&file, Mode::from_raw_mode(mode.try_into().unwrap_or(0o600)))
-                        .map_err(Into::into)
-                })
+                .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
                 .and_then(|()| file.sync_all());
             if let Err(error) = written {
                 let _ = unlinkat(&self.handle, &name, AtFlags::empty());

@@ -300,7 +300,7 @@ fn where_a_person_edited_nothing_at_all_is_written_and_no_value_is_shown() {
         assert!(!shown[0].1.contains("FAKE"), "{}", shown[0].1);
         scene.stops("was edited since the migration");
         // Put aside, it stops nobody.
-        std::fs::rename(scene.at(CONFIG), scene.at("mine")).unwrap();
+        rustix::fs::rename(scene.at(CONFIG), scene.at("mine")).unwrap();
         scene.undo().unwrap();
         assert_eq!(scene.text(CONFIG), config_before());
     }
@@ -379,7 +379,7 @@ fn a_planted_bundle_writes_nothing_at_all() {
     folder.stops("no link is followed");
     let root = planted(&|scene| {
         let real = scene.root.with_file_name("real");
-        std::fs::rename(&scene.root, &real).unwrap();
+        rustix::fs::rename(&scene.root, &real).unwrap();
         symlink(&real, &scene.root).unwrap();
     });
     root.stops("no link is followed");

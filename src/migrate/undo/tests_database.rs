@@ -168,3 +168,22 @@ fn what_openclaw_does_not_take_back_stops_before_any_file_and_can_be_tried_again
     let error = with_database().undo().unwrap_err();
     assert!(error.hint_text().unwrap().contains("--openclaw"), "{error}");
 }
+
+#[test]
+fn a_value_goes_over_the_pipe_alone_and_waits_for_nobody() {
+    let scene = with_config();
+    let read = stand_in(&scene, "cat; env; exit 0");
+    let minute = std::time::Duration::from_mins(1);
+    let value = |text: &str| Secret::new(text.as_bytes(), Alphabet::Text).unwrap();
+    let out = read.run_with_value(&["x"], minute, &value(VALUE)).unwrap();
+    assert_eq!(out.stdout.matches(VALUE).count(), 1, "{}", out.stdout);
+    assert!(out.stdout.starts_with(&format!("{VALUE}\n")));
+    let error = read.run_with_value(&["x"], minute, &value("FAKE\nFAKE"));
+    assert!(!error.unwrap_err().message().contains("FAKE"));
+    std::fs::remove_dir_all(scene.root.with_file_name("package")).unwrap();
+    // More than a pipe holds, to one that never reads.
+    let deaf = stand_in(&scene, "exit 7");
+    let long = value(&"x".repeat(crate::secret::MAX_SECRET));
+    let out = deaf.run_with_value(&["x"], minute, &long).unwrap();
+    assert_eq!(out.code, Some(7));
+}

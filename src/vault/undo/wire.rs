@@ -48,7 +48,7 @@ struct Out<'a> {
     roots: Vec<&'a str>,
     files: Vec<OutFile<'a>>,
     values: Vec<OutValue<'a>>,
-    planted: Vec<Profile<'a>>,
+    planted: Vec<Place<'a>>,
     orders: Vec<Order<'a>>,
 }
 
@@ -102,7 +102,7 @@ enum WireLeft<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Profile<'a> {
+struct Place<'a> {
     #[serde(borrow)]
     agent: Cow<'a, str>,
     #[serde(borrow)]
@@ -140,7 +140,7 @@ struct In<'a> {
     #[serde(borrow)]
     values: Vec<InValue<'a>>,
     #[serde(borrow)]
-    planted: Vec<Profile<'a>>,
+    planted: Vec<Place<'a>>,
     #[serde(borrow)]
     orders: Vec<Order<'a>>,
 }
@@ -250,7 +250,7 @@ fn out(bundle: &Bundle, vault: VaultId) -> Result<Out<'_>> {
         planted: bundle
             .planted
             .iter()
-            .map(|planted| Profile {
+            .map(|planted| Place {
                 agent: planted.agent.as_str().into(),
                 profile: planted.profile.as_str().into(),
                 provider: planted.provider.as_str().into(),
