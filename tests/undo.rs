@@ -275,6 +275,50 @@ fn a_new_identity_takes_the_bundle_along() {
     is_undone(&world, &end, "after rekey");
 }
 
+/// As the vault's other writers are killed elsewhere: whichever identity it has then, its bundle opens.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_new_identity_that_is_cut_off_anywhere_loses_no_bundle() {
+    if left_out("crash") {
+        return;
+    }
+    let mut kills = 0;
+    for call in ["rename", "unlink", "fsync"] {
+        for at in 1.. {
+            let (world, end) = migrated();
+            let trace = format!("trace=?{call}");
+            let inject = format!("inject=?{call}:signal=KILL:when={at}");
+            let own = env!("CARGO_BIN_EXE_clawkeep");
+            let args = [
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &trace,
+                "-e",
+                &inject,
+                own,
+                "rekey",
+                "--yes",
+            ];
+            let killed = world.program(Path::new("/usr/bin/strace"), &args).run();
+            let point = format!("rekey killed at {call} {at}: {killed:#}");
+            let done = run(&world, "undo");
+            assert!(done.code == 0, "{done:#}\n{point}");
+            // The next writer of the vault tidies up after rekey.
+            world.set("s/one", "FAKE");
+            is_undone(&world, &end, &point);
+            if killed.code != 137 {
+                let _ = killed.ok();
+                break;
+            }
+            kills += 1;
+        }
+    }
+    assert!(kills >= 6, "only {kills} steps were seen");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn killed_at_its_every_step_it_leaves_whole_files_and_the_next_run_finishes() {

@@ -22,6 +22,10 @@ use zeroize::Zeroizing;
 
 /// The way from a root to a file: one plain name or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "without handles nobody follows it")
+)]
 pub struct Below(Vec<OsString>);
 
 impl Below {
@@ -50,6 +54,7 @@ impl Below {
         Ok(Below(names))
     }
 
+    #[cfg(unix)]
     fn name(&self) -> &OsStr {
         self.0.last().map_or(OsStr::new(""), OsString::as_os_str)
     }
