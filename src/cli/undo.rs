@@ -20,6 +20,7 @@ use std::path::Path;
 const LIST: &str = "clawkeep migrate --undo-list";
 
 /// What a person wants of `migrate --undo`.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Wish<'a> {
     /// Which bundle; the newest where none is named.
     pub id: Option<&'a str>,
@@ -41,13 +42,13 @@ pub struct Wish<'a> {
 /// `Missing` when there is no such bundle, `Broken` when it is not this vault's own, `Failed` when a
 /// person edited a file since: nothing is written in these cases.
 pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
+    expire_old(app)?;
+    let id = wanted(app, wish.id)?;
     let _alone = if wish.dry_run {
         None
     } else {
         Some(undo::alone(&app.dir)?)
     };
-    expire_old(app)?;
-    let id = wanted(app, wish.id)?;
     let opened = app.open_by_slots()?;
     let gone = || Error::missing(format!("there is no undo bundle {id}")).hint(LIST);
     let drawer = of(app, &opened)?.ok_or_else(gone)?;
@@ -86,6 +87,13 @@ pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
         app.ui.say(&format!("note: {note}"));
     }
     forget_link(app)?;
+    if let Some((profile, secret)) = done.refused.first() {
+        return Err(Error::failed(format!(
+            "OpenClaw did not take {} values back, {profile} among them; all else is as it was, and the bundle {id} stays",
+            done.refused.len()
+        ))
+        .hint(format!("it is in the vault: clawkeep secret get {secret}")));
+    }
     if !done.still_there.is_empty() {
         return Err(Error::failed(format!(
             "OpenClaw still lists {} profiles that refer to the vault; the bundle {id} stays",
@@ -114,12 +122,19 @@ pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
 /// # Errors
 /// `Missing` when there is no such bundle.
 pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
-    let _alone = undo::alone(&app.dir)?;
     let ids: Vec<BundleId> = if which == "all" {
-        bundles::list(&app.dir)?.into_iter().map(|it| it.id).collect()
+        bundles::list(&app.dir)?
+            .into_iter()
+            .map(|it| it.id)
+            .collect()
     } else {
         vec![BundleId::parse(which)?]
     };
+    if ids.is_empty() {
+        app.ui.say("There is no undo bundle.");
+        return forget_key(app);
+    }
+    let _alone = undo::alone(&app.dir)?;
     app.agree(
         yes,
         "Destroy what was kept to undo it? It cannot be brought back.",
@@ -132,9 +147,6 @@ pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
             return Err(Error::missing(format!("there is no undo bundle {id}")).hint(LIST));
         }
         app.ui.say(&format!("Destroyed the undo bundle {id}."));
-    }
-    if ids.is_empty() {
-        app.ui.say("There is no undo bundle.");
     }
     forget_key(app)
 }
@@ -277,6 +289,7 @@ fn outcome(done: &Done) -> Value {
         "removed": done.removed.len(),
         "returned": done.returned.len(),
         "values": done.values,
+        "refused": done.refused.iter().map(|(profile, _)| profile.as_str()).collect::<Vec<_>>(),
         "notes": done.notes,
     })
 }
@@ -294,7 +307,8 @@ fn forget_link(app: &App) -> Result<()> {
     }
     LinkRecord::forget(&app.dir)?;
     unlink::forget_linked(app)?;
-    app.ui.say("OpenClaw is not linked to the vault any more, as before the migration.");
+    app.ui
+        .say("OpenClaw is not linked to the vault any more, as before the migration.");
     Ok(())
 }
 

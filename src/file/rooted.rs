@@ -22,6 +22,10 @@ use zeroize::Zeroizing;
 
 /// The way from a root to a file: one plain name or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "without handles nobody follows it")
+)]
 pub struct Below(Vec<OsString>);
 
 impl Below {
@@ -50,6 +54,7 @@ impl Below {
         Ok(Below(names))
     }
 
+    #[cfg(unix)]
     fn name(&self) -> &OsStr {
         self.0.last().map_or(OsStr::new(""), OsString::as_os_str)
     }
@@ -83,6 +88,19 @@ pub struct Root {
     handle: unix::Handle,
 }
 
+/// The same place by a path with no link in its folders, as [`Root`] wants it: for who notes down where
+/// something is to be put back. The last name stays as it is.
+///
+/// # Errors
+/// `Missing` when its folder is not there, `Broken` for a path that ends in no name.
+pub fn without_links(path: &Path) -> Result<PathBuf> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::broken("a path to be put back ends in no name"));
+    };
+    let real = std::fs::canonicalize(folder).map_err(|error| Error::io("open", folder, &error))?;
+    Ok(real.join(name))
+}
+
 /// Whether the caller is root: what it writes would be root's.
 #[cfg(unix)]
 pub fn is_root() -> bool {
@@ -96,10 +114,10 @@ pub fn is_root() -> bool {
 }
 
 #[cfg(unix)]
-mod unix;
-#[cfg(unix)]
 #[cfg(test)]
 mod tests;
+#[cfg(unix)]
+mod unix;
 
 #[cfg(not(unix))]
 impl Root {

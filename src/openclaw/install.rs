@@ -228,12 +228,7 @@ impl Install {
         clippy::disallowed_methods,
         reason = "door: a value into the pipe of the program that is to store it"
     )]
-    pub fn run_with_value(
-        &self,
-        args: &[&str],
-        limit: Duration,
-        value: &Secret,
-    ) -> Result<Output> {
+    pub fn run_with_value(&self, args: &[&str], limit: Duration, value: &Secret) -> Result<Output> {
         use secrecy::ExposeSecret;
         let value = value.expose_secret();
         if value.contains(['\n', '\r']) {

@@ -207,11 +207,7 @@ fn split(sort: Sort, bytes: &[u8]) -> Result<(usize, [u8; 32])> {
     Ok((line, mac))
 }
 
-fn decrypt(
-    sort: Sort,
-    file: &Sealed,
-    identity: &Identity,
-) -> std::result::Result<Wiped, Refusal> {
+fn decrypt(sort: Sort, file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Refusal> {
     // The plaintext is shorter than the file.
     match Wiped::read(start(sort, file, identity)?, file.size) {
         Ok(Some(bytes)) => Ok(bytes),

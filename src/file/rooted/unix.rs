@@ -3,14 +3,14 @@
 use super::{Below, Found, Root, Seen, is_root};
 use crate::error::{Error, Result};
 use crate::file::TEMP_PREFIX;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path};
 use std::sync::atomic::{AtomicU32, Ordering};
 use subtle::ConstantTimeEq;
@@ -145,7 +145,11 @@ impl Root {
         let mut handle = None;
         for (at, name) in below.0[..above].iter().enumerate() {
             said.push(name);
-            let flags = if at + 1 == above { listing() } else { passing() };
+            let flags = if at + 1 == above {
+                listing()
+            } else {
+                passing()
+            };
             let from = handle.as_ref().unwrap_or(&self.handle);
             handle = Some(step(from, name, flags, &said)?);
         }
@@ -192,11 +196,10 @@ impl Folder<'_> {
             return Err(self.irregular());
         }
         if meta.uid() != rustix::process::geteuid().as_raw() && meta.uid() != 0 && !is_root() {
-            return Err(Error::broken(format!(
-                "{} belongs to another user",
-                self.said.display()
-            ))
-            .hint(format!("ls -l {}", crate::error::typed(&self.said))));
+            return Err(
+                Error::broken(format!("{} belongs to another user", self.said.display()))
+                    .hint(format!("ls -l {}", crate::error::typed(&self.said))),
+            );
         }
         let too_large = || {
             Error::broken(format!(
@@ -211,7 +214,9 @@ impl Folder<'_> {
         }
         // One spare byte lets the last read see the end without growing the buffer.
         let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-        file.take(size as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+        file.take(size as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
         if bytes.len() > size {
             return Err(self.changed());
         }
@@ -248,11 +253,8 @@ impl Folder<'_> {
     fn temporary(&self, bytes: &[u8], mode: u32) -> Result<Temporary> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let io = |error: std::io::Error| Error::io("write", &self.said, &error);
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..TRIES {
             let name = OsString::from(format!(
                 "{TEMP_PREFIX}{}-{}",
@@ -269,7 +271,7 @@ impl Folder<'_> {
             }
             let written = file
                 .write_all(bytes)
-                .and_then(|()| fchmod(&file, Mode::from_raw_mode(mode.try_into().unwrap_or(0o600))).map_err(Into::into))
+                .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
                 .and_then(|()| file.sync_all());
             if let Err(error) = written {
                 let _ = unlinkat(&self.handle, &name, AtFlags::empty());
@@ -309,7 +311,8 @@ impl Folder<'_> {
                 continue;
             };
             let file = File::from(file);
-            let is_dead = file.metadata().is_ok_and(|meta| meta.is_file()) && file.try_lock().is_ok();
+            let is_dead =
+                file.metadata().is_ok_and(|meta| meta.is_file()) && file.try_lock().is_ok();
             if is_dead {
                 let _ = unlinkat(&self.handle, name, AtFlags::empty());
             }

@@ -7,8 +7,10 @@ use crate::expiry::Millis;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Held};
 use crate::openclaw::listing;
+use crate::provider::AgentId;
 use crate::secret::SecretKind;
 use crate::vault::undo::{Bundle, WasValue};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long one command may take: Node starts in 2 to 14 s, first runs migrate for a minute.
@@ -20,6 +22,10 @@ pub(super) fn has_part(bundle: &Bundle) -> bool {
 }
 
 /// Has OpenClaw put everything back. Each step can be done twice.
+///
+/// A profile goes before its value comes: 2026.9.6 stores no key over a ref, and puts a token beside the
+/// ref that hides it (ran). It writes into the store where it finds a profile of that name, main's before
+/// the agent's own (ran): so main's go first and come last.
 pub(super) fn put_back(
     bundle: &Bundle,
     install: &Install,
@@ -27,29 +33,48 @@ pub(super) fn put_back(
     done: &mut Done,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
-    for value in &bundle.values {
-        progress(&format!("giving {} back to OpenClaw", value.profile));
-        paste(install, value, now)?;
-        done.values += 1;
+    let returning = bundle.values.iter().map(|value| Held {
+        agent: value.agent.clone(),
+        profile: value.profile.clone(),
+        provider: value.provider.clone(),
+    });
+    let planted = bundle.planted.iter().map(|planted| Held {
+        agent: planted.agent.clone(),
+        profile: planted.profile.clone(),
+        provider: planted.provider.clone(),
+    });
+    let gone: BTreeSet<Held> = returning.chain(planted).collect();
+    let (mains, others): (Vec<Held>, Vec<Held>) =
+        gone.into_iter().partition(|held| held.agent.is_main());
+    spare_main(install, &mains, &others)?;
+    if !(mains.is_empty() && others.is_empty()) {
+        progress("taking profiles that refer to the vault out of OpenClaw");
     }
-    let gone: Vec<Held> = bundle
-        .planted
+    for held in [&mains, &others] {
+        if !held.is_empty() {
+            done.still_there
+                .extend(link::forget_profiles(install, held)?);
+        }
+    }
+    let (last, first): (Vec<&WasValue>, Vec<&WasValue>) = bundle
+        .values
         .iter()
-        .filter(|planted| {
-            let is_it = |value: &WasValue| {
-                value.agent == planted.agent && value.profile == planted.profile
-            };
-            !bundle.values.iter().any(is_it)
-        })
-        .map(|planted| Held {
-            agent: planted.agent.clone(),
-            profile: planted.profile.clone(),
-            provider: planted.provider.clone(),
-        })
-        .collect();
-    if !gone.is_empty() {
-        progress("removing profiles that refer to the vault from OpenClaw");
-        done.still_there = link::forget_profiles(install, &gone)?;
+        .partition(|value| value.agent.is_main());
+    let mut refusal = None;
+    for value in first.into_iter().chain(last) {
+        progress(&format!("giving {} back to OpenClaw", value.profile));
+        match paste(install, value, now) {
+            Ok(()) => done.values += 1,
+            Err(error) => {
+                done.refused.push((value.profile.clone(), value.id.clone()));
+                refusal.get_or_insert(error);
+            }
+        }
+    }
+    // One value that OpenClaw has something against keeps no file from coming back. All of them: then
+    // it does not work at all.
+    if let (Some(error), 0) = (refusal, done.values) {
+        return Err(error);
     }
     for order in &bundle.orders {
         progress(&format!("setting the order of {}", order.provider));
@@ -57,6 +82,30 @@ pub(super) fn put_back(
         link::put_order(install, &order.agent, &order.provider, before)?;
     }
     Ok(())
+}
+
+/// Refuses where OpenClaw would change a profile of main's that the migration did not touch: another
+/// agent had its own of that name.
+fn spare_main(install: &Install, mains: &[Held], others: &[Held]) -> Result<()> {
+    if others.is_empty() {
+        return Ok(());
+    }
+    let there = listing::profiles(install, &AgentId::main())?;
+    let is_mains = |held: &&Held| {
+        there.iter().any(|(id, ..)| *id == held.profile)
+            && !mains.iter().any(|main| main.profile == held.profile)
+    };
+    match others.iter().find(is_mains) {
+        None => Ok(()),
+        Some(held) => Err(Error::failed(format!(
+            "agent {} had a profile {} of its own beside main's of that name, and OpenClaw would change main's; nothing was written",
+            held.agent, held.profile
+        ))
+        .hint(format!(
+            "rename main's, or take its own out of the way: openclaw models auth logout --agent main {}",
+            held.profile
+        ))),
+    }
 }
 
 fn paste(install: &Install, value: &WasValue, now: Millis) -> Result<()> {

@@ -24,6 +24,9 @@ mod returning;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests_database;
 
 pub use fate::Fate;
 
@@ -34,6 +37,8 @@ use crate::host::Host;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::Held;
 use crate::openclaw::store_lock::{LOCK_NAME, StoreLock};
+use crate::provider::ProfileId;
+use crate::secret::SecretId;
 use crate::vault::undo::{Bundle, MAX_WAS, WasFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,8 +50,10 @@ use std::path::{Path, PathBuf};
 /// `Failed` when another one is at it.
 pub fn alone(dir: &Path) -> Result<Lock> {
     Lock::hold(&dir.join("migrate.lock"))?.ok_or_else(|| {
-        Error::failed("another migration, or its undoing, is at work on this vault")
-            .hint(format!("see who: fuser -v {}", crate::error::typed(&dir.join("migrate.lock"))))
+        Error::failed("another migration, or its undoing, is at work on this vault").hint(format!(
+            "see who: fuser -v {}",
+            crate::error::typed(&dir.join("migrate.lock"))
+        ))
     })
 }
 
@@ -68,6 +75,8 @@ pub struct Done {
     pub returned: Vec<(PathBuf, usize)>,
     /// Values that returned to OpenClaw's database.
     pub values: usize,
+    /// Profiles whose values OpenClaw did not take back, with their names in the vault.
+    pub refused: Vec<(ProfileId, SecretId)>,
     /// Profiles that OpenClaw still lists although they were to go.
     pub still_there: Vec<Held>,
     /// Whole sentences about what was left as it is.
@@ -83,10 +92,11 @@ impl<'b> Plan<'b> {
     /// regular file stands where one is to be written.
     pub fn of(bundle: &'b Bundle, as_root: bool) -> Result<Self> {
         if rooted::is_root() && !as_root {
-            return Err(Error::usage(
-                "undoing as root would give root every file that it writes",
-            )
-            .hint("as the user whose files they are: clawkeep migrate --undo; or add --as-root"));
+            return Err(
+                Error::usage("undoing as root would give root every file that it writes").hint(
+                    "as the user whose files they are: clawkeep migrate --undo; or add --as-root",
+                ),
+            );
         }
         bundle.check()?;
         let mut roots = Roots::default();
@@ -239,7 +249,10 @@ fn seen(found: &Found) -> Seen<'_> {
 
 /// Whether OpenClaw's lock of a folder guards a file of this name.
 fn guards(name: &std::ffi::OsStr) -> bool {
-    name == "auth-state.json" || LOCK_NAME.strip_suffix(".lock").is_some_and(|own| name == own)
+    name == "auth-state.json"
+        || LOCK_NAME
+            .strip_suffix(".lock")
+            .is_some_and(|own| name == own)
 }
 
 /// Roots that were opened. Each by its handle, once: what is put in its place later is another folder.

@@ -103,7 +103,9 @@ fn standing(value: &WasAt, was: &Config, now: &Config) -> Option<Standing> {
                 return Some(Standing::Ours(None));
             }
             // A profile's ref has a key of its own, and the value's key is gone.
-            let beside = ref_places(&value.place).into_iter().find(|path| is_it(path))?;
+            let beside = ref_places(&value.place)
+                .into_iter()
+                .find(|path| is_it(path))?;
             (!now.has(&place)).then_some(Standing::Ours(Some(beside)))
         }
         Left::Marker => now

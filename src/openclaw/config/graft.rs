@@ -73,8 +73,12 @@ mod tests {
 
     #[test]
     fn what_stood_there_stands_there_again_as_it_was_spelled() {
-        let old = read("{ // a\n  a: { b: 'FAKE-\\u0041', c: [1, { d: \"FAKE-D\" }] },\n  e: { f: { g: +1, }, },\n}\n");
-        let mut now = read("{\n  \"a\": {\n    \"b\": {\"source\": \"exec\"},\n    \"c\": [1, { \"d\": null }]\n  },\n  \"x\": 1\n}\n");
+        let old = read(
+            "{ // a\n  a: { b: 'FAKE-\\u0041', c: [1, { d: \"FAKE-D\" }] },\n  e: { f: { g: +1, }, },\n}\n",
+        );
+        let mut now = read(
+            "{\n  \"a\": {\n    \"b\": {\"source\": \"exec\"},\n    \"c\": [1, { \"d\": null }]\n  },\n  \"x\": 1\n}\n",
+        );
         assert!(now.graft(&["a", "b"], &old).unwrap());
         assert!(now.graft(&["a", "c", "1", "d"], &old).unwrap());
         assert!(now.graft(&["e"], &old).unwrap());

@@ -329,12 +329,7 @@ fn set_order(install: &Install, order: &Order) -> Result<()> {
     args.extend([order.provider.as_str(), "--agent", order.agent.as_str()]);
     // Ids are free text: one that begins with a hyphen is no option.
     args.push("--");
-    args.extend(
-        order
-            .profiles
-            .iter()
-            .map(ProfileId::as_str),
-    );
+    args.extend(order.profiles.iter().map(ProfileId::as_str));
     let output = install.run(&args, CLI_TIME, &[])?;
     expect(&output, install.version(), "the order of its profiles")
 }

@@ -217,9 +217,12 @@ impl Bundle {
 /// Whether a path is absolute, and the names in it are all there is: no `.`, `..`, doubled or trailing
 /// separator, and no NUL, which ends a name for the system.
 fn is_plain(path: &Path) -> bool {
-    let names = path
-        .components()
-        .all(|part| matches!(part, Component::Prefix(_) | Component::RootDir | Component::Normal(_)));
+    let names = path.components().all(|part| {
+        matches!(
+            part,
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_)
+        )
+    });
     let again: PathBuf = path.components().collect();
     names
         && path.is_absolute()

@@ -49,9 +49,8 @@ impl KeychainStore {
         }
         let identity = Identity::generate();
         self.put_beside(ACCOUNT, identity.text().as_bytes())?;
-        self.bundles(dir)?.ok_or_else(|| {
-            Error::broken("the keychain did not give back what was put into it")
-        })
+        self.bundles(dir)?
+            .ok_or_else(|| Error::broken("the keychain did not give back what was put into it"))
     }
 
     /// Destroys what bundles are sealed with, once the last is gone: then no copy of one opens either.

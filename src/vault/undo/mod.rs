@@ -277,7 +277,11 @@ pub(super) fn stage(old: &Bundles, new: &Bundles) -> Result<()> {
 }
 
 /// What `stage` needs to know of the state that is to be.
-pub(super) fn to_be(dir: &Path, identity: &Identity, recovery: Option<&Recipient>) -> Result<Bundles> {
+pub(super) fn to_be(
+    dir: &Path,
+    identity: &Identity,
+    recovery: Option<&Recipient>,
+) -> Result<Bundles> {
     Ok(Bundles {
         dir: dir.to_owned(),
         vault: identity.vault_id(),

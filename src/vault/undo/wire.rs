@@ -48,7 +48,7 @@ struct Out<'a> {
     roots: Vec<&'a str>,
     files: Vec<OutFile<'a>>,
     values: Vec<OutValue<'a>>,
-    planted: Vec<Profile<'a>>,
+    planted: Vec<Place<'a>>,
     orders: Vec<Order<'a>>,
 }
 
@@ -102,7 +102,7 @@ enum WireLeft<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Profile<'a> {
+struct Place<'a> {
     #[serde(borrow)]
     agent: Cow<'a, str>,
     #[serde(borrow)]
@@ -140,7 +140,7 @@ struct In<'a> {
     #[serde(borrow)]
     values: Vec<InValue<'a>>,
     #[serde(borrow)]
-    planted: Vec<Profile<'a>>,
+    planted: Vec<Place<'a>>,
     #[serde(borrow)]
     orders: Vec<Order<'a>>,
 }
@@ -250,7 +250,7 @@ fn out(bundle: &Bundle, vault: VaultId) -> Result<Out<'_>> {
         planted: bundle
             .planted
             .iter()
-            .map(|planted| Profile {
+            .map(|planted| Place {
                 agent: planted.agent.as_str().into(),
                 profile: planted.profile.as_str().into(),
                 provider: planted.provider.as_str().into(),
@@ -312,7 +312,11 @@ pub(super) fn from_line(line: &[u8], vault: VaultId, id: &BundleId, keep: bool) 
         id: id.clone(),
         created: wire.created,
         keep,
-        roots: wire.roots.iter().map(|root| PathBuf::from(&**root)).collect(),
+        roots: wire
+            .roots
+            .iter()
+            .map(|root| PathBuf::from(&**root))
+            .collect(),
         files: each(wire.files, file)?,
         values: each(wire.values, value)?,
         planted: each(wire.planted, |wire| {
@@ -323,7 +327,9 @@ pub(super) fn from_line(line: &[u8], vault: VaultId, id: &BundleId, keep: bool) 
             })
         })?,
         orders: each(wire.orders, |wire| {
-            let ids = wire.before.map(|ids| each(ids, |id| named(ProfileId::parse(&id))));
+            let ids = wire
+                .before
+                .map(|ids| each(ids, |id| named(ProfileId::parse(&id))));
             Ok(WasOrder {
                 agent: named(AgentId::parse(&wire.agent))?,
                 provider: named(ProviderId::parse(&wire.provider))?,
