@@ -9,6 +9,7 @@
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
+//! | 3 use cases | [`migrate`] | rings 0 to 2'; returns data, prints nothing, asks nobody |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
 //! A value leaves its box (`expose_secret`) only where `#[allow(clippy::disallowed_methods)]` says
@@ -25,6 +26,7 @@ pub mod host;
 pub mod json;
 pub mod keeper;
 pub mod keychain;
+pub mod migrate;
 pub mod openclaw;
 pub mod provider;
 pub mod secret;
