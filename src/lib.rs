@@ -9,7 +9,7 @@
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
-//! | 3 use cases | [`migrate`] | rings 0 to 2'; returns data, prints nothing, asks nobody |
+//! | 3 use cases | [`backup`] [`migrate`] | rings 0 to 2'; returns data, prints nothing, asks nobody |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
 //! A value leaves its box (`expose_secret`) only where `#[allow(clippy::disallowed_methods)]` says
@@ -18,6 +18,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod access;
+pub mod backup;
 pub mod cli;
 pub mod error;
 pub mod expiry;

@@ -268,6 +268,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "sha2",
         &[
+            "src/backup/mod.rs",
             "src/cli/service/isolated/handed.rs",
             "src/migrate/",
             "src/openclaw/decisive",

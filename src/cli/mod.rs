@@ -5,9 +5,11 @@ pub mod args;
 #[cfg(unix)]
 pub mod arm;
 pub mod auth;
+pub mod backup;
 pub mod call;
 pub mod choice;
 pub mod dangling;
+pub mod export;
 #[cfg(unix)]
 pub mod handing;
 pub mod init;
@@ -36,6 +38,7 @@ pub mod record;
 pub mod recovery;
 pub mod reload;
 pub mod resolve;
+pub mod restore;
 pub mod run;
 pub mod secret;
 #[cfg(unix)]
@@ -48,7 +51,9 @@ pub mod slot;
 pub mod slot_list;
 pub mod start;
 pub mod survey;
+pub mod target;
 pub mod ui;
+pub mod unasked;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;
@@ -119,6 +124,9 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Log(args) => log::run(app, args),
+        Command::Backup(args) => backup::run(app, args),
+        Command::Restore(args) => restore::run(app, args),
+        Command::Export(args) => export::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -138,6 +146,9 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Link(_)
             | Command::Run(_)
             | Command::Log(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Export(_)
     )
 }
 
