@@ -4,7 +4,7 @@
 //!
 //! | ring | modules | may know |
 //! |---|---|---|
-//! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] | nothing but words: no files, clock, environment |
+//! | 0 words | [`error`] [`secret`] [`provider`] [`expiry`] [`json`] [`assignment`] | nothing but words: no files, clock, environment |
 //! | 1 doors | [`host`] [`file`] [`keychain`] [`terminal`] [`wipe`] | one part of the outside world each |
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
@@ -18,6 +18,7 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 pub mod access;
+pub mod assignment;
 pub mod backup;
 pub mod cli;
 pub mod error;

@@ -15,7 +15,11 @@ use std::path::Path;
 /// `Broken` when a file of the vault is not what it should be: a link, open to others, too large.
 pub fn take(dir: &Path, custody: Custody, now: Millis, _held: &Lock) -> Result<Backup> {
     let mut names = vec![Name::VaultAge, Name::VaultJson, Name::Link];
-    for (folder, file) in [("slots", ""), ("undo", ""), ("agents", "/auth-profiles.json")] {
+    for (folder, file) in [
+        ("slots", ""),
+        ("undo", ""),
+        ("agents", "/auth-profiles.json"),
+    ] {
         for entry in entries(&dir.join(folder))? {
             // What has no name here is no file of the vault's.
             names.extend(Name::parse(&format!("{folder}/{entry}{file}")));
@@ -33,8 +37,10 @@ pub fn take(dir: &Path, custody: Custody, now: Millis, _held: &Lock) -> Result<B
         }
     }
     if custody == Custody::File && !files.contains_key(&Name::VaultAge) {
-        return Err(Error::broken(format!("vault.age is gone from {}", dir.display()))
-            .hint("put it back from an earlier backup: clawkeep restore FILE --replace"));
+        return Err(
+            Error::broken(format!("vault.age is gone from {}", dir.display()))
+                .hint("put it back from an earlier backup: clawkeep restore FILE --replace"),
+        );
     }
     let cache = files.get(&Name::VaultJson).and_then(|b| Cache::parse(b));
     let known = cache.as_ref().filter(|cache| cache.custody == custody);
@@ -47,7 +53,9 @@ pub fn take(dir: &Path, custody: Custody, now: Millis, _held: &Lock) -> Result<B
             created: now,
             custody,
             vault_id: known.and_then(|cache| cache.vault_id),
-            generation: known.and_then(|cache| cache.seen).map(|seen| seen.generation),
+            generation: known
+                .and_then(|cache| cache.seen)
+                .map(|seen| seen.generation),
         },
         files,
     })

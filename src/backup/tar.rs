@@ -10,27 +10,27 @@
 use crate::error::{Error, Result};
 
 /// The folder that everything in an archive lies in.
-pub const TOP: &str = "clawkeep-backup";
+pub(super) const TOP: &str = "clawkeep-backup";
 
 /// The longest name below [`TOP`], in bytes: what the format has room for.
-pub const MAX_NAME: usize = 100;
+pub(super) const MAX_NAME: usize = 100;
 
 /// The most members that are read.
-pub const MAX_MEMBERS: usize = 65_536;
+pub(super) const MAX_MEMBERS: usize = 65_536;
 
 const BLOCK: usize = 512;
 
 /// One thing in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member<B> {
+pub(super) struct Member<B> {
     /// Its name below [`TOP`], as [`is_name`]; empty for that folder itself.
-    pub name: String,
+    pub(super) name: String,
     /// The file's bytes (mode 0600), or `None` for a folder (0700).
-    pub bytes: Option<B>,
+    pub(super) bytes: Option<B>,
 }
 
 /// Whether `name` can be one of a member.
-pub fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     let is_part = |part: &str| {
         part.bytes().next().is_some_and(plain) && part.bytes().all(|b| plain(b) || b == b'.')
@@ -43,7 +43,11 @@ pub fn is_name(name: &str) -> bool {
 ///
 /// # Errors
 /// `Failed` when it would be longer, or for a name that cannot be one.
-pub fn write<B: AsRef<[u8]>>(members: &[Member<B>], time: u64, max: usize) -> Result<Vec<u8>> {
+pub(super) fn write<B: AsRef<[u8]>>(
+    members: &[Member<B>],
+    time: u64,
+    max: usize,
+) -> Result<Vec<u8>> {
     let padded = |member: &Member<B>| {
         let bytes = member.bytes.as_ref().map_or(0, |b| b.as_ref().len());
         BLOCK + bytes.next_multiple_of(BLOCK)
@@ -74,7 +78,7 @@ pub fn write<B: AsRef<[u8]>>(members: &[Member<B>], time: u64, max: usize) -> Re
 ///
 /// # Errors
 /// `Broken`, by the number of the member, for any other one, and one that was cut off.
-pub fn read(archive: &[u8]) -> Result<(Vec<Member<&[u8]>>, u64)> {
+pub(super) fn read(archive: &[u8]) -> Result<(Vec<Member<&[u8]>>, u64)> {
     let mut members: Vec<Member<&[u8]>> = Vec::new();
     let mut names = std::collections::BTreeSet::new();
     let mut time = None;
@@ -183,7 +187,10 @@ fn parse(block: &[u8]) -> Option<(String, Option<usize>, u64)> {
     };
     let name = match size {
         Some(_) => name,
-        None if block[345] == 0 => name.strip_suffix('/').filter(|name| *name == TOP).map(|_| "")?,
+        None if block[345] == 0 => name
+            .strip_suffix('/')
+            .filter(|name| *name == TOP)
+            .map(|_| "")?,
         None => name.strip_suffix('/')?,
     };
     let time = number(136)?;

@@ -44,7 +44,8 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
     app.ui.say(&proof);
     app.ui.say(&format!("In it: {}.", held(&backup)));
     if custody == Custody::Keychain {
-        app.ui.say("There is no value in it: they lie in the keychain, and only there.");
+        app.ui
+            .say("There is no value in it: they lie in the keychain, and only there.");
         app.ui.say("hint: clawkeep export --output FILE");
         return Ok(());
     }
@@ -125,9 +126,9 @@ fn prove(app: &App, custody: Custody) -> Result<String> {
 
 /// `vault 0123456789abcdef, generation 7`.
 pub fn described(about: &About) -> String {
-    let mut text = about.vault_id.map_or("a vault".to_owned(), |id| {
-        format!("vault {}", id.short())
-    });
+    let mut text = about
+        .vault_id
+        .map_or("a vault".to_owned(), |id| format!("vault {}", id.short()));
     if let Some(generation) = about.generation {
         text.push_str(&format!(", generation {generation}"));
     }
@@ -197,7 +198,9 @@ fn keys(slots: &[Slot]) -> String {
 fn note_keys_beside(app: &App, slots: &[Slot], path: &Path) {
     for slot in slots {
         if let SlotKind::IdentityFile { path: key, .. } = &slot.kind
-            && key.parent().is_some_and(|folder| target::lies_in(path, folder))
+            && key
+                .parent()
+                .is_some_and(|folder| target::lies_in(path, folder))
         {
             app.ui.say(&format!(
                 "note: the identity file {} lies with it: move one of the two",

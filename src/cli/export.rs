@@ -144,16 +144,19 @@ fn without_end(object: &[u8]) -> &[u8] {
 }
 
 /// `# id` and `NAME='value'` for each.
+fn as_env(app: &App, rows: &[Row]) -> Result<Zeroizing<Vec<u8>>> {
+    env_lines(rows, &names(app, rows)?)
+}
+
 #[allow(
     clippy::disallowed_methods,
     reason = "door: all values into the lines that the person asked for"
 )]
-fn as_env(app: &App, rows: &[Row]) -> Result<Zeroizing<Vec<u8>>> {
-    let names = names(app, rows)?;
+fn env_lines(rows: &[Row], names: &[VariableName]) -> Result<Zeroizing<Vec<u8>>> {
     let mut room = 0;
     let mut lines = Vec::with_capacity(rows.len());
     let mut refused = Vec::new();
-    for (row, name) in rows.iter().zip(&names) {
+    for (row, name) in rows.iter().zip(names) {
         let value = row.value.expose_secret();
         match quote_for(value) {
             Some(quote) => lines.push((row, name, quote)),
@@ -232,7 +235,13 @@ fn names(app: &App, rows: &[Row]) -> Result<Vec<VariableName>> {
 
 /// `CHANNELS_TELEGRAM_TOKEN` of `channels/telegram/token`; never one that decides what code runs.
 fn made_of(id: &SecretId, taken: &mut BTreeSet<String>) -> Result<VariableName> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
     // An id may be longer than a name.
     let mut name: String = id.as_str().chars().take(200).map(plain).collect();
     if VariableName::parse(&name).is_err() {
@@ -250,6 +259,7 @@ fn made_of(id: &SecretId, taken: &mut BTreeSet<String>) -> Result<VariableName> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assignment::{self, Language};
     use proptest::prelude::*;
 
     #[test]
@@ -272,19 +282,58 @@ mod tests {
     fn a_value_that_readers_would_not_agree_on_has_no_quotes() {
         assert_eq!(quote_for("plain $x `y` \\n #"), Some(b'\''));
         assert_eq!(quote_for("it's\ntwo lines"), Some(b'"'));
-        for bad in ["a\rb", "ends with \\", "it's $x", "it's \"both\"", "it's \\n"] {
+        for bad in [
+            "a\rb",
+            "ends with \\",
+            "it's $x",
+            "it's \"both\"",
+            "it's \\n",
+        ] {
             assert_eq!(quote_for(bad), None, "{bad:?}");
         }
     }
 
+    /// The lines for these values, with names that are taken for given.
+    #[allow(clippy::disallowed_methods, reason = "compares fake values")]
+    fn lines(values: &[String]) -> (Vec<String>, Zeroizing<Vec<u8>>) {
+        let at = Millis::new(7).unwrap();
+        let fit: Vec<&String> = values.iter().filter(|v| quote_for(v).is_some()).collect();
+        let rows: Vec<Row> = fit
+            .iter()
+            .enumerate()
+            .map(|(n, value)| Row {
+                id: SecretId::parse(&format!("s/{n}")).unwrap(),
+                meta: Meta {
+                    kind: crate::secret::SecretKind::Secret,
+                    provider: None,
+                    created: at,
+                    updated: at,
+                    expires: None,
+                    was_plaintext: false,
+                },
+                value: Secret::stored(value).unwrap(),
+            })
+            .collect();
+        let names: Vec<VariableName> = (0..rows.len())
+            .map(|n| VariableName::parse(&format!("S_{n}")).unwrap())
+            .collect();
+        let text = env_lines(&rows, &names).unwrap();
+        (fit.into_iter().cloned().collect(), text)
+    }
+
     proptest! {
-        /// What a POSIX shell makes of a quoted word, by its rules.
+        /// OpenClaw's .env and a shell read each value as it is, whatever stands around it.
         #[test]
-        fn a_shell_reads_what_was_written(value in "[ -~\n]{1,40}") {
-            match quote_for(&value) {
-                Some(b'\'') => prop_assert!(!value.contains('\'')),
-                Some(_) => prop_assert!(!value.contains(['"', '$', '`', '\\'])),
-                None => prop_assert!(value.contains('\'') || value.ends_with('\\')),
+        fn every_reader_takes_the_value_as_it_is(values in proptest::collection::vec("[ -~\\n\\tü]{1,24}|[a'\"$`\\\\ #=\\n]{1,8}", 1..6)) {
+            let (values, text) = lines(&values);
+            for language in [Language::DotEnv, Language::Shell] {
+                let read = assignment::read(language, &text).unwrap();
+                let read: Vec<Option<String>> = read
+                    .into_iter()
+                    .map(|one| one.value.map(|value| value.to_string()))
+                    .collect();
+                let wanted: Vec<Option<String>> = values.iter().cloned().map(Some).collect();
+                prop_assert_eq!(read, wanted, "{}", String::from_utf8_lossy(&text));
             }
         }
     }

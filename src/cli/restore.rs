@@ -14,8 +14,8 @@ use crate::keeper::client::{KeeperStore, Place};
 use crate::keeper::pointer::Pointer;
 use crate::openclaw::config::Config;
 use crate::store::Store as _;
-use crate::vault::cache::{Cache, Custody};
 use crate::vault::Found;
+use crate::vault::cache::{Cache, Custody};
 
 /// Runs `restore`.
 pub fn run(app: &App, args: &Args) -> Result<()> {
@@ -23,10 +23,12 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
     let found = app.find()?;
     if found != Found::Nothing && !args.replace {
         return Err(
-            Error::failed(format!("there is a vault in {} already", app.dir.display())).hint(format!(
-                "to put it aside and restore in its place: clawkeep restore {} --replace",
-                typed(&args.file)
-            )),
+            Error::failed(format!("there is a vault in {} already", app.dir.display())).hint(
+                format!(
+                    "to put it aside and restore in its place: clawkeep restore {} --replace",
+                    typed(&args.file)
+                ),
+            ),
         );
     }
     if found != Found::Nothing {
@@ -71,10 +73,11 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
 /// it, and would be gone.
 fn refuse_in_use(app: &App) -> Result<()> {
     if Pointer::load(&app.dir)?.is_some() {
-        return Err(Error::failed(
-            "a service keeps this vault's keeper; nothing was restored",
-        )
-        .hint("take it away first, and install it again afterwards: clawkeep service uninstall"));
+        return Err(
+            Error::failed("a service keeps this vault's keeper; nothing was restored").hint(
+                "take it away first, and install it again afterwards: clawkeep service uninstall",
+            ),
+        );
     }
     match KeeperStore::find(Place::of(&app.dir)?, &[]) {
         Ok(None) => Ok(()),
@@ -95,11 +98,7 @@ fn difference(app: &App, backup: &Backup) -> Result<String> {
     let cache = Cache::load(&app.dir)?;
     let (id, seen) = cache.map_or((None, None), |cache| (cache.vault_id, cache.seen));
     let there = match (id, seen) {
-        (Some(id), Some(seen)) => format!(
-            "vault {}, generation {}",
-            id.short(),
-            seen.generation
-        ),
+        (Some(id), Some(seen)) => format!("vault {}, generation {}", id.short(), seen.generation),
         (Some(id), None) => format!("vault {}", id.short()),
         (None, _) => "a vault".to_owned(),
     };
@@ -120,8 +119,8 @@ fn forget_link(app: &App, backup: &mut Backup) -> Result<Option<String>> {
         backup.leave_out(&Name::Link);
         return Ok(None);
     };
-    let is_linked = Config::read(&record.config)
-        .is_ok_and(|config| pins::is_linked(&config, &app.dir));
+    let is_linked =
+        Config::read(&record.config).is_ok_and(|config| pins::is_linked(&config, &app.dir));
     if is_linked {
         return Ok(None);
     }

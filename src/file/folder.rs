@@ -8,7 +8,10 @@ use std::path::Path;
 ///
 /// # Errors
 /// `Failed` when something else is there: nothing is written over.
-#[allow(clippy::disallowed_methods, reason = "door: a finished folder gets its name")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: a finished folder gets its name"
+)]
 pub fn put_folder(new: &Path, place: &Path) -> Result<()> {
     if place.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
         return Err(Error::failed(format!(
@@ -26,7 +29,10 @@ pub fn put_folder(new: &Path, place: &Path) -> Result<()> {
 /// # Errors
 /// `Failed` when the system refuses; both have their names then, unless it refuses to give them back too,
 /// or only to be sure of it.
-#[allow(clippy::disallowed_methods, reason = "door: two folders exchange their names")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "door: two folders exchange their names"
+)]
 pub fn exchange_folders(one: &Path, other: &Path) -> Result<()> {
     let fail = |error: &std::io::Error| Error::io("replace", other, error);
     if !at_once(one, other).map_err(|error| fail(&error))? {

@@ -335,10 +335,7 @@ fn heads(keys: &[Key], has_name: impl Fn(&Digest) -> bool) -> Vec<&Key> {
     };
     // A variable of which there is one: two values of it disagree. So does the configuration's own key,
     // unless a variable has it too.
-    let single = matches!(
-        first.rank,
-        (1, _) | (_, Some(Rank::Live | Rank::Table(_)))
-    );
+    let single = matches!(first.rank, (1, _) | (_, Some(Rank::Live | Rank::Table(_))));
     keys.iter()
         .enumerate()
         .filter(|(at, key)| {
