@@ -9,7 +9,7 @@ use super::record::{self, LinkRecord};
 use super::target;
 use super::{ui, unasked};
 use crate::backup::{self, About, Backup, Name};
-use crate::error::{Error, Kind, Result, typed};
+use crate::error::{Error, Kind, Result};
 use crate::file::{self, LOCK_WAIT, Lock};
 use crate::openclaw::auth_state;
 use crate::openclaw::profiles::{Expires, ProfileKind, ProfilesFile};
@@ -114,12 +114,9 @@ fn prove(app: &App, custody: Custody) -> Result<String> {
             Ok(format!("The keychain has {count} values of it now."))
         }
         Ok(count) => Ok(format!("Checked: it opens, with {count} secrets.")),
-        Err(error) if error.kind() == Kind::Broken => Err(error
-            .context("the vault is not whole, and a backup of it would not be")
-            .hint(format!(
-                "to keep what is there all the same: cp -a {} COPY",
-                typed(&app.dir)
-            ))),
+        Err(error) if error.kind() == Kind::Broken => Err(error.context(
+            "the vault is not whole, and a backup of it would not be (copy the folder to keep it as it is)",
+        )),
         Err(error) => Ok(format!("Not checked whether it opens: {error}.")),
     }
 }
