@@ -55,6 +55,7 @@ impl Transcript {
             (r#"("uid": |, uid )\d+"#, "$1[UID]"),
             (r"\b1[789]\d{11}\b", "[MS]"),
             (r"\b\d+ MiB", "[N] MiB"),
+            (r"\b\d+ KiB", "[N] KiB"),
             (r" +\n", "\n"),
         ] {
             settings.add_filter(pattern, name);

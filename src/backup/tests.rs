@@ -48,7 +48,13 @@ fn taken(dir: &Path) -> Backup {
     take(dir, Custody::File, now(), &lock).unwrap()
 }
 
+/// Made once: what differs between two of them is nothing.
 fn sample() -> Vec<u8> {
+    static SAMPLE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    SAMPLE.get_or_init(made).clone()
+}
+
+fn made() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("vault");
     vault(&dir);

@@ -16,6 +16,7 @@ use crate::openclaw::config::Config;
 use crate::store::Store as _;
 use crate::vault::Found;
 use crate::vault::cache::{Cache, Custody};
+use serde_json::Value;
 
 /// Runs `restore`.
 pub fn run(app: &App, args: &Args) -> Result<()> {
@@ -42,7 +43,7 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
             "add --yes",
         )?;
     }
-    let unlinked = forget_link(app, &mut backup)?;
+    let linked = keep_link(app, &mut backup);
     let placed = backup::place(&app.dir, &backup, args.replace)?;
     app.ui.say(&format!(
         "Restored: {} ({}, as of {})",
@@ -60,10 +61,15 @@ pub fn run(app: &App, args: &Args) -> Result<()> {
             aside.display()
         ));
     }
-    if let Some(config) = unlinked {
-        app.ui.say(&format!(
+    match linked {
+        Linked::Quiet => {}
+        Linked::NotHere(config) => app.ui.say(&format!(
             "Not linked: {config} does not ask this vault.\nhint: clawkeep link"
-        ));
+        )),
+        Linked::PinsAnother(config) => app.ui.say(&format!(
+            "{config} names the id that this vault got later, so the gateway is refused until you link again.\n\
+             hint: clawkeep link"
+        )),
     }
     say_how_it_opens(app, &backup);
     Ok(())
@@ -109,23 +115,49 @@ fn difference(app: &App, backup: &Backup) -> Result<String> {
     ))
 }
 
+/// What there is to say of OpenClaw.
+enum Linked {
+    /// Nothing: the vault was not linked, or is as it was.
+    Quiet,
+    /// This configuration does not ask the vault's folder.
+    NotHere(String),
+    /// This one does, and names another vault id: that of a later identity.
+    PinsAnother(String),
+}
+
 /// A link record means something only where that OpenClaw asks this very folder: on another machine it
-/// would name files that are not there, or are another's. Gives the configuration that it named.
-fn forget_link(app: &App, backup: &mut Backup) -> Result<Option<String>> {
+/// would name files that are not there, or are another's.
+fn keep_link(app: &App, backup: &mut Backup) -> Linked {
     let Some(bytes) = backup.file(&Name::Link) else {
-        return Ok(None);
+        return Linked::Quiet;
     };
     let Some(record) = LinkRecord::parse(bytes) else {
         backup.leave_out(&Name::Link);
-        return Ok(None);
+        return Linked::Quiet;
     };
-    let is_linked =
-        Config::read(&record.config).is_ok_and(|config| pins::is_linked(&config, &app.dir));
-    if is_linked {
-        return Ok(None);
+    let place = record.config.display().to_string();
+    let config = Config::read(&record.config);
+    let Ok(config) = config.and_then(|config| {
+        let asks = pins::is_linked(&config, &app.dir);
+        asks.then_some(config)
+            .ok_or_else(|| Error::missing("it asks another vault"))
+    }) else {
+        backup.leave_out(&Name::Link);
+        return Linked::NotHere(place);
+    };
+    let args = config.get(&pins::ARGS).unwrap_or_default();
+    let args: Vec<&str> = args
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let id = backup.about.vault_id.map(|id| id.to_string());
+    let is_pinned = args.contains(&"--vault-id");
+    match id {
+        Some(id) if is_pinned && !args.contains(&id.as_str()) => Linked::PinsAnother(place),
+        _ => Linked::Quiet,
     }
-    backup.leave_out(&Name::Link);
-    Ok(Some(record.config.display().to_string()))
 }
 
 fn say_how_it_opens(app: &App, backup: &Backup) {

@@ -301,3 +301,42 @@ fn profiles_that_openclaw_holds_go_along_and_its_logins_do_not() {
         VALUE
     );
 }
+
+#[test]
+fn a_link_is_kept_where_that_openclaw_asks_this_vault_and_a_later_pin_is_told() {
+    let world = home(&["identity-file"]);
+    let id = world.run(&["secret", "list", "--json"]).ok().json()["vaultId"].clone();
+    let id = id.as_str().unwrap().to_owned();
+    let config = |id: &str| {
+        let args = [
+            "resolve",
+            "--vault",
+            world.vault().to_str().unwrap(),
+            "--vault-id",
+            id,
+        ]
+        .map(str::to_owned);
+        let entry = json!({"source": "exec", "command": "/nonexistent/clawkeep", "args": args});
+        let config = json!({"secrets": {"providers": {"clawkeep": entry}}});
+        world.write(".openclaw/openclaw.json", config.to_string())
+    };
+    let record = json!({
+        "version": 1, "lane": "plan", "openclaw": "2026.9.6", "profiles": {}, "config": config(&id),
+        "command": "/nonexistent/clawkeep", "args": [], "linked": ["notes/one"],
+    });
+    world.write(".local/share/clawkeep/link.json", record.to_string());
+    let path = backup(&world, "usb.tar");
+    let restore = ["restore", path.to_str().unwrap(), "--replace", "--yes"];
+    let run = world.run(&restore).ok();
+    assert!(!run.stderr.contains("link"), "{run}");
+    assert!(world.vault().join("link.json").exists());
+    config(&"ab".repeat(32));
+    says(
+        &world.run(&restore).ok(),
+        &[
+            "names the id that this vault got later",
+            "hint: clawkeep link",
+        ],
+    );
+    assert!(world.vault().join("link.json").exists());
+}
