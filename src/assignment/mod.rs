@@ -18,6 +18,8 @@ mod shell;
 mod unit;
 
 #[cfg(test)]
+mod dotenv_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::error::{Error, Result};
