@@ -9,7 +9,7 @@
 //! What was begun and cut off says so by its name and its lock, and the next run begins anew.
 
 use super::{Backup, Name};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, typed};
 use crate::file::{self, Lock};
 use crate::vault::cache::Cache;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,9 @@ pub fn place(dir: &Path, backup: &Backup, replace: bool) -> Result<Placed> {
 /// The lock of the vault's writers: held on the folder that is made, and so on the vault until all is
 /// done.
 const LOCK: &str = "vault.lock";
+
+/// How many vaults that were put aside may lie beside one another.
+const MAX_ASIDE: u32 = 1000;
 
 fn is_occupied(dir: &Path) -> Result<bool> {
     match std::fs::read_dir(dir) {
@@ -126,13 +129,15 @@ fn put(staging: &Path, dir: &Path, is_there: bool) -> Result<Placed> {
     }
     // Writers of the old one are done when we hold its lock.
     let _writers = Lock::take(&dir.join(LOCK), file::LOCK_WAIT)?;
-    let aside = (1..)
-        .map(|n| beside(dir, &format!("before-restore-{n}")))
-        .find(|path| {
-            path.as_ref()
-                .map_or(true, |path| path.symlink_metadata().is_err())
-        })
-        .unwrap_or_else(|| beside(dir, "before-restore"))?;
+    let aside = (1..=MAX_ASIDE)
+        .filter_map(|n| beside(dir, &format!("before-restore-{n}")).ok())
+        .find(|path| path.symlink_metadata().is_err())
+        .ok_or_else(|| {
+            Error::failed("too many vaults that were put aside lie beside this one").hint(format!(
+                "look which may go: ls -d {}.before-restore-*",
+                typed(dir)
+            ))
+        })?;
     // Under its last name before the exchange: whatever is there when this is cut off, nobody takes an old
     // vault for something that was begun and may go. For the same reason nothing is removed here.
     file::put_folder(staging, &aside)?;

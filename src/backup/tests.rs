@@ -208,7 +208,7 @@ fn whatever_no_backup_holds_is_refused() {
         (add("log", None), "something that no backup"),
         (add("slots/x.age", Some(b"no age")), "is no age file"),
         (
-            add("slots/x.age", Some(&[AGE, &[0; 65_536]].concat())),
+            add("slots/x.age", Some(&[AGE, &vec![0; 65_536]].concat())),
             "larger",
         ),
         (without("vault.age"), "there is no vault.age in it"),
@@ -293,7 +293,7 @@ fn a_vaults_folder_that_is_not_what_it_should_be_gives_no_backup() {
             std::fs::set_permissions(dir.join("slots/passphrase.age"), mode).unwrap();
         },
         |dir| {
-            std::fs::rename(dir.join("slots"), dir.join("s")).unwrap();
+            file::put_folder(&dir.join("slots"), &dir.join("s")).unwrap();
             symlink("s", dir.join("slots")).unwrap();
         },
     ];

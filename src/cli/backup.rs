@@ -20,6 +20,7 @@ use crate::vault::cache::{Cache, Custody};
 use crate::vault::slot::{Slot, SlotKind};
 use crate::vault::{self, Found};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 /// Runs `backup`.
@@ -127,7 +128,7 @@ pub fn described(about: &About) -> String {
         .vault_id
         .map_or("a vault".to_owned(), |id| format!("vault {}", id.short()));
     if let Some(generation) = about.generation {
-        text.push_str(&format!(", generation {generation}"));
+        let _ = write!(text, ", generation {generation}");
     }
     text
 }

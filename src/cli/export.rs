@@ -247,7 +247,8 @@ fn made_of(id: &SecretId, taken: &mut BTreeSet<String>) -> Result<VariableName> 
     if VariableName::parse(&name).is_err() {
         name.insert_str(0, "SECRET_");
     }
-    let free = (1u32..)
+    // A vault has fewer values than that.
+    let free = (1..=u32::MAX)
         .map(|n| match n {
             1 => name.clone(),
             _ => format!("{name}_{n}"),
