@@ -171,3 +171,45 @@ fn where_two_folders_cannot_be_exchanged_at_once_nothing_is_lost_either() {
     }
     assert!(kills >= 4, "{kills}");
 }
+
+/// A disk that is full at any write, or refuses to sync: what was there is there, and nothing beside it.
+#[test]
+fn a_full_disk_leaves_what_was_there() {
+    if !ready() {
+        return;
+    }
+    let (lab, file) = lab();
+    let new = lab.world.home().join("new.tar");
+    let backup = ["backup", new.to_str().unwrap()];
+    let restore = ["restore", &file, "--replace", "--yes"];
+    lab.keep();
+    let mut failures = 0;
+    for (args, call) in [
+        (&backup[..], "write"),
+        (&restore[..], "write"),
+        (&restore[..], "mkdir"),
+    ] {
+        for at in 1.. {
+            lab.put_back();
+            let before = lab.world.tree();
+            let trace = format!("trace=?{call}");
+            let inject = format!("inject=?{call}:error=ENOSPC:when={at}");
+            let front = ["-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let args = [&front[..], &[env!("CARGO_BIN_EXE_clawkeep")], args].concat();
+            let run = lab.world.program(Path::new(STRACE), &args).run();
+            let point = format!("{call} {at}: {run:#}");
+            if run.code == 0 {
+                // A word to the person that was not written is no failure.
+                if run.stderr.contains("Backup: ") || run.stderr.contains("Restored: ") {
+                    break;
+                }
+                continue;
+            }
+            failures += 1;
+            assert_eq!(run.code, 1, "{point}");
+            assert_eq!(lab.world.tree(), before, "{point}");
+            gives(lab.get(&[]), NEW_VALUE, &point);
+        }
+    }
+    assert!(failures >= 7, "{failures}");
+}
