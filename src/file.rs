@@ -10,11 +10,13 @@
 //! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+mod folder;
 mod journal;
 mod lock;
 mod owner;
 pub mod rooted;
 
+pub use folder::{exchange_folders, put_folder};
 pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
 pub use owner::{is_roots_alone, only_root_moves, owner};

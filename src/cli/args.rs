@@ -2,6 +2,7 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
+mod backup;
 mod keeper;
 mod link;
 mod migrate;
@@ -9,6 +10,7 @@ mod run;
 mod service;
 mod slot;
 
+pub use backup::{Backup, Export, ExportFormat, Restore};
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
@@ -99,6 +101,26 @@ pub enum Command {
     /// The recovery key: one sheet of paper that opens the vault
     #[command(subcommand)]
     Recovery(RecoveryCommand),
+    /// Write the vault into one new file, still encrypted
+    ///
+    /// In it are vault.age, the slots, the profiles, the link to OpenClaw and the undo bundles. Not in it
+    /// are the identity file, the keychain's item, the passphrase and the recovery key: a backup with one
+    /// of them beside it is plaintext. It is a plain tar: `tar xf` gives a vault's folder.
+    #[command(after_help = "Example:  clawkeep backup /media/usb/clawkeep.tar")]
+    Backup(Backup),
+    /// Make the vault of a backup
+    ///
+    /// Everything in it is checked before anything is written, and it is put in place as a whole. The vault
+    /// is accepted as it was when the backup was made, whatever was stored or removed since.
+    #[command(
+        after_help = "Example:  clawkeep restore /media/usb/clawkeep.tar\nScript:   clawkeep restore /media/usb/clawkeep.tar --replace --yes"
+    )]
+    Restore(Restore),
+    /// Show all values in plaintext, or write them to a new private file
+    #[command(
+        after_help = "Example:  clawkeep export\nScript:   clawkeep export --format env --output values.env --yes"
+    )]
+    Export(Export),
     /// Let OpenClaw's files hold references to the vault
     #[command(after_help = "Example:  clawkeep link --dry-run")]
     Link(Link),

@@ -3,8 +3,7 @@
 //! Promise: nobody is asked for anything, and what a locked vault does not say is not made up.
 
 use super::app::App;
-use super::args::Global;
-use super::opened::Opened;
+use super::unasked;
 use crate::error::{Kind, Result};
 use crate::openclaw::profiles::Profile;
 use crate::openclaw::reference::SecretRef;
@@ -45,22 +44,9 @@ impl Marks {
 }
 
 fn listed(app: &App) -> Result<BTreeMap<String, bool>> {
-    let secrets = open_unasked(app)?.list()?;
+    let secrets = unasked::open(app)?.list()?;
     Ok(secrets
         .into_iter()
         .map(|(id, meta)| (id.as_str().to_owned(), meta.was_plaintext))
         .collect())
-}
-
-/// Opens the vault only if nobody need be asked.
-///
-/// # Errors
-/// As [`App::open`].
-pub fn open_unasked(app: &App) -> Result<Opened> {
-    let global = Global {
-        non_interactive: true,
-        accept_rollback: false,
-        ..app.global.clone()
-    };
-    App::new(app.host.clone(), global, false)?.open()
 }

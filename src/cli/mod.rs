@@ -5,9 +5,11 @@ pub mod args;
 #[cfg(unix)]
 pub mod arm;
 pub mod auth;
+pub mod backup;
 pub mod call;
 pub mod choice;
 pub mod dangling;
+pub mod export;
 #[cfg(unix)]
 pub mod handing;
 pub mod init;
@@ -37,6 +39,7 @@ pub mod record;
 pub mod recovery;
 pub mod reload;
 pub mod resolve;
+pub mod restore;
 pub mod run;
 pub mod secret;
 #[cfg(unix)]
@@ -49,8 +52,10 @@ pub mod slot;
 pub mod slot_list;
 pub mod start;
 pub mod survey;
+pub mod target;
 pub mod ui;
 pub mod undo;
+pub mod unasked;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;
@@ -121,6 +126,9 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Log(args) => log::run(app, args),
+        Command::Backup(args) => backup::run(app, args),
+        Command::Restore(args) => restore::run(app, args),
+        Command::Export(args) => export::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
         Command::Migrate(args) => migrate::run(app, args),
@@ -142,6 +150,9 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Migrate(_)
             | Command::Run(_)
             | Command::Log(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Export(_)
     )
 }
 

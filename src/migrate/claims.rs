@@ -305,13 +305,14 @@ fn of_provider(
             .unwrap_or(SecretKind::ApiKey);
         let expires = of_fixed.and_then(|fixed| fixed.expires);
         let profile = (main.clone(), default, provider.clone());
+        let was = names.kind_of(&id);
         names.assign(profile, kind, expires, value);
-        if let Some(held) = displaced
+        if let (Some(held), Some((kind, expires))) = (displaced, was)
             && !has_name(names, &held)
         {
             let further = names.free_profile(provider);
             let profile = (main.clone(), further, provider.clone());
-            names.assign(profile, SecretKind::ApiKey, None, held);
+            names.assign(profile, kind, expires, held);
         }
     }
     let fixed = fixed.iter().map(|one| (one.value, one.kind, one.expires));

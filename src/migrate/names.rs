@@ -48,10 +48,9 @@ impl Names {
                 known.id.clone(),
                 Entry {
                     value: known.value,
-                    // What the vault says of it stays: see `Secret::is_there`.
-                    kind: SecretKind::Secret,
+                    kind: known.kind,
                     profile: known.profile.clone(),
-                    expires: None,
+                    expires: known.expires,
                     is_there: true,
                     is_touched: false,
                 },
@@ -123,6 +122,11 @@ impl Names {
                 entry.is_touched = true;
             }
         }
+    }
+
+    /// What a name's value is, and when it stops working.
+    pub fn kind_of(&self, id: &SecretId) -> Option<(SecretKind, Option<Millis>)> {
+        self.entries.get(id).map(|entry| (entry.kind, entry.expires))
     }
 
     /// Gives a profile its value.

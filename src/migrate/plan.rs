@@ -26,6 +26,10 @@ pub struct Known {
     pub id: SecretId,
     /// The profile that it is, with its provider.
     pub profile: Option<(AgentId, ProfileId, ProviderId)>,
+    /// What it is there.
+    pub kind: SecretKind,
+    /// When it stops working.
+    pub expires: Option<Millis>,
     /// What stands for its value.
     pub value: Digest,
 }

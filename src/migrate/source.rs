@@ -5,7 +5,7 @@
 use crate::assignment::Language;
 use crate::error::{Error, Result};
 use crate::openclaw::config::Config;
-use crate::openclaw::places::Places;
+use crate::openclaw::places::{Places, Variables};
 use crate::openclaw::plaintext::Document;
 use crate::provider::AgentId;
 use std::collections::BTreeSet;
@@ -94,8 +94,12 @@ pub fn all(folders: &Folders<'_>) -> Result<Vec<Source>> {
     for (path, document, agent) in places.documents(folders.config)? {
         found.add(path, Form::Json(document), agent, false);
     }
-    for path in places.environment_files()? {
-        found.add(path, names(Language::EnvironmentFile), None, false);
+    for (path, variables) in places.service_variables()? {
+        let language = match variables {
+            Variables::Systemd => Language::EnvironmentFile,
+            Variables::Shell => Language::Shell,
+        };
+        found.add(path, names(language), None, false);
     }
     for path in units(&folders.config_home.join("systemd/user")) {
         found.add(path, names(Language::Unit), None, false);
@@ -174,7 +178,8 @@ fn language_of(path: &Path) -> Option<Language> {
     let folder = folder.and_then(OsStr::to_str).unwrap_or_default();
     let is = |extension| has_extension(path, extension);
     if name == ".env" || name.starts_with(".env.") || is("env") && !name.ends_with(".systemd.env") {
-        return (folder != "service-env").then_some(Language::DotEnv).or(Some(Language::EnvironmentFile));
+        let of_service = folder == "service-env";
+        return Some(if of_service { Language::Shell } else { Language::DotEnv });
     }
     if name.ends_with(".systemd.env") {
         return Some(Language::EnvironmentFile);
@@ -239,7 +244,7 @@ mod tests {
             ("/x/.env", Some(Language::DotEnv)),
             ("/x/.env.local", Some(Language::DotEnv)),
             ("/x/prod.env", Some(Language::DotEnv)),
-            ("/x/service-env/a.env", Some(Language::EnvironmentFile)),
+            ("/x/service-env/a.env", Some(Language::Shell)),
             ("/x/gateway.systemd.env", Some(Language::EnvironmentFile)),
             ("/x/.bashrc", Some(Language::Shell)),
             ("/x/keys.sh", Some(Language::Shell)),

@@ -13,6 +13,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod backup;
 #[path = "../common/mod.rs"]
 mod common;
 mod lab;

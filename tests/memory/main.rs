@@ -182,6 +182,17 @@ fn a_command_leaves_no_value_behind() {
     }
     leaves_nothing(&world, "secret get s/one", &needles, b"");
     leaves_nothing(&world, "secret list --json", &needles, b"");
+    for format in ["json", "env"] {
+        let export = format!("export --format {format} --output {format}.txt --yes");
+        leaves_nothing(&world, &export, &needles, b"");
+        let written = world.read(&format!("{format}.txt"));
+        let written = String::from_utf8(written).unwrap();
+        for needle in &needles {
+            assert!(written.contains(std::str::from_utf8(needle).unwrap()));
+        }
+    }
+    leaves_nothing(&world, "backup vault.tar", &needles, b"");
+    leaves_nothing(&world, "restore vault.tar --replace --yes", &needles, b"");
     leaves_nothing(&world, "rekey --yes", &needles, b"");
     // The one key to all of them. (Its 32 bytes pass through the stack of the curve's arithmetic,
     // which nobody wipes; SECURITY.md says so.)

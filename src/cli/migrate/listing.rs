@@ -135,7 +135,13 @@ impl Listed {
             if was_plaintext {
                 self.marked.push((id.to_string(), value));
             }
-            self.known.push(Known { id, profile, value });
+            self.known.push(Known {
+                id,
+                profile,
+                kind: meta.kind,
+                expires: meta.expires,
+                value,
+            });
         }
         Ok(())
     }

@@ -104,7 +104,6 @@ pub(super) fn run(
 fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result<()> {
     let now = app.host.now();
     let values = &listed.found.values;
-    let known = known_metas(opened, plan)?;
     let mut batch = Vec::new();
     for secret in &plan.secrets {
         let old = opened.get(&secret.id)?;
@@ -120,7 +119,7 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
                 was_plaintext: true,
                 ..meta
             },
-            None => meta_of(secret, known.get(&secret.id), now),
+            None => meta_of(secret, now),
         };
         batch.push((secret.id.clone(), values.copy(&secret.value)?, meta));
     }
@@ -142,46 +141,21 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
     Ok(())
 }
 
-/// What the vault knows of values that get another name, by that name.
-fn known_metas(opened: &Opened, plan: &Plan) -> Result<BTreeMap<SecretId, Meta>> {
-    let mut known = BTreeMap::new();
-    let replaced: Vec<&Secret> = plan
-        .secrets
-        .iter()
-        .filter(|secret| !secret.is_there && secret.profile.is_some())
-        .collect();
-    for secret in replaced {
-        if let Some((_, meta)) = opened.get(&secret.id)? {
-            // Its former value goes on under another name of the plan's.
-            let further = plan.secrets.iter().find(|other| {
-                other.id != secret.id
-                    && !other.is_there
-                    && other.profile.as_ref().map(|(.., provider)| provider)
-                        == meta.provider.as_ref()
-            });
-            if let Some(further) = further {
-                known.insert(further.id.clone(), meta);
-            }
-        }
-    }
-    Ok(known)
-}
-
-fn meta_of(secret: &Secret, known: Option<&Meta>, now: crate::expiry::Millis) -> Meta {
-    let (kind, expires) = match known {
-        Some(known) if secret.expires.is_none() => (known.kind, known.expires),
-        _ => (secret.kind, secret.expires),
-    };
+fn meta_of(secret: &Secret, now: crate::expiry::Millis) -> Meta {
+    let is_profile = secret.profile.is_some();
     Meta {
-        kind: if secret.profile.is_some() {
-            kind
+        kind: if is_profile {
+            secret.kind
         } else {
             SecretKind::Secret
         },
-        provider: secret.profile.as_ref().map(|(.., provider)| provider.clone()),
+        provider: secret
+            .profile
+            .as_ref()
+            .map(|(.., provider)| provider.clone()),
         created: now,
         updated: now,
-        expires: expires.filter(|_| secret.profile.is_some()),
+        expires: secret.expires.filter(|_| is_profile),
         was_plaintext: true,
     }
 }
