@@ -6,11 +6,12 @@ use crate::cli::args::Migrate;
 use crate::cli::link;
 use crate::cli::survey::Survey;
 use crate::error::Result;
-use crate::migrate::item::{Item, What};
+use crate::migrate::item::{At, Item, What};
 use crate::migrate::plan::{self, Plan};
-use crate::openclaw::link::{Held, Migrating, Plan as LinkPlan, Wanted};
+use crate::openclaw::link::{Held, Migrating, Plan as LinkPlan, RefKind, Wanted};
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
+use crate::vault::undo::Planted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,8 @@ pub(super) struct Bound {
     pub orders_before: BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
 }
 
-/// Plans the link, and takes out of `plan` what it leaves as it is.
+/// Plans the link, and takes out of `plan` what it leaves as it is. `resumed`: what a migration that was
+/// cut off was about to plant.
 ///
 /// # Errors
 /// As [`link::planned`].
@@ -37,19 +39,78 @@ pub(super) fn bind(
     program: &Path,
     plan: &mut Plan,
     items: &[Item],
+    resumed: &[Planted],
 ) -> Result<Bound> {
-    let first = planned(app, args, survey, program, plan, items)?;
-    if first.plan.refused.is_empty() {
+    let mut first = planned(app, args, survey, program, plan, items, resumed)?;
+    if !first.plan.refused.is_empty() {
+        let refused: BTreeMap<ProviderId, String> = first
+            .plan
+            .refused
+            .iter()
+            .map(|refused| (refused.provider.clone(), refused.reason.clone()))
+            .collect();
+        plan::leave(plan, items, &refused);
+        first = planned(app, args, survey, program, plan, items, resumed)?;
+    }
+    let inherited = inherited(&first, plan, items);
+    if inherited.is_empty() {
         return Ok(first);
     }
-    let refused: BTreeMap<ProviderId, String> = first
-        .plan
-        .refused
-        .iter()
-        .map(|refused| (refused.provider.clone(), refused.reason.clone()))
-        .collect();
-    plan::leave(plan, items, &refused);
-    planned(app, args, survey, program, plan, items)
+    planned(
+        app,
+        args,
+        survey,
+        program,
+        plan,
+        items,
+        &[resumed, &inherited].concat(),
+    )
+}
+
+/// Profiles of the store that all agents have in common, for every other agent: a ref goes into one
+/// agent's own store, and the others would lose the credential. A ref in openclaw.json is everybody's.
+fn inherited(bound: &Bound, plan: &Plan, items: &[Item]) -> Vec<Planted> {
+    let agents = agents(&bound.survey);
+    let mut all = Vec::new();
+    for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
+        let item = &items[row.item];
+        let (
+            At::Row { agent: None, .. },
+            What::Profile {
+                profile, provider, ..
+            },
+        ) = (&item.at, &item.what)
+        else {
+            continue;
+        };
+        if bound.plan.kinds.get(provider) != Some(&RefKind::Profiles) {
+            continue;
+        }
+        for agent in agents.iter().filter(|agent| !agent.is_main()) {
+            all.push(Planted {
+                agent: agent.clone(),
+                profile: profile.clone(),
+                provider: provider.clone(),
+            });
+        }
+    }
+    all
+}
+
+/// Every agent that OpenClaw knows: those with a folder, and those that are only configured.
+fn agents(survey: &Survey) -> BTreeSet<AgentId> {
+    let config = &survey.config;
+    let entries = config.keys(&["agents", "entries"]);
+    let list = (0..10_000)
+        .map(|at: u32| at.to_string())
+        .take_while(|at| config.has(&["agents", "list", at]))
+        .filter_map(|at| Some(config.string_at(&["agents", "list", &at, "id"])?.to_string()));
+    let configured = entries
+        .into_iter()
+        .chain(list)
+        .filter_map(|name| AgentId::parse(&name).ok());
+    let folders = survey.places.agents().unwrap_or_default();
+    configured.chain(folders).collect()
 }
 
 fn planned(
@@ -59,10 +120,12 @@ fn planned(
     program: &Path,
     plan: &Plan,
     items: &[Item],
+    further: &[Planted],
 ) -> Result<Bound> {
     let orders_before = survey.orders.clone();
     let mut survey = survey.clone();
     adapt(&mut survey, plan);
+    add(&mut survey, further);
     survey.set_orders(&args.how.order)?;
     let gateway_token = plan
         .rows
@@ -72,6 +135,15 @@ fn planned(
         provider_keys: plan.provider_keys.clone(),
         slots: plan.slots.clone(),
         removed: plan.removed.clone(),
+        profiles: plan
+            .profiles
+            .iter()
+            .map(|(agent, profile, provider)| Held {
+                agent: agent.clone(),
+                profile: profile.clone(),
+                provider: provider.clone(),
+            })
+            .collect(),
         gateway_token,
     };
     let linked = link::planned(app, &survey, program, &args.how, &migrating)?;
@@ -120,6 +192,34 @@ fn adapt(survey: &mut Survey, plan: &Plan) {
         let order = order(explicit, before.get(provider), keys);
         if let Some(order) = order {
             survey.orders.insert(key, order);
+        }
+    }
+}
+
+/// Further agents whose profile refers to main's value.
+fn add(survey: &mut Survey, further: &[Planted]) {
+    let main = AgentId::main();
+    for planted in further {
+        let has = |wanted: &&Wanted| {
+            wanted.agent == planted.agent && wanted.profile == planted.profile
+        };
+        let own = Held {
+            agent: planted.agent.clone(),
+            profile: planted.profile.clone(),
+            provider: planted.provider.clone(),
+        };
+        if survey.wanted.iter().any(|wanted| has(&wanted)) || survey.foreign.contains(&own) {
+            continue;
+        }
+        let id = planted.profile.secret_id(&main);
+        let of_main = survey.wanted.iter().find(|wanted| {
+            wanted.id == id && wanted.agent == main && wanted.provider == planted.provider
+        });
+        if let Some(of_main) = of_main.cloned() {
+            survey.wanted.push(Wanted {
+                agent: planted.agent.clone(),
+                ..of_main
+            });
         }
     }
 }

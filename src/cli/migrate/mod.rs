@@ -142,7 +142,13 @@ fn prepare(
         Some(survey) => {
             let program = link::program(app, &args.how, args.dry_run, args.yes)?;
             let items = &listed.found.items;
-            Some(bind::bind(app, args, survey, &program, &mut plan, items)?)
+            let resumed = match opened {
+                Some(opened) => undoing::resumed(app, opened)?,
+                None => Vec::new(),
+            };
+            Some(bind::bind(
+                app, args, survey, &program, &mut plan, items, &resumed,
+            )?)
         }
         None => None,
     };

@@ -22,7 +22,7 @@ use crate::migrate::undo;
 use crate::openclaw::profiles;
 use crate::openclaw::reference::SecretRef;
 use crate::provider::AgentId;
-use crate::secret::{SecretId, SecretKind};
+use crate::secret::SecretKind;
 use crate::store::{Meta, Resolve};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -80,6 +80,15 @@ pub(super) fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
         .any(|file| !is_as_before(file, &read(&file.path))))
 }
 
+/// The profiles that a migration which was cut off was about to plant.
+///
+/// # Errors
+/// As reading a bundle.
+pub(super) fn resumed(app: &App, opened: &Opened) -> Result<Vec<Planted>> {
+    let bundle = unfinished(app, opened)?;
+    Ok(bundle.map(|bundle| bundle.planted).unwrap_or_default())
+}
+
 fn is_as_before(file: &WasFile, now: &Option<(Zeroizing<Vec<u8>>, u32)>) -> bool {
     file.before.as_deref() == now.as_ref().map(|(bytes, _)| &**bytes)
 }

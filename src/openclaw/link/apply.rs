@@ -160,7 +160,8 @@ pub fn apply(
     if let Some(install) = install {
         if by_cli {
             let run = run_cli_parts(plan, install, host, &mut done, progress);
-            keep_text(path, &plan.after)?;
+            let text = keep_text(path, &plan.after)?;
+            keep_auth(text, plan)?;
             run?;
         }
         if let (Some(token), true) = (token, by_cli) {
@@ -237,6 +238,25 @@ fn keep_text(path: &Path, ours: &Config) -> Result<Config> {
     Ok(text)
 }
 
+/// Forgetting a profile takes away what openclaw.json says of it and of its place in an order, and the
+/// profile comes back.
+fn keep_auth(mut text: Config, plan: &Plan) -> Result<()> {
+    let before = text.bytes();
+    for held in &plan.profile_scrubs {
+        let entry = ["auth", "profiles", held.profile.as_str()];
+        let order = ["auth", "order", held.provider.as_str()];
+        for path in [entry, order] {
+            if let Some(value) = plan.after.get(&path) {
+                text.set(&path, &value)?;
+            }
+        }
+    }
+    if text.bytes() == before {
+        return Ok(());
+    }
+    text.write()
+}
+
 fn scrub_copies(plan: &Plan, token: &Secret, done: &mut Applied) -> Result<()> {
     let reference = SecretRef {
         provider: SECRET_PROVIDER.to_owned(),
@@ -281,6 +301,17 @@ fn run_cli_parts(
     done: &mut Applied,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
+    if !plan.profile_scrubs.is_empty() {
+        progress("having OpenClaw forget plaintext profiles");
+        remove_profiles(install, &plan.profile_scrubs, done)?;
+        if let Some(held) = done.still_there.first() {
+            return Err(Error::failed(format!(
+                "OpenClaw keeps the plaintext of {}; nothing else was changed in its database",
+                held.profile
+            ))
+            .hint("openclaw gateway stop, then: clawkeep migrate"));
+        }
+    }
     if let Some(document) = document::profile_plan(plan, host.now()) {
         progress("having OpenClaw put refs into its profiles");
         run_plan(install, &document, false)?;

@@ -125,6 +125,8 @@ pub struct Migrating {
     pub slots: BTreeMap<Vec<String>, SecretId>,
     /// Paths that get none.
     pub removed: BTreeSet<Vec<String>>,
+    /// Profiles that hold plaintext. Part of `planted` too: what stands there is as good as ours.
+    pub profiles: BTreeSet<Held>,
     /// Whether the gateway's token is, wherever it stands.
     pub gateway_token: bool,
 }
@@ -200,6 +202,9 @@ pub struct Plan {
     pub profile_refs: Vec<ProfileRef>,
     /// Profiles of ours that are to go from OpenClaw's stores.
     pub profile_removals: Vec<Held>,
+    /// Profiles that hold plaintext in OpenClaw's database: it forgets them before they get a ref. A ref
+    /// beside them would win over them, and leave them there.
+    pub profile_scrubs: Vec<Held>,
     /// Orders to be set.
     pub orders: Vec<Order>,
     /// The gateway's own token. `KeepInVault` and `Random` are to be stored before [`apply`].

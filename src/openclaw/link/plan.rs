@@ -8,6 +8,7 @@ use super::{
 use crate::error::Result;
 use crate::openclaw::config::Config;
 use crate::openclaw::reference::SecretRef;
+use crate::openclaw::version::Lane;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use serde_json::Value;
@@ -39,6 +40,7 @@ pub fn plan(facts: &Facts<'_>) -> Result<Plan> {
     }
     draft.unwanted_config_refs();
     let removals = draft.removals();
+    let scrubs = draft.scrubs();
     let (gateway, edits, notes) = gateway::decide(
         facts.config,
         facts.version,
@@ -62,6 +64,7 @@ pub fn plan(facts: &Facts<'_>) -> Result<Plan> {
         kinds: draft.kinds,
         profile_refs: draft.refs,
         profile_removals: removals,
+        profile_scrubs: scrubs,
         orders: draft.orders,
         gateway,
         refused: draft.refused,
@@ -291,6 +294,16 @@ impl Draft<'_, '_> {
             })
             .cloned()
             .collect()
+    }
+
+    /// Plaintext in OpenClaw's database in whose place a ref comes.
+    fn scrubs(&self) -> Vec<Held> {
+        if self.facts.version.lane() == Lane::File {
+            return Vec::new();
+        }
+        let has_ref = |held: &&Held| self.refs.iter().any(|wanted| wanted.held == **held);
+        let profiles = &self.facts.migrating.profiles;
+        profiles.iter().filter(has_ref).cloned().collect()
     }
 
     fn note_includes(&mut self) {
