@@ -158,6 +158,10 @@ impl Scene {
                 // What is inside comes below; that a lock or folder is there says nothing.
                 continue;
             }
+            // The claim of OpenClaw's lock that a kill left holds a process number alone.
+            if name.contains("/.clawkeep-claim-") {
+                continue;
+            }
             let text = String::from_utf8_lossy(&bytes).into_owned();
             state.insert(name, format!("{mode:o} {text}"));
         }

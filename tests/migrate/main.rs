@@ -16,5 +16,8 @@ mod common;
 #[path = "../link/scene.rs"]
 mod scene;
 
+mod choices;
 mod home;
+mod hostile;
+mod interrupted;
 mod whole;
