@@ -4,6 +4,10 @@
 //! Source: OpenClaw's own path code, 2026.6.1 and 2026.9.6: a variable that is blank (or, for a
 //! home, says `undefined` or `null`) is unset, `~` is the home.
 
+mod documents;
+
+pub use documents::Variables;
+
 use super::config::Config;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -21,6 +25,7 @@ pub struct Places {
     home: PathBuf,
     state: PathBuf,
     config: PathBuf,
+    credentials: PathBuf,
     main_agent: Option<PathBuf>,
 }
 
@@ -43,6 +48,7 @@ impl Places {
             home: home.to_owned(),
             state: home.join(".openclaw"),
             config: home.join(".openclaw/openclaw.json"),
+            credentials: home.join(".openclaw/credentials"),
             main_agent: None,
         }
     }
@@ -79,6 +85,10 @@ impl Places {
             Some(config) => config,
             None => first_existing(&state, CONFIG_NAMES),
         };
+        let credentials = match path("OPENCLAW_OAUTH_DIR")? {
+            Some(dir) => dir,
+            None => state.join("credentials"),
+        };
         let main_agent = match path("OPENCLAW_AGENT_DIR")? {
             Some(dir) => Some(dir),
             None => path("PI_CODING_AGENT_DIR")?,
@@ -87,6 +97,7 @@ impl Places {
             home,
             state,
             config,
+            credentials,
             main_agent,
         })
     }
