@@ -305,6 +305,10 @@ mod tests {
             ("PI_CODING_AGENT_DIR", "/nowhere/a"),
         ]);
         assert_eq!(set.config(), Path::new("/nowhere/h/c.json"));
+        assert_eq!(
+            places(&[("HOME", "/nowhere/h"), ("OPENCLAW_OAUTH_DIR", "~/o")]).credentials,
+            Path::new("/nowhere/h/o")
+        );
         let other = AgentId::parse("helper").unwrap();
         assert_eq!(
             set.agent_dir(&AgentId::main(), None),

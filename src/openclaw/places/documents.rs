@@ -239,3 +239,158 @@ fn is_there(path: &Path) -> bool {
 fn is_regular(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::create;
+
+    /// A home in which these files are, below `.openclaw`.
+    fn home(files: &[&str]) -> (tempfile::TempDir, Places) {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::below(home.path());
+        for file in files {
+            let path = places.state().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            create(&path, b"{}", 0o600).unwrap();
+        }
+        (home, places)
+    }
+
+    /// `file document agent` of everything listed.
+    fn said(places: &Places, config: Option<&Config>) -> Vec<String> {
+        let listed = places.documents(config).unwrap();
+        let line = |(path, document, agent): &(PathBuf, Document, Option<AgentId>)| {
+            let file = path.strip_prefix(places.home()).unwrap().display();
+            let agent = agent.as_ref().map_or("-", AgentId::as_str);
+            format!("{file} {document:?} {agent}").replace(".openclaw/", "")
+        };
+        listed.iter().map(line).collect()
+    }
+
+    #[test]
+    fn every_file_that_can_hold_a_credential_is_listed_once() {
+        let (_home, places) = home(&[
+            "openclaw.json",
+            "openclaw.json.bak",
+            "openclaw.json.bak.4",
+            "openclaw.json.last-good",
+            "clawdbot.json",
+            "clawdbot.json.bak",
+            "agents/main/agent/auth-profiles.json",
+            "agents/main/agent/auth-profiles.json.lock",
+            "agents/main/agent/auth-profiles.json.migrated-2026-11-20-efeb21f8",
+            "agents/main/agent/auth-profiles.json.sqlite-import.1.bak",
+            "agents/main/agent/auth-profiles.json.legacy-flat.1.bak",
+            "agents/main/agent/auth-profiles.json.bak",
+            "agents/main/agent/auth-state.json",
+            "agents/main/agent/auth-state.json.migrated-1",
+            "agents/main/agent/models.json",
+            "agents/main/agent/plugins/own/catalog.json",
+            "agents/main/agent/plugins/own/other.json",
+            "agents/main/agent/openclaw-agent.sqlite",
+            "agents/work/agent/auth.json",
+            "agents/Odd Name/agent/auth-profiles.json",
+            "agent/auth.json",
+            "credentials/oauth.json",
+            "credentials/oauth.json.migrated-1",
+            "credentials/whatsapp/default/creds.json",
+        ]);
+        assert_eq!(
+            said(&places, None),
+            [
+                "openclaw.json Config -",
+                "openclaw.json.bak Copy -",
+                "openclaw.json.bak.4 Copy -",
+                "openclaw.json.last-good Copy -",
+                "clawdbot.json Copy -",
+                "clawdbot.json.bak Copy -",
+                "agents/main/agent/auth-profiles.json Profiles main",
+                "agents/main/agent/auth-profiles.json.bak Leftover main",
+                "agents/main/agent/auth-profiles.json.legacy-flat.1.bak Leftover main",
+                "agents/main/agent/auth-profiles.json.migrated-2026-11-20-efeb21f8 Leftover main",
+                "agents/main/agent/auth-profiles.json.sqlite-import.1.bak Leftover main",
+                "agents/main/agent/auth-state.json.migrated-1 Leftover main",
+                "agents/main/agent/models.json Generated main",
+                "agents/main/agent/plugins/own/catalog.json Generated main",
+                "agents/work/agent/auth.json LegacyAuth work",
+                "agent/auth.json LegacyAuth main",
+                "agents/Odd Name/agent/auth-profiles.json Profiles -",
+                "credentials/oauth.json Oauth -",
+                "credentials/oauth.json.migrated-1 Leftover -",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_nothing_is_listed() {
+        let home = tempfile::tempdir().unwrap();
+        let places = Places::below(home.path());
+        assert!(said(&places, None).is_empty());
+        assert!(places.service_variables().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_configured_folder_is_looked_into_beside_the_default_one() {
+        let (home, places) = home(&["agents/main/agent/auth-profiles.json"]);
+        for dir in ["moved", "listed"] {
+            let dir = home.path().join(dir);
+            std::fs::create_dir(&dir).unwrap();
+            create(&dir.join("auth-profiles.json"), b"{}", 0o600).unwrap();
+        }
+        let text = "{agents: {entries: {main: {agentDir: '~/moved'}}, list: [{id: 'Other', agentDir: '~/listed'}]}}";
+        let config = Config::parse(text.as_bytes(), Path::new("/x")).unwrap();
+        assert_eq!(
+            said(&places, Some(&config)),
+            [
+                "moved/auth-profiles.json Profiles main",
+                "agents/main/agent/auth-profiles.json Profiles main",
+                "listed/auth-profiles.json Profiles other",
+            ]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_listed_where_openclaw_reads_and_a_folder_nowhere() {
+        let (_home, places) = home(&["agents/main/agent/real.json"]);
+        let dir = places.state().join("agents/main/agent");
+        for name in ["auth-profiles.json", "models.json.bak"] {
+            std::os::unix::fs::symlink(dir.join("real.json"), dir.join(name)).unwrap();
+        }
+        for name in ["auth.json", "auth.json.bak"] {
+            std::fs::create_dir(dir.join(name)).unwrap();
+        }
+        std::fs::create_dir(places.config()).unwrap();
+        assert_eq!(
+            said(&places, None),
+            ["agents/main/agent/auth-profiles.json Profiles main"]
+        );
+    }
+
+    #[test]
+    fn the_services_variables_are_of_two_languages() {
+        let (_home, places) = home(&[
+            "gateway.systemd.env",
+            "node.systemd.env",
+            "service-env/ai.openclaw.gateway.env",
+            "service-env/ai.openclaw.gateway-env-wrapper.sh",
+        ]);
+        let found = places.service_variables().unwrap();
+        let names: Vec<_> = found
+            .iter()
+            .map(|(path, language)| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                (name, *language)
+            })
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("gateway.systemd.env", Variables::Systemd),
+                ("node.systemd.env", Variables::Systemd),
+                ("ai.openclaw.gateway.env", Variables::Shell),
+            ]
+        );
+    }
+}
