@@ -211,7 +211,7 @@ fn is_leftover(name: &OsStr, own: &str) -> bool {
         rest.starts_with(".migrated")
             || rest.starts_with(".sqlite-import.")
             || rest.starts_with(".bak")
-            || rest.starts_with('.') && rest.ends_with(".bak")
+            || rest.starts_with('.') && Path::new(rest).extension() == Some(OsStr::new("bak"))
     })
 }
 

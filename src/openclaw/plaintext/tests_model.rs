@@ -6,6 +6,7 @@ use super::*;
 use crate::openclaw::config::MARKER;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 /// Places of a configuration, credentials and others, for the model to fill.
 const PLACES: [&[&str]; 18] = [
@@ -82,11 +83,11 @@ impl Spelling {
             2 => out.push_str("\n  "),
             3 => out.push('\t'),
             4 => {
-                out.push_str(&format!("/* note-{} {{}},: */", self.comments));
+                let _ = write!(out, "/* note-{} {{}},: */", self.comments);
                 self.comments += 1;
             }
             5 => {
-                out.push_str(&format!(" // note-{} \"quoted\" }}\n", self.comments));
+                let _ = writeln!(out, " // note-{} \"quoted\" }}", self.comments);
                 self.comments += 1;
             }
             _ => {}
@@ -95,7 +96,7 @@ impl Spelling {
 
     fn string(&mut self, text: &str, out: &mut String) {
         if self.json5 && self.choose(2) == 1 && !text.contains(['\'', '\\', '\n', '\u{1}', '"']) {
-            out.push_str(&format!("'{text}'"));
+            let _ = write!(out, "'{text}'");
         } else {
             out.push_str(&Value::from(text).to_string());
         }
