@@ -404,19 +404,26 @@ fn a_database_that_cannot_be_looked_into_is_never_an_empty_one() {
 }
 
 #[test]
-fn a_killed_compaction_leaves_the_database_and_the_next_takes_its_copy_away() {
+fn a_copy_that_a_killed_compaction_left_goes_or_is_named() {
     let Some(scene) = Scene::new(Which::V2026_9_6) else {
         return;
     };
     let file = scene.main_agent();
+    let old = put(&store("FAKE-key-of-before")).replace("primary", "old");
     scene.sql(
         &file,
-        &format!("{AGENT} {}", put(&store("FAKE-key-of-before"))),
+        &format!("{AGENT} {} {old}", put(&store("FAKE-key-of-now"))),
     );
-    scene.sql(&file, &put(&store("FAKE-key-of-now")));
+    scene.sql(
+        &file,
+        "database.exec(\"DELETE FROM auth_profile_store WHERE store_key = 'old'\");",
+    );
     let copy = beside(&file, ".clawkeep-copy");
     std::fs::copy(&file, &copy).unwrap();
-    assert!(holds(&file, "FAKE-key-of-before"));
+    assert!(
+        holds(&file, "FAKE-key-of-before"),
+        "else this test shows nothing"
+    );
     scene.compact(&file).unwrap();
     assert!(!copy.exists());
     assert!(!holds(&file, "FAKE-key-of-before"));
@@ -425,12 +432,45 @@ fn a_killed_compaction_leaves_the_database_and_the_next_takes_its_copy_away() {
     // A damaged one keeps its copy, and names it.
     std::fs::copy(&file, &copy).unwrap();
     let mut bytes = std::fs::read(&file).unwrap();
-    let end = bytes.len();
-    bytes[4096..end].fill(0xFF);
+    bytes[4096..].fill(0xFF);
     std::fs::write(&file, &bytes).unwrap();
     let said = scene.compact(&file).unwrap_err();
     assert_eq!(said.kind(), Kind::Broken);
     assert!(said.message().contains(copy.to_str().unwrap()), "{said}");
     assert!(copy.exists());
     assert!(std::fs::read(&file).unwrap() == bytes, "not touched");
+}
+
+#[test]
+fn what_a_person_put_into_openclaws_own_store_is_told() {
+    let Some(scene) = Scene::new(Which::V2026_9_6) else {
+        return;
+    };
+    let value = "FAKE-own-store-0123456789";
+    let args = [
+        "secrets",
+        "store",
+        "set",
+        "MY_API_KEY",
+        "--kind",
+        "secret",
+        "--value-file",
+        "-",
+    ];
+    let _ = scene
+        .openclaw
+        .cmd(&scene.world, &args)
+        .stdin(value)
+        .run()
+        .ok();
+    let own = scene.read().unwrap().own;
+    assert_eq!(own.len(), 1);
+    assert_eq!(
+        (own[0].name.as_str(), own[0].value.as_str()),
+        ("MY_API_KEY", value)
+    );
+    assert!(!format!("{own:?}").contains("FAKE"));
+    let args = ["secrets", "store", "rm", "MY_API_KEY"];
+    let _ = scene.openclaw.run(&scene.world, &args).ok();
+    assert!(scene.read().unwrap().own.is_empty(), "removed");
 }

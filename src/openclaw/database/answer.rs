@@ -40,6 +40,8 @@ pub(super) struct Looked {
     pub(super) schema: i64,
     /// Where in the answer the rows of its store are; `None` when it has no such table.
     pub(super) rows: Option<Vec<Range<usize>>>,
+    /// Where what stands in OpenClaw's own store of secrets is.
+    pub(super) own: Option<Range<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +59,7 @@ enum Line {
     Looked {
         schema: i64,
         rows: Option<Vec<usize>>,
+        own: Option<usize>,
     },
 }
 
@@ -82,23 +85,26 @@ pub(super) fn parse(
         return Err(strange());
     }
     let mut at = line + 1;
+    let mut place = |length: usize| {
+        let start = at;
+        at = at.checked_add(length).filter(|end| *end <= answer.len())?;
+        Some(start..at)
+    };
     let mut files = Vec::with_capacity(count);
     for file in head.files {
         files.push(match file {
             Line::Refused { error } => Err(error),
-            Line::Looked { schema, rows } => {
-                let rows = rows
-                    .map(|lengths| {
-                        let place = |length: usize| {
-                            let start = at;
-                            at = at.checked_add(length).filter(|end| *end <= answer.len())?;
-                            Some(start..at)
-                        };
-                        lengths.into_iter().map(place).collect::<Option<Vec<_>>>()
-                    })
-                    .map(|places| places.ok_or_else(strange))
-                    .transpose()?;
-                Ok(Looked { schema, rows })
+            Line::Looked { schema, rows, own } => {
+                let mut places = Vec::new();
+                for length in rows.iter().flatten().copied() {
+                    places.push(place(length).ok_or_else(strange)?);
+                }
+                let own = own.map(|length| place(length).ok_or_else(strange));
+                Ok(Looked {
+                    schema,
+                    rows: rows.map(|_| places),
+                    own: own.transpose()?,
+                })
             }
         });
     }
@@ -116,17 +122,17 @@ mod tests {
     #[test]
     fn lengths_become_places_and_words_become_reasons() {
         let answer = b"{\"files\":[{\"schema\":18,\"rows\":[3,2]},{\"error\":\"busy\"},\
-            {\"schema\":1,\"rows\":null},{\"schema\":0,\"rows\":[]}]}\nabcde";
-        let start = answer.len() - 5;
+            {\"schema\":1,\"rows\":null,\"own\":4},{\"schema\":0,\"rows\":[]}]}\nabcdefghi";
+        let start = answer.len() - 9;
         let files = parse(answer, 4).unwrap();
-        let looked = |schema, rows| Ok(Looked { schema, rows });
+        let looked = |schema, rows, own| Ok(Looked { schema, rows, own });
         assert_eq!(
             files,
             [
-                looked(18, Some(vec![start..start + 3, start + 3..start + 5])),
+                looked(18, Some(vec![start..start + 3, start + 3..start + 5]), None),
                 Err(Refused::Busy),
-                looked(1, None),
-                looked(0, Some(vec![])),
+                looked(1, None, Some(start + 5..start + 9)),
+                looked(0, Some(vec![]), None),
             ]
         );
     }

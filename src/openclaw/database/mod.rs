@@ -1,12 +1,12 @@
 //! The credential stores that OpenClaw keeps in SQLite from 2026.6.5 on: what stands there in the
-//! clear, and compaction. Ring 2'; knows two tables and OpenClaw's own Node, not who wants the
+//! clear, and compaction. Ring 2'; knows three tables and OpenClaw's own Node, not who wants the
 //! values.
 //!
 //! Source: OpenClaw 2026.8.2 and 2026.9.6, `src/agents/auth-profiles/sqlite*.ts` and
 //! `src/commands/doctor-sqlite-compact.ts`, and runs of both: an agent's own
 //! `openclaw-agent.sqlite` has the table `auth_profile_store`, the shared `state/openclaw.sqlite`
 //! the row `authProfiles.store` of `config_machine_state`; both hold the same JSON as
-//! auth-profiles.json.
+//! auth-profiles.json. What `openclaw secrets store` keeps is in `secret_store_entries` there.
 //!
 //! Promises:
 //! - reading changes no byte of a database, and sees what is still in its write-ahead log;
@@ -99,6 +99,25 @@ pub struct Login {
     pub provider: ProviderId,
 }
 
+/// A value in OpenClaw's own store of secrets (`openclaw secrets store`), which lies there in the clear.
+/// Refs of the source `store` ask for it by its name; a person put it there, and takes it out.
+pub struct Own {
+    /// The database.
+    pub file: PathBuf,
+    /// Its name in that store.
+    pub name: String,
+    /// The value, wiped when dropped.
+    pub value: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Own")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the databases hold.
 #[derive(Debug, Default)]
 pub struct Contents {
@@ -109,6 +128,8 @@ pub struct Contents {
     pub stored: Vec<Stored>,
     /// Logins that stay.
     pub logins: Vec<Login>,
+    /// Values that a person put into OpenClaw's own store.
+    pub own: Vec<Own>,
 }
 
 /// The newest schemas of which every place of credentials is known: of 2026.9.6.
@@ -197,6 +218,9 @@ pub fn read(install: &Install, places: &Places, config: &Config) -> Result<Conte
     let looked = answer::parse(&answer, named.len())?;
     for ((place, file), looked) in named.into_iter().zip(looked) {
         let looked = looked.map_err(|refused| refusal(refused, &file, install))?;
+        if let Some(own) = looked.own.clone() {
+            store::read_own(&answer[own], &file, &mut contents)?;
+        }
         let rows = known(looked, &place, &file)?;
         for row in rows {
             store::read(&answer[row], &place, &file, &mut contents)?;

@@ -1,9 +1,10 @@
 // Read by Node on standard input: looks into OpenClaw's databases and tells what their credential
 // stores hold. Arguments: for each database its kind (agent, shared) and its path.
 //
-// Answer: one line of JSON, {"files":[{"schema":23,"rows":[BYTES,...]}|{"error":"WORD"}]}, then the
-// rows' own bytes one after the other, as many as the line says. Nothing else, and no text of an
-// error: SQLite's can quote what it read. `rows` is null where there is no such table.
+// Answer: one line of JSON, {"files":[{"schema":23,"rows":[BYTES,...],"own":BYTES}|{"error":"WORD"}]},
+// then for each database its rows' own bytes and those of `own`, as many as the line says. Nothing
+// else, and no text of an error: SQLite's can quote what it read. `rows` is null where there is no such
+// table; `own` is null, or what stands in OpenClaw's own store of secrets: [[NAME,VALUE],...].
 import { existsSync, statSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -18,6 +19,9 @@ const STORES = {
     where: "WHERE state_key = 'authProfiles.store'",
   },
 };
+
+// What `openclaw secrets store` keeps, 2026.8.2 and later.
+const OWN = "secret_store_entries";
 
 // A database without a log beside it is whole in its one file. Opened as such it is left alone:
 // even a read-only connection makes the two files of the log, and they stay.
@@ -50,14 +54,25 @@ function read(DatabaseSync, kind, at) {
     database.exec("PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF; BEGIN");
     const one = (sql) => Object.values(database.prepare(sql).get())[0];
     const schema = one("PRAGMA user_version");
-    const kinds = database.prepare("SELECT type FROM sqlite_schema WHERE name = ?").all(table);
-    if (kinds.length === 0) return { schema, rows: null };
-    if (kinds.length !== 1 || kinds[0].type !== "table") return { error: "layout" };
-    if (one(`SELECT total(length(CAST(${column} AS BLOB))) FROM ${table} ${where}`) > MOST) {
-      return { error: "large" };
+    const has = (name) => {
+      const kinds = database.prepare("SELECT type FROM sqlite_schema WHERE name = ?").all(name);
+      if (kinds.length > 1 || kinds.some(({ type }) => type !== "table")) throw { errcode: 1 };
+      return kinds.length === 1;
+    };
+    const size = (what, from) => one(`SELECT total(length(CAST(${what} AS BLOB))) FROM ${from}`);
+    let rows = null;
+    if (has(table)) {
+      if (size(column, `${table} ${where}`) > MOST) return { error: "large" };
+      const sql = `SELECT CAST(${column} AS BLOB) AS bytes FROM ${table} ${where}`;
+      rows = database.prepare(sql).all().map(({ bytes }) => bytes ?? new Uint8Array());
     }
-    const rows = database.prepare(`SELECT CAST(${column} AS BLOB) AS bytes FROM ${table} ${where}`);
-    return { schema, rows: rows.all().map((row) => row.bytes ?? new Uint8Array()) };
+    let own = null;
+    if (kind === "shared" && has(OWN)) {
+      if (size("value", OWN) > MOST) return { error: "large" };
+      const pairs = database.prepare(`SELECT name, value FROM ${OWN} WHERE kind = 'secret' ORDER BY name`);
+      own = Buffer.from(JSON.stringify(pairs.all().map(({ name, value }) => [name, value])));
+    }
+    return { schema, rows, own };
   } finally {
     database.close();
   }
@@ -86,9 +101,10 @@ for (let at = 0; at < named.length; at += 2) {
   } catch (error) {
     found = { error: WORDS[(error?.errcode ?? 0) & 255] ?? "other" };
   }
-  const { error, schema, rows } = found;
-  files.push(error ? { error } : { schema, rows: rows && rows.map((row) => row.length) });
-  blobs.push(...(rows ?? []));
+  const { error, schema, rows, own } = found;
+  const lengths = rows && rows.map((row) => row.length);
+  files.push(error ? { error } : { schema, rows: lengths, own: own && own.length });
+  blobs.push(...(rows ?? []), ...(own ? [own] : []));
 }
 write(Buffer.from(`${JSON.stringify({ files })}\n`));
 blobs.forEach(write);

@@ -1,7 +1,8 @@
-//! One row of a credential store: the JSON of auth-profiles.json. Pure; bytes in, profiles out.
+//! One row of a credential store: the JSON of auth-profiles.json; and what OpenClaw's own store of
+//! secrets holds. Pure; bytes in, profiles out.
 
-use super::{Contents, Login, Place, Stored};
-use crate::error::Result;
+use super::{Contents, Login, Own, Place, Stored};
+use crate::error::{Error, Result};
 use crate::openclaw::document::Document;
 use crate::openclaw::profile::{self, Expires, ProfileKind};
 use crate::secret::SecretKind;
@@ -25,7 +26,7 @@ pub(super) fn read(
         // A row without profiles is an empty store; anything else in their place is not known.
         None if !document.root.values().any(Value::is_object) => return Ok(()),
         _ => {
-            return Err(crate::error::Error::broken(format!(
+            return Err(Error::broken(format!(
                 "the store of profiles in {} has no form that clawkeep knows",
                 file.display()
             ))
@@ -65,5 +66,26 @@ pub(super) fn read(
             },
         });
     }
+    Ok(())
+}
+
+/// Adds what OpenClaw's own store of secrets holds: `[[name, value], ...]`.
+///
+/// # Errors
+/// `Broken` when it is anything else.
+pub(super) fn read_own(bytes: &[u8], file: &Path, contents: &mut Contents) -> Result<()> {
+    let pairs: Vec<(String, String)> = serde_json::from_slice(bytes).map_err(|_| {
+        Error::broken(format!(
+            "OpenClaw's own store of secrets in {} cannot be read",
+            file.display()
+        ))
+        .hint("openclaw secrets store list")
+    })?;
+    let own = pairs.into_iter().map(|(name, value)| Own {
+        file: file.to_owned(),
+        name,
+        value: Zeroizing::new(value),
+    });
+    contents.own.extend(own);
     Ok(())
 }
