@@ -36,6 +36,7 @@ pub mod recovery;
 pub mod reload;
 pub mod resolve;
 pub mod run;
+pub mod scan;
 pub mod secret;
 #[cfg(unix)]
 pub mod service;
@@ -118,6 +119,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Log(args) => log::run(app, args),
+        Command::Scan(args) => scan::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
     }
@@ -137,6 +139,7 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Link(_)
             | Command::Run(_)
             | Command::Log(_)
+            | Command::Scan(_)
     )
 }
 
@@ -150,6 +153,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Log(log) => log.json,
+        Command::Scan(scan) => scan.json,
         _ => false,
     }
 }

@@ -40,7 +40,9 @@ fn layout(head: &[u8]) -> Option<(u64, usize)> {
         1 => 65536,
         size => size,
     };
-    let used = usize::try_from(size).ok()?.checked_sub((*head.get(20)?).into())?;
+    let used = usize::try_from(size)
+        .ok()?
+        .checked_sub((*head.get(20)?).into())?;
     ((512..=65536).contains(&size) && size.is_power_of_two() && used >= 480).then_some((size, used))
 }
 
@@ -202,7 +204,11 @@ impl Seams {
         let count = length.saturating_sub(LOG_HEADER) / frame;
         for at in 0..count {
             let mut number = [0; 4];
-            read_at(&self.parts[self.log].file, &mut number, LOG_HEADER + at * frame)?;
+            read_at(
+                &self.parts[self.log].file,
+                &mut number,
+                LOG_HEADER + at * frame,
+            )?;
             let number = u32::from_be_bytes(number);
             self.frames_of
                 .entry(number)
@@ -252,13 +258,13 @@ impl Seams {
     }
 
     fn is_plausible(&self, number: u32) -> bool {
-        number != 0
-            && (number as usize <= self.pages || self.frames_of.contains_key(&number))
+        number != 0 && (number as usize <= self.pages || self.frames_of.contains_key(&number))
     }
 
     /// The copy of page `number` that a number on `from` means.
     fn follow(&self, pass: &Pass, from: Copy, number: u32) -> Option<Copy> {
-        let in_database = (number != 0 && number as usize <= self.pages).then(|| number as usize - 1);
+        let in_database =
+            (number != 0 && number as usize <= self.pages).then(|| number as usize - 1);
         if !pass.with_log {
             return in_database;
         }
@@ -298,7 +304,10 @@ impl Seams {
                 chain.known_from = Some(chain.len);
             }
             // So far a value can reach that begins before.
-            if chain.known_from.is_some_and(|from| chain.len >= from + search.overlap() as u64) {
+            if chain
+                .known_from
+                .is_some_and(|from| chain.len >= from + search.overlap() as u64)
+            {
                 break;
             }
             number = self.next_of(next)?;
@@ -505,7 +514,9 @@ impl Source for Stitched<'_> {
         };
         let within = at - segment.at;
         let left = (segment.len as u64).saturating_sub(within);
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let file = &self.parts[segment.part].file;
         let read = read_at(file, &mut buffer[..most], segment.offset + within)?;
         self.at += read as u64;
@@ -519,7 +530,10 @@ impl Source for Stitched<'_> {
         let (last, _) = chain.segment_of(end.saturating_sub(1))?;
         let is_new = end > chain.done && chain.known_from.is_none_or(|from| start < from);
         let touches_log = chain.log.is_none_or(|log| {
-            chain.log_only || chain.segments[first..=last].iter().any(|segment| segment.part == log)
+            chain.log_only
+                || chain.segments[first..=last]
+                    .iter()
+                    .any(|segment| segment.part == log)
         });
         if first == last || !is_new || !touches_log {
             return None;

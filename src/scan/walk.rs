@@ -4,7 +4,7 @@
 //! Promise: one handle at a time, of the folder that is looked at; the way back up is checked. What is
 //! not visited is told.
 
-use super::report::Why;
+use super::report::{Why, refused};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -319,18 +319,4 @@ fn identity(stat: &Stat) -> Identity {
 )]
 fn device_of(stat: &Stat) -> u64 {
     stat.st_dev as u64
-}
-
-/// Why the system refused.
-pub(super) fn refused(error: impl Into<std::io::Error>) -> Why {
-    let error: std::io::Error = error.into();
-    let text = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => {
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            text.to_lowercase()
-        }
-    };
-    Why::Unreadable(text)
 }
