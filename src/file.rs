@@ -75,17 +75,23 @@ pub fn read_of_anyone(path: &Path, max: usize) -> Result<Option<(Vec<u8>, std::f
     Ok(Some((bytes, meta)))
 }
 
-fn open_regular(path: &Path) -> Result<Option<(File, std::fs::Metadata)>> {
+/// How a path is opened that others may have touched: a link at the last component is not followed, a
+/// named pipe in a file's place hangs nobody, and a file that is made is closed to others.
+pub(crate) fn careful() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // NONBLOCK: a named pipe put in a file's place must not hang us.
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        options
+            .mode(0o600)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
     }
-    let file = match options.open(path) {
+    options
+}
+
+fn open_regular(path: &Path) -> Result<Option<(File, std::fs::Metadata)>> {
+    let file = match careful().read(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(open_error(path, &error)),

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
 
 /// The machine. Cheap; holds nothing secret.
 #[derive(Debug, Clone, Default)]
@@ -143,6 +145,24 @@ fn is_executable(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_executable(path: &Path) -> bool {
     path.is_file()
+}
+
+/// Waits until a child has ended, until `deadline`. `None` when it goes on.
+///
+/// # Errors
+/// What the system says.
+pub fn wait_for(child: &mut Child, deadline: Instant) -> std::io::Result<Option<ExitStatus>> {
+    let mut pause = Duration::from_millis(2);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(40));
+    }
 }
 
 /// Fills `buffer` from the system's random source.

@@ -70,10 +70,10 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
-/// Parses exactly 64 lower-case hex digits.
-pub fn unhex32(text: &str) -> Option<[u8; 32]> {
+/// Parses exactly `2 * N` lower-case hex digits.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
-    if digits.len() != 64 {
+    if digits.len() != 2 * N {
         return None;
     }
     let value = |digit: u8| match digit {
@@ -81,7 +81,7 @@ pub fn unhex32(text: &str) -> Option<[u8; 32]> {
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
     };
-    let mut out = [0; 32];
+    let mut out = [0; N];
     for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = value(pair[0])? << 4 | value(pair[1])?;
     }
@@ -105,8 +105,8 @@ mod tests {
 
         #[test]
         fn hex_there_and_back(bytes in any::<[u8; 32]>(), junk in "\\PC{0,70}") {
-            prop_assert_eq!(unhex32(&hex(&bytes)), Some(bytes));
-            let _ = unhex32(&junk);
+            prop_assert_eq!(unhex(&hex(&bytes)), Some(bytes));
+            let _ = unhex::<32>(&junk);
         }
     }
 }

@@ -151,11 +151,7 @@ impl App {
         match self.find()? {
             Found::Vault(Custody::Keychain) => self.open_items().map(Opened::Keychain),
             Found::Vault(Custody::File) => self.open_file_or_keeper(),
-            Found::Nothing => Err(Error::missing(format!(
-                "there is no vault in {}",
-                self.dir.display()
-            ))
-            .hint("clawkeep onboard")),
+            Found::Nothing => Err(vault::none_in(&self.dir)),
         }
     }
 

@@ -6,7 +6,7 @@ use super::keeping::Terms;
 use super::record::LinkRecord;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::json::{hex, unhex32};
+use crate::json::{hex, unhex};
 use crate::keeper::Release;
 use crate::keeper::published::Published;
 use crate::keeper::socket;
@@ -269,7 +269,7 @@ impl Settings {
 /// What stands before the 64 hex digits of its MAC, when they are right.
 fn signed_part(bytes: &[u8], identity: &Identity) -> Option<Vec<u8>> {
     let (text, mac) = bytes.split_at_checked(bytes.len().checked_sub(64)?)?;
-    let mac = unhex32(std::str::from_utf8(mac).ok()?)?;
+    let mac = unhex(std::str::from_utf8(mac).ok()?)?;
     identity
         .signed(SETTINGS_CONTEXT, text, &mac)
         .is_ok_and(|right| right)

@@ -21,8 +21,8 @@ use crate::keeper::socket;
 use crate::keeper::unit::Unit;
 use crate::keeper::wire::{Answer, Question, Status};
 use crate::service::notify;
-use crate::vault::Found;
 use crate::vault::cache::{Cache, Custody};
+use crate::vault::{self, Found};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -115,11 +115,7 @@ fn check_custody(app: &App) -> Result<()> {
              the keychain's own lock is the only one",
         )
         .hint("a vault file can have one: clawkeep --vault NEW-DIR init --custody file")),
-        Found::Nothing => Err(Error::missing(format!(
-            "there is no vault in {}",
-            app.dir.display()
-        ))
-        .hint("clawkeep onboard")),
+        Found::Nothing => Err(vault::none_in(&app.dir)),
     }
 }
 

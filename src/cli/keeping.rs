@@ -391,10 +391,7 @@ impl Keeper {
 
     fn status(&self) -> Status {
         let now = (Uptime::now(), self.host.now());
-        let clock = |at: Uptime| {
-            let ms = i64::try_from(now.0.until(at).as_millis()).unwrap_or(i64::MAX);
-            Millis::new(now.1.get().saturating_add(ms))
-        };
+        let clock = |at: Uptime| after(now.1, now.0.until(at));
         Status {
             pid: std::process::id(),
             release: self.terms.release,

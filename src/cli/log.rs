@@ -8,9 +8,9 @@ use super::args::Log as Args;
 use super::opened::Opened;
 use super::ui;
 use crate::access::{Caller, Event, Log, Outcome, Process, Word, Writer};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expiry::Millis;
-use crate::vault::Found;
+use crate::vault::{self, Found};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -38,10 +38,7 @@ pub fn note_command(app: &App, opened: &Opened, results: &[(&str, Outcome)]) {
 /// Runs `log`.
 pub fn run(app: &App, args: &Args) -> Result<()> {
     if app.find()? == Found::Nothing {
-        return Err(
-            Error::missing(format!("there is no vault in {}", app.dir.display()))
-                .hint("clawkeep onboard"),
-        );
+        return Err(vault::none_in(&app.dir));
     }
     let log = Log::at(&app.dir);
     let shown = |event: &Event| match event.result {

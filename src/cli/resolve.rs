@@ -177,9 +177,6 @@ fn fetch(host: &Host, dir: &Path, pins: &[VaultId], ids: &BTreeSet<SecretId>) ->
             }
             Ok(entries)
         }
-        Found::Nothing => Err(
-            Error::missing(format!("there is no vault in {}", dir.display()))
-                .hint("clawkeep onboard"),
-        ),
+        Found::Nothing => Err(vault::none_in(dir)),
     }
 }

@@ -10,9 +10,9 @@
 //!   written beside a replacement is lost by no order of events; it may stand there twice;
 //! - nothing is synced: a power cut may take the last seconds.
 
-use super::{Privacy, check_owner_and_mode, open_error};
+use super::{Privacy, careful, check_owner_and_mode, open_error};
 use crate::error::{Error, Result};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -151,18 +151,12 @@ pub fn aside(path: &Path) -> PathBuf {
 }
 
 fn open_appending(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // NONBLOCK: a named pipe put in a file's place must not hang us.
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options
-            .mode(0o600)
-            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-    }
-    options.open(path).map_err(|error| open_error(path, &error))
+    careful()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(|error| open_error(path, &error))
 }
 
 /// `false` when another process kept it all the time, or the file system has no locks.

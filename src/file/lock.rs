@@ -2,9 +2,9 @@
 
 #[cfg(unix)]
 use super::BESIDE_PREFIX;
-use super::{TEMP_PREFIX, open_error};
+use super::{TEMP_PREFIX, careful, open_error};
 use crate::error::{Error, Result};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -70,17 +70,11 @@ impl Lock {
 }
 
 fn open_sidecar(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options
-            .mode(0o600)
-            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-    }
-    let file = options
+    let file = careful()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
         .open(path)
         .map_err(|error| open_error(path, &error).context("cannot lock the vault"))?;
     if !file.metadata().is_ok_and(|meta| meta.is_file()) {
@@ -110,7 +104,6 @@ pub fn sweep(dir: &Path) {
 pub fn sweep_dead(dir: &Path) {
     #[cfg(unix)]
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        use std::os::unix::fs::OpenOptionsExt;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if !(name.starts_with(TEMP_PREFIX) || name.starts_with(BESIDE_PREFIX))
@@ -118,11 +111,7 @@ pub fn sweep_dead(dir: &Path) {
         {
             continue;
         }
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-            .open(entry.path());
+        let opened = careful().read(true).open(entry.path());
         if opened.is_ok_and(|file| file.try_lock().is_ok()) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -152,7 +141,7 @@ mod tests {
         let path = dir.path().join("note.json");
         // As it is while `replace_beside` writes: locked by its writer.
         let unfinished = dir.path().join(format!("{BESIDE_PREFIX}x"));
-        let writer = OpenOptions::new()
+        let writer = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&unfinished)

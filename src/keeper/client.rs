@@ -213,7 +213,9 @@ impl Client {
         socket::peer(&self.stream)
     }
 
-    /// Waits until the keeper has closed the connection, at most `wait`.
+    /// Waits until the keeper has closed the connection, at most `wait`: where its process cannot be
+    /// waited for.
+    #[cfg(not(target_os = "linux"))]
     pub fn wait_for_end(&mut self, wait: std::time::Duration) -> bool {
         let _ = socket::wait_at_most(&self.stream, wait);
         matches!(self.stream.read(&mut [0]), Ok(0))

@@ -13,7 +13,7 @@ use super::Release;
 use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::file;
-use crate::json::{hex, place, unhex32};
+use crate::json::{hex, place, unhex};
 use crate::vault::id::VaultId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -44,7 +44,7 @@ impl Challenge {
 
     /// Parses 64 lower-case hex digits; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        unhex32(text).map(Challenge)
+        unhex(text).map(Challenge)
     }
 }
 

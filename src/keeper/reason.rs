@@ -1,7 +1,7 @@
 //! The words of admission and ledger: rounds, and why an id was not given. Ring 2.
 
 use crate::error::Result;
-use crate::json::hex;
+use crate::json::{hex, unhex};
 use std::fmt;
 
 /// Why an id was not given under `--release once`. The texts are fixed: they go to logs.
@@ -85,11 +85,7 @@ impl RoundId {
 
     /// Parses 32 lower-case hex digits that are not all zero; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        // 64 digits are what there is a reader for.
-        let doubled = crate::json::unhex32(&text.repeat(2)).filter(|_| text.len() == 32)?;
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&doubled[..16]);
-        (bytes != [0; 16]).then_some(RoundId(bytes))
+        unhex(text).filter(|bytes| *bytes != [0; 16]).map(RoundId)
     }
 }
 

@@ -25,7 +25,7 @@ use super::published::Challenge;
 use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::file;
-use crate::json::{hex, unhex32};
+use crate::json::{hex, unhex};
 use crate::secret::RefId;
 use crate::vault::identity::Identity;
 use serde::{Deserialize, Serialize};
@@ -238,7 +238,7 @@ fn lines(bytes: &[u8]) -> Option<(&[u8], Option<[u8; 32]>)> {
         return Some((line, None));
     }
     let digits = rest.strip_prefix(b"{\"mac\":\"")?.strip_suffix(b"\"}\n")?;
-    let mac = unhex32(std::str::from_utf8(digits).ok()?)?;
+    let mac = unhex(std::str::from_utf8(digits).ok()?)?;
     Some((line, Some(mac)))
 }
 

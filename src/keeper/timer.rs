@@ -33,11 +33,6 @@ impl Uptime {
     pub fn until(self, later: Self) -> Duration {
         later.0.saturating_sub(self.0)
     }
-
-    /// Since the start of the machine.
-    pub fn since_start(self) -> Duration {
-        self.0
-    }
 }
 
 /// The one timer. On Linux it counts the time that the machine sleeps.

@@ -18,7 +18,7 @@ mod tests;
 use super::config::{Config, INCLUDE, Leaf};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::json::place as place_in;
+use crate::json::{hex, place as place_in, unhex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use shown::{HIDDEN, Salt, escaped};
@@ -377,24 +377,4 @@ fn shown_list(list: &[Leaf<'_>], secret: bool, salt: &Salt) -> Shown {
     } else {
         Shown::plain(&text)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
-        return None;
-    }
-    let mut out = [0; N];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).ok()?;
-    }
-    Some(out)
 }

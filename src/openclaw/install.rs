@@ -8,12 +8,12 @@
 use super::version::Version;
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::provider::ProviderId;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -235,7 +235,9 @@ fn run(command: &mut Command, program: &Path, limit: Duration) -> Result<Output>
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let deadline = Instant::now() + limit;
-    let Some(status) = wait_until(&mut child, deadline, program)? else {
+    let ended = host::wait_for(&mut child, deadline)
+        .map_err(|error| Error::io("wait for", program, &error))?;
+    let Some(status) = ended else {
         // Only this child: it was started here, and its id cannot have been reused before `wait`.
         let _ = child.kill();
         let _ = child.wait();
@@ -252,21 +254,6 @@ fn run(command: &mut Command, program: &Path, limit: Duration) -> Result<Output>
         stdout: stdout.recv_timeout(grace).unwrap_or_default(),
         stderr: stderr.recv_timeout(grace).unwrap_or_default(),
     })
-}
-
-fn wait_until(child: &mut Child, deadline: Instant, program: &Path) -> Result<Option<ExitStatus>> {
-    let mut pause = Duration::from_millis(2);
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(Some(status)),
-            Ok(None) if Instant::now() >= deadline => return Ok(None),
-            Ok(None) => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(40));
-            }
-            Err(error) => return Err(Error::io("wait for", program, &error)),
-        }
-    }
 }
 
 /// Reads a pipe to its end on a thread of its own, so that a full pipe stops nobody.

@@ -22,7 +22,7 @@ use crate::expiry::Millis;
 use crate::file;
 use crate::host::{self, Host};
 use serde_json::Value;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -145,16 +145,8 @@ impl Found {
         if !meta.is_file() {
             return Err(no_lock(path));
         }
-        let mut options = OpenOptions::new();
-        options.read(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            // A pipe or link put there since we looked must not hang or mislead us.
-            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-            options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
-        }
-        let file = match options.open(path) {
+        // A pipe or link put there since we looked must not hang or mislead us.
+        let file = match file::careful().read(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fail(&error)),

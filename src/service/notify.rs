@@ -10,11 +10,6 @@ pub fn ready(host: &Host, status: &str) {
     send(host, &format!("READY=1\nSTATUS={}", one_line(status)));
 }
 
-/// Says what the service does now.
-pub fn status(host: &Host, status: &str) {
-    send(host, &format!("STATUS={}", one_line(status)));
-}
-
 /// Says `STOPPING=1`: the service is on its way out by itself.
 pub fn stopping(host: &Host) {
     send(host, "STOPPING=1");

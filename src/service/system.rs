@@ -5,10 +5,11 @@
 //! is bounded and it ends when its time is up; a key goes to it over a pipe, never as an argument.
 
 use crate::error::{Error, Result};
+use crate::host;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -256,7 +257,9 @@ fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Out
         // Smaller than a pipe's buffer: this never waits for the reader.
         let _ = pipe.write_all(bytes);
     }
-    let Some(status) = wait(&mut child, program)? else {
+    let ended = host::wait_for(&mut child, Instant::now() + LIMIT)
+        .map_err(|error| Error::io("wait for", program, &error))?;
+    let Some(status) = ended else {
         // Only this child: it was started here and not yet waited for.
         let _ = child.kill();
         let _ = child.wait();
@@ -275,22 +278,6 @@ fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Out
         stdout: stdout.recv_timeout(grace).unwrap_or_default(),
         said: said.unwrap_or_default().trim().to_owned(),
     })
-}
-
-fn wait(child: &mut Child, program: &Path) -> Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + LIMIT;
-    let mut pause = Duration::from_millis(2);
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(Some(status)),
-            Ok(None) if Instant::now() >= deadline => return Ok(None),
-            Ok(None) => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(40));
-            }
-            Err(error) => return Err(Error::io("wait for", program, &error)),
-        }
-    }
 }
 
 /// Reads a pipe on a thread of its own, so that a full one stops nobody. The buffer never grows: what

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::expiry::Millis;
 use crate::file::{self, Privacy};
 use crate::host::Host;
-use crate::json::{hex, unhex32};
+use crate::json::{hex, unhex};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -89,7 +89,7 @@ impl Cache {
         let seen = wire.seen.and_then(|seen| {
             Some(State {
                 generation: seen.generation,
-                mac: unhex32(&seen.mac)?,
+                mac: unhex(&seen.mac)?,
             })
         });
         Ok(Some(Cache {

@@ -20,7 +20,7 @@ use super::id::VaultId;
 use super::identity::{Identity, Recipient};
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
-use crate::json::{hex, unhex32};
+use crate::json::{hex, unhex};
 use crate::wipe::Wiped;
 use hmac::Mac;
 use memchr::memchr;
@@ -144,7 +144,7 @@ fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
         .ok()
         .and_then(|text| text.strip_prefix(r#"{"mac":""#))
         .and_then(|text| text.strip_suffix(r#""}"#))
-        .and_then(unhex32)
+        .and_then(unhex)
         .ok_or_else(bad)?;
     Ok((line, mac))
 }

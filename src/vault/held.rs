@@ -1,12 +1,12 @@
 //! A vault that stays open: the keeper's. Ring 2.
 //!
-//! Promises: one copy of the plaintext, in locked pages where the system allows it (the identity as well), with an index
-//! that says where each entry stands; a value is parsed when it is asked for. What another process
-//! wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
+//! Promises: one copy of the plaintext, in locked pages where the system allows it (the identity as
+//! well), with an index that says where each entry stands; a value is parsed when it is asked for.
+//! What another process wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
 //! back, forked or removed is an error for as long as it is so.
 
 use super::body::{Contents, Entry};
-use super::cache::{Cache, State};
+use super::cache::Cache;
 use super::envelope::{self, Body, Refusal};
 use super::id::VaultId;
 use super::identity::Identity;
@@ -26,7 +26,6 @@ use std::path::{Path, PathBuf};
 pub struct Held {
     dir: PathBuf,
     host: Host,
-    pins: Vec<VaultId>,
     identity: Box<Identity>,
     line: Line,
     stamp: Option<Stamp>,
@@ -44,7 +43,6 @@ struct Line {
     index: Index,
     linked: BTreeSet<RefId>,
     slots: Vec<Slot>,
-    has_recovery: bool,
 }
 
 /// What tells one `vault.age` from another without reading it. Two states of one stamp would take a
@@ -86,12 +84,11 @@ impl Held {
         let stamp = Stamp::of(dir);
         let unsealed = unseal(dir, keys)?;
         // Everything is checked once as a whole: the keeper must not find out at a request.
-        unsealed.contents(dir)?;
-        let line = Line::of(&unsealed.body)?;
+        let contents = unsealed.contents(dir)?;
+        let line = Line::of(&unsealed.body, contents)?;
         Ok(Held {
             dir: dir.to_owned(),
             host: keys.host.clone(),
-            pins: keys.pins.to_vec(),
             identity: kept(unsealed.identity),
             line,
             stamp,
@@ -117,13 +114,11 @@ impl Held {
         if let (Some(cache), false) = (cache, accept_rollback) {
             super::unlock::check_rollback(&cache, contents.generation, &body.mac())?;
         }
-        drop(contents);
         Ok(Held {
             dir: dir.to_owned(),
             host: host.clone(),
-            pins: vec![identity.vault_id()],
             identity: kept(identity),
-            line: Line::of(&body)?,
+            line: Line::of(&body, contents)?,
             stamp,
             by: "the person who unlocked it".to_owned(),
         })
@@ -199,12 +194,10 @@ impl Held {
             return Err(Error::broken(format!("{what} while it was held open"))
                 .hint("if you restored it yourself: clawkeep lock, then clawkeep unlock"));
         }
-        drop(contents);
-        let line = Line::of(body)?;
+        let line = Line::of(body, contents)?;
         let stored = line.stored_since(&self.line)?;
         self.line = line;
         if let Some(identity) = identity {
-            self.pins = vec![identity.vault_id()];
             self.identity = kept(identity);
         }
         Ok(stored)
@@ -255,14 +248,6 @@ impl Held {
         &self.by
     }
 
-    /// What tells this state from others.
-    pub fn state(&self) -> State {
-        State {
-            generation: self.line.generation,
-            mac: self.line.mac,
-        }
-    }
-
     /// The ids that refs ask for, as the vault itself notes them.
     pub fn linked(&self) -> &BTreeSet<RefId> {
         &self.line.linked
@@ -271,11 +256,6 @@ impl Held {
     /// Its slots.
     pub fn slots(&self) -> &[Slot] {
         &self.line.slots
-    }
-
-    /// Whether there is a recovery key.
-    pub fn has_recovery(&self) -> bool {
-        self.line.has_recovery
     }
 
     /// Whether the plaintext lies in locked pages.
@@ -291,10 +271,9 @@ impl Held {
         self.line
             .index
             .keys()
-            .map(|id| Ok((id.clone(), self.line.entry(id)?.map(|entry| entry.meta))))
-            .filter_map(|item: Result<_>| match item {
-                Ok((id, meta)) => meta.map(|meta| Ok((id, meta))),
-                Err(error) => Some(Err(error)),
+            .filter_map(|id| {
+                let entry = self.line.entry(id).transpose()?;
+                Some(entry.map(|entry| (id.clone(), entry.meta)))
             })
             .collect()
     }
@@ -308,8 +287,8 @@ impl Resolve for Held {
 }
 
 impl Line {
-    fn of(body: &Body) -> Result<Self> {
-        let contents = Contents::parse(body.line())?;
+    /// Keeps the body; `contents` is what was parsed of it.
+    fn of(body: &Body, contents: Contents) -> Result<Self> {
         let mac = body.mac();
         let (bytes, index) = match pick::index(body.line()) {
             Some(index) => (Pages::of(body.line()), index),
@@ -323,7 +302,6 @@ impl Line {
             index,
             linked: contents.linked,
             slots: contents.slots,
-            has_recovery: contents.recovery.is_some(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! The vault id: which vault this is, said in public.
 
 use crate::error::{Error, Result};
-use crate::json::{hex, unhex32};
+use crate::json::{hex, unhex};
 use std::fmt;
 
 /// File custody: SHA-256 of the vault identity's public half (the 62 characters `age1…`).
@@ -33,7 +33,7 @@ impl VaultId {
     /// # Errors
     /// `Usage` for anything else.
     pub fn parse(text: &str) -> Result<Self> {
-        unhex32(text)
+        unhex(text)
             .map(VaultId)
             .ok_or_else(|| Error::usage("a vault id has 64 hex digits"))
     }

@@ -415,11 +415,15 @@ fn copy(identity: &Identity) -> Result<Identity> {
     Identity::parse(identity.text())
 }
 
+/// The error where a vault is meant and there is none.
+pub fn none_in(dir: &Path) -> Error {
+    Error::missing(format!("there is no vault in {}", dir.display())).hint("clawkeep onboard")
+}
+
 fn check_dir(dir: &Path) -> Result<()> {
     file::check_private_dir(dir).map_err(|error| {
         if error.kind() == Kind::Missing {
-            Error::missing(format!("there is no vault in {}", dir.display()))
-                .hint("clawkeep onboard")
+            none_in(dir)
         } else {
             error
         }

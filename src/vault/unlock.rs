@@ -213,8 +213,7 @@ pub(super) fn read_vault(dir: &Path) -> Result<Sealed> {
             Error::broken(format!("vault.age is gone from {}", dir.display()))
                 .hint("put it back from a backup, then: clawkeep secret list")
         } else {
-            Error::missing(format!("there is no vault in {}", dir.display()))
-                .hint("clawkeep onboard")
+            super::none_in(dir)
         }
     })
 }

@@ -134,7 +134,7 @@ fn a_command_runs_as_the_keepers_user_with_the_credential_and_no_value_as_an_arg
     let early = m.root(&["service", "run", "--for", "alice"]);
     assert_ne!(early.code, 0);
     assert_eq!(m.root(&INSTALL).code, 0);
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+    let mut command = std::process::Command::new(m.program());
     command
         .args(["service", "run", "--for", "alice", "--root"])
         .arg(m.path(""))
@@ -431,7 +431,7 @@ fn a_program_of_the_users_own_is_copied_to_where_only_root_can_change_it() {
         let copy = m.path("usr/local/bin/clawkeep");
         let meta = copy.metadata().unwrap();
         assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o755));
-        let own = std::fs::read(env!("CARGO_BIN_EXE_clawkeep")).unwrap();
+        let own = std::fs::read(m.program()).unwrap();
         assert!(std::fs::read(&copy).unwrap() == own);
         let unit = m.text(&m.path(KEEPER_UNIT)).unwrap();
         assert!(

@@ -4,7 +4,7 @@
 //! another one, as on a real machine; otherwise it is whoever runs the tests.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -74,6 +74,8 @@ esac
 pub(crate) struct Machine {
     root: PathBuf,
     uid: u32,
+    program: PathBuf,
+    _built: tempfile::TempDir,
     _dir: tempfile::TempDir,
 }
 
@@ -95,9 +97,17 @@ impl Machine {
         mode(&root, 0o755);
         let me = rustix::process::geteuid().as_raw();
         let uid = if me == 0 { OTHER } else { me };
+        // Where everybody can run it, as the build's own folder may not let them, and where not only
+        // root can change it, as in a build.
+        let built = tempfile::tempdir().unwrap();
+        mode(built.path(), 0o755);
+        let program = built.path().join("clawkeep");
+        std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
         let machine = Machine {
             root,
             uid,
+            program,
+            _built: built,
             _dir: dir,
         };
         let home = machine.home();
@@ -180,6 +190,11 @@ impl Machine {
         self.home().join(".local/share/clawkeep")
     }
 
+    /// The program under test, where every user of the machine can run it.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A path of the machine.
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.join(below)
@@ -204,7 +219,7 @@ impl Machine {
 
     /// clawkeep as the administrator of the machine.
     pub(crate) fn root(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        let mut command = Command::new(&self.program);
         let home = self.path("root");
         std::fs::create_dir_all(&home).unwrap();
         command.env_clear().env("HOME", home);
@@ -214,7 +229,7 @@ impl Machine {
     /// The same, of a copy of the program that lies in the user's home and is the user's.
     pub(crate) fn root_from_home(&self, args: &[&str]) -> Ran {
         let program = self.home().join("clawkeep");
-        std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+        std::fs::copy(&self.program, &program).unwrap();
         mode(&program, 0o755);
         self.give(&program);
         let mut command = Command::new(program);
@@ -224,7 +239,7 @@ impl Machine {
 
     /// clawkeep as the user.
     pub(crate) fn alice(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        let mut command = Command::new(&self.program);
         command.env_clear().env("HOME", self.home());
         if rustix::process::geteuid().is_root() {
             command.uid(self.uid).gid(self.uid);
@@ -270,7 +285,7 @@ impl Machine {
     /// Stores a value in the user's vault.
     pub(crate) fn stores(&self, value: &str) {
         use std::io::Write as _;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_clawkeep"))
+        let mut child = Command::new(&self.program)
             .env_clear()
             .env("HOME", self.home())
             .args(["models", "auth", "paste-api-key", "--provider", "fake"])
@@ -316,7 +331,7 @@ impl Machine {
 
     /// clawkeep as the user, with credentials in a folder as systemd gives them.
     pub(crate) fn with_credentials(&self, folder: &Path, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_clawkeep"));
+        let mut command = Command::new(&self.program);
         command.env_clear().env("HOME", self.home());
         command.env("CREDENTIALS_DIRECTORY", folder);
         if rustix::process::geteuid().is_root() {
@@ -348,26 +363,34 @@ impl Machine {
 
     /// The text without what differs between machines.
     fn tidy(&self, text: &str) -> String {
-        text.replace(&*self.root.to_string_lossy(), "[ROOT]")
-            .replace(env!("CARGO_BIN_EXE_clawkeep"), "[PROGRAM]")
+        text.replace(&*self.program.to_string_lossy(), "[PROGRAM]")
+            .replace(&*self.root.to_string_lossy(), "[ROOT]")
             .replace(&self.uid.to_string(), "[UID]")
             .replace(&KEEPER.to_string(), "[KEEPER]")
     }
 }
 
-/// A folder below one that only this user or root can change.
+/// A folder below one that only this user or root can change, and that the machine's users can enter:
+/// root's home is often closed to them, and with it a build that lies there.
 fn folder() -> tempfile::TempDir {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let places = [Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))), home];
+    let built = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let places = [Some(built), home, Some("/var/lib".into())];
     let me = rustix::process::geteuid().as_raw();
+    let enters = |place: &Path| {
+        me != 0
+            || place
+                .ancestors()
+                .all(|folder| folder.metadata().is_ok_and(|meta| meta.mode() & 0o001 != 0))
+    };
     let place = places
         .into_iter()
         .flatten()
         .find(|place| {
             use clawkeep::service::trusted_path::{End, check_for};
-            check_for(place, End::Folder, me).is_ok()
+            check_for(place, End::Folder, me).is_ok() && enters(place)
         })
-        .expect("a folder that only this user can change");
+        .expect("a folder that only this user can change and others can enter");
     tempfile::Builder::new()
         .prefix("service-")
         .tempdir_in(place)

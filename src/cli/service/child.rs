@@ -8,6 +8,7 @@ use super::isolated::wish::Wish;
 use super::patient::{ALONE, LOOK, PERSON, Patient};
 use crate::cli::app::App;
 use crate::error::{Error, Result};
+use crate::host;
 use crate::service::system::System;
 use crate::service::user::User;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -181,13 +182,8 @@ impl Drop for Child {
 /// Waits for a child that has nothing left to do, and ends one that goes on. Only this child: it was
 /// started here and not yet waited for.
 pub fn end(process: &mut process::Child, grace: Duration) -> Option<ExitStatus> {
-    let until = Instant::now() + grace;
-    loop {
-        match process.try_wait() {
-            Ok(Some(status)) => return Some(status),
-            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-            _ => break,
-        }
+    if let Ok(Some(status)) = host::wait_for(process, Instant::now() + grace) {
+        return Some(status);
     }
     let _ = process.kill();
     let _ = process.wait();
