@@ -78,16 +78,18 @@ pub fn read_of_anyone(path: &Path, max: usize) -> Result<Option<(Vec<u8>, std::f
 /// How a path is opened that others may have touched: a link at the last component is not followed, a
 /// named pipe in a file's place hangs nobody, and a file that is made is closed to others.
 pub(crate) fn careful() -> OpenOptions {
-    let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let mut options = OpenOptions::new();
         options
             .mode(0o600)
             .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        options
     }
-    options
+    #[cfg(not(unix))]
+    OpenOptions::new()
 }
 
 fn open_regular(path: &Path) -> Result<Option<(File, std::fs::Metadata)>> {

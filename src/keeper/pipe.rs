@@ -228,13 +228,20 @@ pub struct Listener {
 pub fn listen(path: &Path, _mode: u32) -> Result<Listener> {
     let name = name_of(path)?.to_owned();
     let user = own_user()?;
+    let taken = || {
+        Error::broken(format!(
+            "another process listens at {} already",
+            path.display()
+        ))
+        .hint("clawkeep keeper status")
+    };
+    // Windows makes only the first of a name as such; what behaves like Windows may not (Wine 8).
+    if Pipe::is_there(&name) {
+        return Err(taken());
+    }
     let first = Pipe::place(&name, &user, true).map_err(|error| {
         if error.kind() == std::io::ErrorKind::PermissionDenied || windows::is_taken(&error) {
-            Error::broken(format!(
-                "another process listens at {} already",
-                path.display()
-            ))
-            .hint("clawkeep keeper status")
+            taken()
         } else {
             Error::io("listen at", path, &error)
         }

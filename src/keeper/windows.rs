@@ -38,7 +38,7 @@ use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED
 use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, GetNamedPipeClientProcessId, GetNamedPipeServerProcessId,
     PIPE_READMODE_BYTE, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE, PIPE_UNLIMITED_INSTANCES,
-    PIPE_WAIT,
+    PIPE_WAIT, WaitNamedPipeW,
 };
 use windows_sys::Win32::System::Threading::{
     CreateEventW, GetCurrentProcess, INFINITE, OpenProcess, OpenProcessToken,
@@ -278,6 +278,14 @@ impl Pipe {
             handle,
             done: Event::new()?,
         })
+    }
+
+    /// Whether anybody listens there now, without going there.
+    pub fn is_there(name: &str) -> bool {
+        let name = wide(name);
+        // SAFETY: a text that stays until the call is over; it waits a millisecond at most.
+        let free = done(unsafe { WaitNamedPipeW(name.as_ptr(), 1) });
+        !free.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Goes to a place of that name. Whoever waits there may learn who comes, and not act as him.
