@@ -186,6 +186,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn check_owner_and_mode(_: &Path, _: &std::fs::Metadata, _: Privacy) -> Result<()> {
     // Windows: a user's profile folder is closed to other users by its inherited access list.
     Ok(())
@@ -336,6 +337,7 @@ fn is_claimed(temp: &File) -> std::io::Result<bool> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn is_claimed(_: &File) -> std::io::Result<bool> {
     Ok(true)
 }
@@ -454,6 +456,10 @@ pub fn remove(path: &Path) -> Result<bool> {
 }
 
 /// A rename is in the folder's own data: without this it may be gone after a power cut.
+#[cfg_attr(
+    not(unix),
+    allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")
+)]
 fn sync_parent(path: &Path) -> Result<()> {
     #[cfg(unix)]
     if let Some(dir) = path.parent() {

@@ -130,6 +130,10 @@ pub fn keep(
         terms,
     };
     ready(&keeper.status())?;
+    #[cfg_attr(
+        windows,
+        allow(clippy::needless_borrow, reason = "a reference already there")
+    )]
     let ended = server::serve(&listener, &alarm, &mut keeper);
     // The values first, then what tells others that they are gone.
     drop(keeper);

@@ -33,7 +33,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_FIRST_PIPE_INSTANCE, FILE_FLAG_OVERLAPPED, PIPE_ACCESS_DUPLEX, ReadFile,
     SECURITY_IDENTIFICATION, WriteFile,
 };
-use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
+use windows_sys::Win32::System::Console::{
+    GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, SetConsoleCtrlHandler,
+};
 use windows_sys::Win32::System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED};
 use windows_sys::Win32::System::Pipes::{
     ConnectNamedPipe, CreateNamedPipeW, GetNamedPipeClientProcessId, GetNamedPipeServerProcessId,
@@ -480,15 +482,10 @@ pub fn when_console_ends(then: fn(bool)) -> io::Result<()> {
 /// Keeps what this process has as standard input, output and error from processes that it starts: a
 /// keeper in the background would hold a pipe open that somebody reads to its end.
 pub fn withhold_standard_handles() {
-    let handles = [
-        io::stdin().as_raw_handle(),
-        io::stdout().as_raw_handle(),
-        io::stderr().as_raw_handle(),
-    ];
-    for handle in handles {
+    for which in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
         // SAFETY: handles of this process, or none, which is refused; what is changed is not what they lead
         // to.
-        unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, 0) };
+        unsafe { SetHandleInformation(GetStdHandle(which), HANDLE_FLAG_INHERIT, 0) };
     }
 }
 
