@@ -269,8 +269,9 @@ fn a_command_with_secrets() {
 #[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["run", "--", "/bin/echo", "started"],
+        &["scan"],
         &["secret", "list"],
         &["secret", "list", "--json"],
         &["secret", "get", "id"],
@@ -336,7 +337,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 41] = [
         &[],
         &["onboard"],
         &["init"],
@@ -365,6 +366,7 @@ fn every_help() {
         &["log"],
         &["run"],
         &["run", "-h"],
+        &["scan", "-h"],
         &["keeper"],
         &["keeper", "start"],
         &["keeper", "arm"],

@@ -273,7 +273,7 @@ mod tests {
             report: Report::default(),
         };
         looking.processes_in(proc, 9);
-        let seen: Vec<_> = looking
+        let seen = looking
             .report
             .findings
             .iter()

@@ -195,6 +195,8 @@ proptest! {
         for (which, way, seed, filler) in &plants {
             let which = which.index(values.len());
             let (written, form) = written(&values[which], way, *seed);
+            // `%30aa…` has the value `0aa…` in it as it is.
+            prop_assume!(form == Form::Plain || !written.contains(&values[which]));
             text.extend_from_slice(filler);
             // Ends whatever escape the filler had begun, and is none itself.
             text.extend_from_slice(b" \x01=");
