@@ -270,8 +270,9 @@ fn a_command_with_secrets() {
 #[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["run", "--", "/bin/echo", "started"],
+        &["scan"],
         &["secret", "list"],
         &["secret", "list", "--json"],
         &["secret", "get", "id"],
@@ -409,7 +410,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 43] = [
+    let commands: [&[&str]; 45] = [
         &[],
         &["onboard"],
         &["init"],
@@ -438,9 +439,11 @@ fn every_help() {
         &["export"],
         &["link"],
         &["unlink"],
+        &["migrate"],
         &["log"],
         &["run"],
         &["run", "-h"],
+        &["scan", "-h"],
         &["keeper"],
         &["keeper", "start"],
         &["keeper", "arm"],

@@ -7,6 +7,7 @@ mod keeper;
 mod link;
 mod migrate;
 mod run;
+mod scan;
 mod service;
 mod slot;
 
@@ -15,6 +16,7 @@ pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus,
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
 pub use run::Run;
+pub use scan::Scan;
 pub use service::{
     CredentialKeyArg, ServiceArm, ServiceCommand, ServiceInstall, ServiceRun, ServiceSide,
     ServiceStatus, ServiceUninstall, ServiceWhere,
@@ -132,6 +134,17 @@ pub enum Command {
         after_help = "Example:  clawkeep migrate --dry-run\nScript:   clawkeep migrate --yes --json"
     )]
     Migrate(Migrate),
+    /// Search for what is left of stored values, and for keys that nobody stored
+    ///
+    /// Looks in OpenClaw's folder and logs, in its databases, in shells' histories and startup files, in
+    /// the vault's folder, in .env of the current folder, and in each PATH: for every stored value, as
+    /// it is, in base64, URL-encoded, with backslashes, and broken over lines; and for anything with the
+    /// shape of a provider's key. Links are not followed. Exits 1 when something is found. No value is
+    /// shown.
+    #[command(
+        after_help = "Example:  clawkeep scan\nScript:   clawkeep scan --processes --json ~/projects"
+    )]
+    Scan(Scan),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),

@@ -2,32 +2,29 @@
 
 pub mod app;
 pub mod args;
-#[cfg(unix)]
 pub mod arm;
 pub mod auth;
 pub mod backup;
 pub mod call;
 pub mod choice;
 pub mod dangling;
+pub mod ending;
 pub mod export;
-#[cfg(unix)]
 pub mod handing;
 pub mod init;
-#[cfg(unix)]
 pub mod keeper;
-#[cfg(not(unix))]
-#[path = "no_keeper.rs"]
-pub mod keeper;
-#[cfg(unix)]
 pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
-pub mod migrate;
 pub mod marks;
+pub mod migrate;
 pub mod moved;
 pub mod onboard;
 #[cfg(unix)]
+pub mod once;
+#[cfg(windows)]
+#[path = "no_once.rs"]
 pub mod once;
 pub mod opened;
 pub mod pins;
@@ -41,6 +38,7 @@ pub mod reload;
 pub mod resolve;
 pub mod restore;
 pub mod run;
+pub mod scan;
 pub mod secret;
 #[cfg(unix)]
 pub mod service;
@@ -129,6 +127,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Backup(args) => backup::run(app, args),
         Command::Restore(args) => restore::run(app, args),
         Command::Export(args) => export::run(app, args),
+        Command::Scan(args) => scan::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
         Command::Migrate(args) => migrate::run(app, args),
@@ -153,6 +152,7 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Backup(_)
             | Command::Restore(_)
             | Command::Export(_)
+            | Command::Scan(_)
     )
 }
 
@@ -167,6 +167,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Log(log) => log.json,
         Command::Migrate(migrate) => migrate.json,
+        Command::Scan(scan) => scan.json,
         _ => false,
     }
 }

@@ -94,6 +94,12 @@ impl Ui {
         let _ = stderr.lock().write_all(out.as_bytes());
     }
 
+    /// A line on stderr that the next one replaces; an empty one takes it away. For a terminal alone.
+    pub fn transient(self, line: &str) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "\r\x1b[K{}", plain(line)).and_then(|()| stderr.flush());
+    }
+
     /// An error, its hint, and with `--json` the document.
     pub fn error(self, error: &Error) {
         if error.kind() == Kind::BrokenPipe || error.message().is_empty() {
@@ -145,6 +151,7 @@ fn wait(time: std::time::Duration) -> Result<()> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn wait(time: std::time::Duration) -> Result<()> {
     std::thread::sleep(time);
     Ok(())

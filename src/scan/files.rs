@@ -1,6 +1,6 @@
 //! Files one after another, through one set of buffers.
 
-use super::report::{Finding, Masked, Place, Report, What, Why};
+use super::report::{Finding, Masked, Place, Report, What, Why, refused};
 use super::search::{Hit, Hits, Search, Source};
 use super::shape::{Key, Shapes};
 use super::sqlite;
@@ -50,7 +50,7 @@ pub fn files(
 struct Size(u64);
 
 impl Visitor for Size {
-    fn file(&mut self, found: &Found<'_>) {
+    fn file(&mut self, found: &Found) {
         self.0 = self.0.saturating_add(found.size);
     }
     fn unseen(&mut self, _: Why, _: PathBuf) {}
@@ -65,13 +65,13 @@ struct Files<'n> {
 }
 
 impl Visitor for Files<'_> {
-    fn file(&mut self, found: &Found<'_>) {
+    fn file(&mut self, found: &Found) {
         match found.open() {
             Ok(Some(file)) => self.one(found, &file),
             // Gone is not left out: it is not there.
             Ok(None) if found.is_gone() => {}
             Ok(None) => self.unseen(Why::Changed, found.path.clone()),
-            Err(error) => self.unseen(walk::refused(error), found.path.clone()),
+            Err(error) => self.unseen(refused(error), found.path.clone()),
         }
     }
 
@@ -96,7 +96,7 @@ impl Visitor for Files<'_> {
 }
 
 impl Files<'_> {
-    fn one(&mut self, found: &Found<'_>, file: &File) {
+    fn one(&mut self, found: &Found, file: &File) {
         let path = &found.path;
         let mut head = [0; 32];
         let known = read_at(file, &mut head, 0).unwrap_or(0);
@@ -113,17 +113,17 @@ impl Files<'_> {
                 self.report.searched.files += 1;
                 match self.search.run(&mut source, &mut hits, self.progress) {
                     Ok(bytes) => self.report.searched.bytes += bytes,
-                    Err(error) => self.unseen(walk::refused(error), path.clone()),
+                    Err(error) => self.unseen(refused(error), path.clone()),
                 }
             }
-            Err(error) => self.unseen(walk::refused(error), path.clone()),
+            Err(error) => self.unseen(refused(error), path.clone()),
         }
         self.take(path, hits);
         self.databases(found, file, head);
     }
 
     /// What SQLite split over pages: of a database and its log together, and of a log alone.
-    fn databases(&mut self, found: &Found<'_>, file: &File, head: &[u8]) {
+    fn databases(&mut self, found: &Found, file: &File, head: &[u8]) {
         let wal_name = "-wal";
         let mut parts = Vec::new();
         if sqlite::is_database(head) {
@@ -144,7 +144,7 @@ impl Files<'_> {
         for (path, file) in parts {
             match file {
                 Ok(file) => files.push((path, file)),
-                Err(error) => self.unseen(walk::refused(error), path),
+                Err(error) => self.unseen(refused(error), path),
             }
         }
         if files.is_empty() {
@@ -158,7 +158,7 @@ impl Files<'_> {
         match ended {
             Ok(true) => {}
             Ok(false) => self.unseen(Why::Tangled, found.path.clone()),
-            Err(error) => self.unseen(walk::refused(error), found.path.clone()),
+            Err(error) => self.unseen(refused(error), found.path.clone()),
         }
     }
 
@@ -167,7 +167,8 @@ impl Files<'_> {
             return;
         }
         if self.identity_files.contains(path) {
-            hits.keys.retain(|key, _| !matches!(key, Key::Identity { .. }));
+            hits.keys
+                .retain(|key, _| !matches!(key, Key::Identity { .. }));
         }
         let place = |hit: &Hit| Place::File {
             path: path.to_owned(),
@@ -222,7 +223,7 @@ fn what_of(key: &Key) -> What {
         } => What::UnknownKey {
             provider: *provider,
             length: *length,
-            starts: starts.iter().map(|byte| char::from(*byte)).collect(),
+            starts,
         },
     }
 }
@@ -328,10 +329,7 @@ fn next_data(file: &File, at: u64) -> std::io::Result<Option<(u64, u64)>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "elsewhere the system can refuse"
-)]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere the system can refuse")]
 fn next_data(_: &File, at: u64) -> std::io::Result<Option<(u64, u64)>> {
     Ok(Some((at, u64::MAX)))
 }

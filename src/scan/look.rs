@@ -88,8 +88,14 @@ pub(super) fn is_editors(path: &Path) -> bool {
     let Some((_, end)) = name.rsplit_once('.') else {
         return name.ends_with('~') || is_autosave(name);
     };
-    // .swp, .swo, … down to .saa
-    let is_swap = matches!(end.as_bytes(), [b's', b'a'..=b'w', b'a'..=b'z']) && name.starts_with('.');
+    // .x.swp, .x.swo, … down to .x.saa; and those of a buffer without a name.
+    let is_swap = match name.strip_prefix('.') {
+        Some("swp" | "swo") => true,
+        Some(rest) => {
+            rest.contains('.') && matches!(end.as_bytes(), [b's', b'a'..=b'w', b'a'..=b'z'])
+        }
+        None => false,
+    };
     is_swap
         || name.ends_with('~')
         || is_autosave(name)
@@ -122,11 +128,28 @@ mod tests {
     #[test]
     fn what_editors_leave_is_known_by_its_name() {
         for name in [
-            ".env.swp", ".env.swo", ".x.saa", ".env.un~", "notes~", "#notes#", ".env.kate-swp", "a.save",
+            ".env.swp",
+            ".swp",
+            ".env.swo",
+            ".x.saa",
+            ".env.un~",
+            "notes~",
+            "#notes#",
+            ".env.kate-swp",
+            "a.save",
         ] {
             assert!(is_editors(Path::new(name)), "{name}");
         }
-        for name in [".env", "a.swp", "#", "##", "openclaw.json.bak", "x.sql", ".sas", "a#"] {
+        for name in [
+            ".env",
+            "a.swp",
+            "#",
+            "##",
+            "openclaw.json.bak",
+            "x.sql",
+            ".sas",
+            "a#",
+        ] {
             assert!(!is_editors(Path::new(name)), "{name}");
         }
     }

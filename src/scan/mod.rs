@@ -28,7 +28,9 @@ mod files;
 mod index;
 mod look;
 mod needles;
+mod process;
 mod report;
+mod roots;
 mod search;
 mod shape;
 mod sqlite;
@@ -42,7 +44,9 @@ mod walk;
 pub use files::files;
 
 pub use needles::{MIN_VALUE, Needles};
+pub use process::processes;
 pub use report::{Finding, Form, MAX_NAMED, Masked, Place, Report, Searched, Unseen, What, Why};
+pub use roots::Roots;
 
 use crate::vault::id::VaultId;
 use std::path::PathBuf;
@@ -69,3 +73,6 @@ pub trait Progress {
 }
 
 impl Progress for () {}
+
+#[cfg(test)]
+mod tests;

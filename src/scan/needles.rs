@@ -208,7 +208,11 @@ impl Making {
             if text.len() > head + tail {
                 let (head, tail) = (&text[..*head], &text[text.len() - tail..]);
                 let kind = Kind::Mask(head.len() + tail.len());
-                self.add(value, kind, &[head.as_bytes(), dots.as_bytes(), tail.as_bytes()]);
+                self.add(
+                    value,
+                    kind,
+                    &[head.as_bytes(), dots.as_bytes(), tail.as_bytes()],
+                );
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What a scan found, and what it could not see. Data only; prints nothing.
 //!
-//! Promise: no value and no piece of one is in here, but for the first four letters of a key that
-//! nobody stored, which are its provider's.
+//! Promise: no value and no piece of one is in here, but for the letters with which all keys of
+//! a provider begin.
 
 use std::path::PathBuf;
 
@@ -52,8 +52,8 @@ pub enum What {
         provider: Option<&'static str>,
         /// Its length in bytes.
         length: usize,
-        /// Its first four bytes, which all keys of that shape have.
-        starts: String,
+        /// How all keys of that shape begin: at most four bytes of it.
+        starts: &'static str,
     },
     /// A secret key of age: of this vault, or of something else.
     Identity {
@@ -165,6 +165,20 @@ impl Why {
             Why::Manager(_) => "service-manager",
         }
     }
+}
+
+/// Why the system refused, in its words.
+pub(super) fn refused(error: impl Into<std::io::Error>) -> Why {
+    let error: std::io::Error = error.into();
+    let text = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            text.to_lowercase()
+        }
+    };
+    Why::Unreadable(text)
 }
 
 /// Places that could not be seen for one reason.

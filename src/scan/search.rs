@@ -213,29 +213,32 @@ impl<'n> Search<'n> {
                     put(hits, needle, Form::Plain, take(start, end));
                 }
             });
-            self.views.search(raw, needles, &mut |needle, form, start, end| {
-                if end > piece.kept {
-                    put(hits, needle, form, take(start, end));
-                }
-            });
+            self.views
+                .search(raw, needles, &mut |needle, form, start, end| {
+                    if end > piece.kept {
+                        put(hits, needle, form, take(start, end));
+                    }
+                });
         }
         let longest = needles.longest();
         self.spans.sort_unstable();
         let spans = &self.spans;
-        self.shapes.find(raw, piece.kept == 0, piece.last, &mut |key, start, end| {
-            // What runs to the end of a piece is judged in the next one.
-            let is_new = piece.kept == 0 || end >= piece.kept;
-            let near = spans.partition_point(|span| span.0 + longest <= start);
-            let is_known = spans[near..]
-                .iter()
-                .take_while(|span| span.0 < end)
-                .any(|span| start < span.1);
-            if is_new && !is_known
-                && let Some(hit) = take(start, end)
-            {
-                count(&mut hits.keys, key, hit);
-            }
-        });
+        self.shapes
+            .find(raw, piece.kept == 0, piece.last, &mut |key, start, end| {
+                // What runs to the end of a piece is judged in the next one.
+                let is_new = piece.kept == 0 || end >= piece.kept;
+                let near = spans.partition_point(|span| span.0 + longest <= start);
+                let is_known = spans[near..]
+                    .iter()
+                    .take_while(|span| span.0 < end)
+                    .any(|span| start < span.1);
+                if is_new
+                    && !is_known
+                    && let Some(hit) = take(start, end)
+                {
+                    count(&mut hits.keys, key, hit);
+                }
+            });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keys that nobody stored, found by the shape of their provider's keys; and secret keys of age.
 //!
-//! Promise: nothing is kept of a key but its length, its provider and the first four bytes, which all
-//! keys of that shape have.
+//! Promise: nothing is kept of a key but its length, its provider and at most four bytes of the
+//! prefix that all keys of that shape have.
 
 pub(super) use crate::provider::shapes::LONGEST;
 
@@ -24,7 +24,7 @@ pub(super) enum Key {
     Provider {
         provider: Option<&'static str>,
         length: usize,
-        starts: [u8; 4],
+        starts: &'static str,
     },
     /// A secret key of age; of the vault, or of something else.
     Identity { of_this_vault: bool },
@@ -84,7 +84,10 @@ impl Shapes {
     fn key(&self, number: usize, text: &[u8]) -> Option<(Key, usize)> {
         let Some(shape) = SHAPES.get(number) else {
             let key = std::str::from_utf8(text.get(..IDENTITY_LENGTH)?).ok()?;
-            if text.get(IDENTITY_LENGTH).is_some_and(|byte| Letters::Word.has(*byte)) {
+            if text
+                .get(IDENTITY_LENGTH)
+                .is_some_and(|byte| Letters::Word.has(*byte))
+            {
                 return None;
             }
             let identity = Identity::parse(key).ok()?;
@@ -92,11 +95,10 @@ impl Shapes {
             return Some((Key::Identity { of_this_vault }, IDENTITY_LENGTH));
         };
         let length = shape.length_in(text)?;
-        let starts = text.first_chunk::<4>().copied()?;
         let key = Key::Provider {
             provider: shape.provider,
             length,
-            starts,
+            starts: shape.prefix.get(..4).unwrap_or(shape.prefix),
         };
         Some((key, length))
     }
@@ -122,9 +124,9 @@ fn begins_word(text: &[u8], at: usize) -> bool {
     escapes.iter().any(|(mark, digits)| {
         let start = before.len().checked_sub(mark.len() + digits);
         start.is_some_and(|start| {
-            before[start..].strip_prefix(*mark).is_some_and(|digits| {
-                digits.iter().all(u8::is_ascii_hexdigit)
-            })
+            before[start..]
+                .strip_prefix(*mark)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
         })
     })
 }

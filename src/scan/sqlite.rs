@@ -11,8 +11,13 @@
 //! Not seen: a deleted row of several pages whose first part is no longer a cell nor at the end of a
 //! free block, and the rollback journal, whose pages are searched one by one.
 
+mod cell;
+mod chain;
+
 use super::files::read_at;
-use super::search::{Hits, Search, Source};
+use super::search::{Hits, Search};
+use cell::{cells, free_blocks};
+use chain::{Chain, Stitched};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -40,7 +45,9 @@ fn layout(head: &[u8]) -> Option<(u64, usize)> {
         1 => 65536,
         size => size,
     };
-    let used = usize::try_from(size).ok()?.checked_sub((*head.get(20)?).into())?;
+    let used = usize::try_from(size)
+        .ok()?
+        .checked_sub((*head.get(20)?).into())?;
     ((512..=65536).contains(&size) && size.is_power_of_two() && used >= 480).then_some((size, used))
 }
 
@@ -202,7 +209,11 @@ impl Seams {
         let count = length.saturating_sub(LOG_HEADER) / frame;
         for at in 0..count {
             let mut number = [0; 4];
-            read_at(&self.parts[self.log].file, &mut number, LOG_HEADER + at * frame)?;
+            read_at(
+                &self.parts[self.log].file,
+                &mut number,
+                LOG_HEADER + at * frame,
+            )?;
             let number = u32::from_be_bytes(number);
             self.frames_of
                 .entry(number)
@@ -252,13 +263,13 @@ impl Seams {
     }
 
     fn is_plausible(&self, number: u32) -> bool {
-        number != 0
-            && (number as usize <= self.pages || self.frames_of.contains_key(&number))
+        number != 0 && (number as usize <= self.pages || self.frames_of.contains_key(&number))
     }
 
     /// The copy of page `number` that a number on `from` means.
     fn follow(&self, pass: &Pass, from: Copy, number: u32) -> Option<Copy> {
-        let in_database = (number != 0 && number as usize <= self.pages).then(|| number as usize - 1);
+        let in_database =
+            (number != 0 && number as usize <= self.pages).then(|| number as usize - 1);
         if !pass.with_log {
             return in_database;
         }
@@ -298,7 +309,10 @@ impl Seams {
                 chain.known_from = Some(chain.len);
             }
             // So far a value can reach that begins before.
-            if chain.known_from.is_some_and(|from| chain.len >= from + search.overlap() as u64) {
+            if chain
+                .known_from
+                .is_some_and(|from| chain.len >= from + search.overlap() as u64)
+            {
                 break;
             }
             number = self.next_of(next)?;
@@ -320,219 +334,9 @@ impl Seams {
 
     fn flush(&mut self, search: &mut Search<'_>, chain: &mut Chain) -> io::Result<()> {
         let mut hits = std::mem::take(&mut self.parts[chain.head].hits);
-        let mut source = Stitched {
-            parts: &self.parts,
-            chain,
-            at: 0,
-            ended: false,
-        };
+        let mut source = Stitched::new(&self.parts, chain);
         let done = search.run(&mut source, &mut hits, &mut ());
         self.parts[chain.head].hits = hits;
         done.map(|_| ())
-    }
-}
-
-/// The cells of a page whose row goes on in another page: where the part here begins, its length, the
-/// next page. `None` when it is no page of a b-tree with rows.
-fn cells(page: &[u8], header: usize) -> Option<Vec<(usize, usize, u32)>> {
-    let (is_table, is_leaf) = match page.get(header)? {
-        0x0d => (true, true),
-        0x0a => (false, true),
-        0x02 => (false, false),
-        _ => return None,
-    };
-    let count = usize::from(word(page, header + 3)?);
-    let pointers = header + if is_leaf { 8 } else { 12 };
-    let mut found = Vec::new();
-    for cell in 0..count {
-        let Some(start) = word(page, pointers + 2 * cell) else {
-            break;
-        };
-        let start = usize::from(start) + if is_leaf { 0 } else { 4 };
-        found.extend(continued_cell(page, start, is_table));
-    }
-    Some(found)
-}
-
-fn continued_cell(page: &[u8], start: usize, is_table: bool) -> Option<(usize, usize, u32)> {
-    let used = page.len();
-    let (payload, mut at) = varint(page, start)?;
-    if is_table {
-        at = varint(page, at)?.1;
-    }
-    let payload = usize::try_from(payload).ok()?;
-    let most = if is_table {
-        used - 35
-    } else {
-        (used - 12) * 64 / 255 - 23
-    };
-    if payload <= most {
-        return None;
-    }
-    let least = (used - 12) * 32 / 255 - 23;
-    let wanted = least + (payload - least) % (used - 4);
-    let here = if wanted <= most { wanted } else { least };
-    let next = page.get(at + here..)?.first_chunk()?;
-    Some((at, here, u32::from_be_bytes(*next)))
-}
-
-/// Free blocks of a page, each perhaps a deleted cell that ended with the number of the next page.
-fn free_blocks(page: &[u8], header: usize) -> Vec<(usize, usize, u32)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    if !matches!(page.get(header), Some(0x0d | 0x0a | 0x02)) {
-        return found;
-    }
-    let mut next = word(page, header + 1);
-    // They are in order, so this ends.
-    while let Some(block) = next.map(usize::from).filter(|block| *block > at) {
-        at = block;
-        let size = usize::from(word(page, block + 2).unwrap_or(0));
-        if let Some(number) = page.get(block..block + size).and_then(<[u8]>::last_chunk)
-            && size > 8
-        {
-            found.push((block + 4, size - 8, u32::from_be_bytes(*number)));
-        }
-        next = word(page, block);
-    }
-    found
-}
-
-fn word(page: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*page.get(at..)?.first_chunk()?))
-}
-
-/// A number of one to nine bytes, and where it ends.
-fn varint(page: &[u8], start: usize) -> Option<(u64, usize)> {
-    let mut number = 0u64;
-    for at in start..start + 8 {
-        let byte = *page.get(at)?;
-        number = number << 7 | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            return Some((number, at + 1));
-        }
-    }
-    Some((number << 8 | u64::from(*page.get(start + 8)?), start + 9))
-}
-
-/// A part of a file, at a place of the whole chain.
-#[derive(Clone, Copy)]
-struct Segment {
-    at: u64,
-    part: usize,
-    offset: u64,
-    len: usize,
-}
-
-/// Parts of files in the order in which they are one text.
-struct Chain {
-    segments: Vec<Segment>,
-    /// Where the next one begins.
-    len: u64,
-    /// What begins from here on was found on another way.
-    known_from: Option<u64>,
-    /// What ends before was searched already.
-    done: u64,
-    /// The file in which it begins.
-    head: usize,
-    /// With the log: only what has a part in it. Within the database all was found before.
-    log: Option<usize>,
-    log_only: bool,
-}
-
-impl Chain {
-    fn new(head: usize, log: Option<usize>, log_only: bool) -> Self {
-        Chain {
-            segments: Vec::new(),
-            len: 0,
-            known_from: None,
-            done: 0,
-            head,
-            log,
-            log_only,
-        }
-    }
-
-    fn push(&mut self, part: usize, offset: u64, len: usize) {
-        self.segments.push(Segment {
-            at: self.len,
-            part,
-            offset,
-            len,
-        });
-        self.len += len as u64;
-    }
-
-    /// Keeps what a value can reach back to.
-    fn forget(&mut self, overlap: u64) {
-        self.done = self.len;
-        let from = self.len.saturating_sub(overlap);
-        self.segments
-            .retain(|segment| segment.at + segment.len as u64 > from);
-    }
-
-    fn segment_of(&self, at: u64) -> Option<(usize, &Segment)> {
-        let number = self.segments.partition_point(|segment| segment.at <= at);
-        let number = number.checked_sub(1)?;
-        Some((number, &self.segments[number]))
-    }
-}
-
-/// A chain as one text.
-struct Stitched<'s> {
-    parts: &'s [Part],
-    chain: &'s Chain,
-    /// Bytes that were read.
-    at: u64,
-    ended: bool,
-}
-
-impl Stitched<'_> {
-    fn first(&self) -> u64 {
-        self.chain.segments.first().map_or(0, |segment| segment.at)
-    }
-}
-
-impl Source for Stitched<'_> {
-    fn next_run(&mut self) -> io::Result<Option<u64>> {
-        Ok((!std::mem::replace(&mut self.ended, true)).then_some(0))
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let at = self.first() + self.at;
-        let Some((_, segment)) = self.chain.segment_of(at) else {
-            return Ok(0);
-        };
-        let within = at - segment.at;
-        let left = (segment.len as u64).saturating_sub(within);
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let file = &self.parts[segment.part].file;
-        let read = read_at(file, &mut buffer[..most], segment.offset + within)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-
-    fn place(&self, start: u64, end: u64) -> Option<u64> {
-        let chain = self.chain;
-        let (start, end) = (self.first() + start, self.first() + end);
-        let (first, segment) = chain.segment_of(start)?;
-        let (last, _) = chain.segment_of(end.saturating_sub(1))?;
-        let is_new = end > chain.done && chain.known_from.is_none_or(|from| start < from);
-        let touches_log = chain.log.is_none_or(|log| {
-            chain.log_only || chain.segments[first..=last].iter().any(|segment| segment.part == log)
-        });
-        if first == last || !is_new || !touches_log {
-            return None;
-        }
-        let offset = if segment.part == chain.head {
-            segment.offset + (start - segment.at)
-        } else {
-            chain.segments.first()?.offset
-        };
-        Some(offset)
-    }
-
-    fn has_lines(&self) -> bool {
-        false
     }
 }

@@ -4,7 +4,7 @@
 //! Promise: one handle at a time, of the folder that is looked at; the way back up is checked. What is
 //! not visited is told.
 
-use super::report::Why;
+use super::report::{Why, refused};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -178,7 +178,7 @@ impl Walk<'_> {
                 self.path.pop();
                 match self.up(&here) {
                     Some(parent) => here = parent,
-                    None => return self.lost(),
+                    None => self.lost(),
                 }
                 continue;
             };
@@ -264,13 +264,14 @@ impl Walk<'_> {
         (identity(&stat) == wanted).then_some(handle)
     }
 
-    /// Nothing leads back: what was still to be visited is named.
+    /// Nothing leads back to a folder: what was still to be visited in it is named.
     fn lost(&mut self) {
-        while let Some(level) = self.levels.pop() {
-            for name in level.left {
-                self.visitor.unseen(Why::Changed, self.path.join(name));
-            }
-            self.path.pop();
+        let left = self
+            .levels
+            .last_mut()
+            .map(|level| std::mem::take(&mut level.left));
+        for name in left.into_iter().flatten().rev() {
+            self.visitor.unseen(Why::Changed, self.path.join(name));
         }
     }
 }
@@ -321,16 +322,119 @@ fn device_of(stat: &Stat) -> u64 {
     stat.st_dev as u64
 }
 
-/// Why the system refused.
-pub(super) fn refused(error: impl Into<std::io::Error>) -> Why {
-    let error: std::io::Error = error.into();
-    let text = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => {
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            text.to_lowercase()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes what it meets, and does something when it meets a file of that name.
+    struct Noting<'n> {
+        seen: Vec<PathBuf>,
+        unseen: Vec<(Why, PathBuf)>,
+        at: &'n str,
+        does: &'n dyn Fn(),
+    }
+
+    impl Visitor for Noting<'_> {
+        fn file(&mut self, found: &Found<'_>) {
+            if found.path.ends_with(self.at) {
+                (self.does)();
+            }
+            self.seen.push(found.path.clone());
         }
-    };
-    Why::Unreadable(text)
+        fn unseen(&mut self, why: Why, path: PathBuf) {
+            self.unseen.push((why, path));
+        }
+    }
+
+    fn put(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        crate::file::create(path, b"", 0o600).unwrap();
+    }
+
+    fn noted(root: &Path, at: &str, does: &dyn Fn()) -> (Vec<PathBuf>, Vec<(Why, PathBuf)>) {
+        let mut noting = Noting {
+            seen: Vec::new(),
+            unseen: Vec::new(),
+            at,
+            does,
+        };
+        walk(root, &BTreeSet::new(), &mut noting);
+        let below = |path: PathBuf| path.strip_prefix(root).unwrap().to_owned();
+        let unseen = noting
+            .unseen
+            .into_iter()
+            .map(|(why, path)| (why, below(path)));
+        (
+            noting.seen.into_iter().map(below).collect(),
+            unseen.collect(),
+        )
+    }
+
+    fn paths(texts: &[&str]) -> Vec<PathBuf> {
+        texts.iter().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        put(&root.join("z"));
+        put(&root.join("b/inside"));
+        put(&root.join("c/d"));
+        put(&outside.join("secret"));
+        let exchange = || {
+            std::fs::rename(root.join("b"), root.join("old")).unwrap();
+            std::os::unix::fs::symlink(&outside, root.join("b")).unwrap();
+        };
+        let (seen, unseen) = noted(&root, "z", &exchange);
+        assert_eq!(seen, paths(&["z", "c/d"]));
+        assert_eq!(unseen, [(Why::Changed, PathBuf::from("b"))]);
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_away_under_the_walk_does_not_lead_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        put(&root.join("a/b/file"));
+        put(&root.join("a/c/other"));
+        put(&root.join("d/last"));
+        put(&outside.join("x/secret"));
+        // The way up from there is outside by now, and the way down from the top is known.
+        let away = || std::fs::rename(root.join("a/b"), outside.join("b")).unwrap();
+        let (seen, unseen) = noted(&root, "file", &away);
+        assert_eq!(seen, paths(&["a/b/file", "a/c/other", "d/last"]));
+        assert!(unseen.is_empty());
+        // Where nothing leads back it is named, and the walk goes on above.
+        put(&root.join("a/b/file"));
+        let both = || {
+            std::fs::rename(root.join("a/b"), outside.join("b2")).unwrap();
+            std::fs::rename(root.join("a"), outside.join("a")).unwrap();
+        };
+        let (seen, unseen) = noted(&root, "file", &both);
+        assert_eq!(seen, paths(&["a/b/file", "d/last"]));
+        assert_eq!(unseen, [(Why::Changed, PathBuf::from("a/c"))]);
+    }
+
+    #[test]
+    fn a_root_below_another_is_visited_once() {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join("a/b/file"));
+        put(&dir.path().join("a/other"));
+        let roots: BTreeSet<PathBuf> = ["a", "a/b", "a/other"]
+            .map(|name| dir.path().join(name))
+            .into();
+        let mut noting = Noting {
+            seen: Vec::new(),
+            unseen: Vec::new(),
+            at: "none",
+            does: &|| {},
+        };
+        for root in &roots {
+            walk(root, &roots, &mut noting);
+        }
+        assert_eq!(
+            noting.seen,
+            ["a/b/file", "a/other"].map(|name| dir.path().join(name))
+        );
+    }
 }
