@@ -50,7 +50,8 @@ fn a_person_at_a_terminal_is_asked() {
     let scene = disagreeing();
     let mut pty = Pty::start(scene.cmd(&["migrate", "work/.env"]));
     pty.expect("Two places disagree. Which is openai:default?");
-    pty.send_line("2");
+    pty.expect("Choice: ");
+    pty.send_line("b");
     pty.expect("Move these into the vault?");
     pty.send_line("y");
     let _ = pty.finish().run.fails(0).stdout;

@@ -17,7 +17,7 @@ pub(super) fn ask(app: &App, listed: &Listed, conflicts: &[Conflict]) -> Result<
     let mut preferred = Vec::new();
     for conflict in conflicts {
         let shown = show::conflict(listed, conflict);
-        let keys: Vec<String> = (1..=shown.len()).map(|number| number.to_string()).collect();
+        let keys: Vec<String> = ('a'..='z').take(shown.len()).map(String::from).collect();
         let choices: Vec<(&str, &str)> = keys
             .iter()
             .zip(&shown)

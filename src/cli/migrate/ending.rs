@@ -130,10 +130,11 @@ fn left_over(
     let mut seen = BTreeSet::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
         let value = listed.found.items[row.item].value;
-        if seen.insert(value) {
-            let place = || listed.place(row.item);
-            let name = row.ids.first().map_or_else(place, ToString::to_string);
-            names.insert(name, value);
+        // A copy of what stays elsewhere has no name; OpenClaw may copy that again at any time.
+        if let Some(id) = row.ids.first()
+            && seen.insert(value)
+        {
+            names.insert(id.to_string(), value);
         }
     }
     if names.is_empty() {

@@ -11,7 +11,7 @@ use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
 use crate::cli::record::{self, LinkRecord};
-use crate::cli::survey;
+use crate::cli::survey::{self, Survey};
 use crate::cli::{link, proof};
 use crate::error::{Error, Kind, Result};
 use crate::file;
@@ -19,8 +19,11 @@ use crate::migrate::plan::{Plan, Secret};
 use crate::migrate::read::{self, Read};
 use crate::migrate::scrub;
 use crate::migrate::undo;
+use crate::openclaw::link as link_plan;
+use crate::openclaw::listing;
 use crate::openclaw::profiles;
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
+use crate::openclaw::version::Lane;
 use crate::provider::AgentId;
 use crate::secret::SecretKind;
 use crate::store::{Meta, Resolve};
@@ -272,6 +275,7 @@ fn refer(
     } = bound;
     let (record, applied) = link::make(app, opened, &survey, &plan, program, &args.how)?;
     notes.extend(applied.notes.iter().cloned());
+    listed_by_openclaw(&survey, &plan)?;
     let ids: Vec<String> = record.linked.iter().cloned().collect();
     for ids in ids.chunks(AT_ONCE) {
         link::prove(app, &record, ids)?;
@@ -290,6 +294,29 @@ fn refer(
         .hint("openclaw secrets audit --allow-exec"));
     }
     Ok(record)
+}
+
+/// OpenClaw's database has what its own command said that it put there: success alone proves nothing.
+fn listed_by_openclaw(survey: &Survey, plan: &link_plan::Plan) -> Result<()> {
+    if plan.lane == Lane::File {
+        return Ok(());
+    }
+    let agents: BTreeSet<&AgentId> = plan.profile_refs.iter().map(|one| &one.held.agent).collect();
+    for agent in agents {
+        let there = listing::profiles(&survey.install, agent)?;
+        let mine = plan.profile_refs.iter().filter(|one| one.held.agent == *agent);
+        for one in mine {
+            if !there.iter().any(|(id, ..)| *id == one.held.profile) {
+                return Err(Error::failed(format!(
+                    "OpenClaw does not list the profile {} of agent {agent}, which it said it planted; \
+                     plaintext in other files was left",
+                    one.held.profile
+                ))
+                .hint("openclaw doctor, then: clawkeep migrate"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The plaintext goes. What is about to be written is noted in the bundle first.
