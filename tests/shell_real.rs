@@ -102,7 +102,7 @@ fn value() -> impl Strategy<Value = String> {
         1 => "\\\\\n",
         1 => "\r|é|x==",
         1 => select(&[
-            "$(echo x)", "`echo x`", "${Z:-'y}'}", "\"${Z:-its}\"", "$Z", "\"$Z\"", "$((1 << 2))",
+            "$(echo x)", "`echo x`", "${Z:-'y}'}", "\"${Z:-its}\"", "$Z.", "\"$Z\"", "$((1 << 2))",
             "$.", "\"$\"", "$'ab\\n'", "{a,b}", "$(case x in x) echo ')';; esac)", "\"$(echo \"a b\")\"",
         ][..]).prop_map(str::to_owned),
     ];
