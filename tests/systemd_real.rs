@@ -204,7 +204,7 @@ fn environment_d_is_read_as_the_real_generator_reads_it() {
     let all = files(
         Language::EnvironmentD,
         &environment_d(),
-        common::rounds(500, 10_000),
+        common::rounds(500, 3_000),
     );
     let read = |which: fn(&(String, String, BTreeSet<String>)) -> &str| {
         let mut read = generated(&world, &all.iter().map(which).collect::<Vec<_>>());

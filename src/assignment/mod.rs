@@ -20,7 +20,13 @@ mod unit;
 #[cfg(test)]
 mod dotenv_tests;
 #[cfg(test)]
+mod plist_tests;
+#[cfg(test)]
+mod shell_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unit_tests;
 
 use crate::error::{Error, Result};
 use cut::{Cut, Ends};
