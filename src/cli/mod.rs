@@ -2,21 +2,15 @@
 
 pub mod app;
 pub mod args;
-#[cfg(unix)]
 pub mod arm;
 pub mod auth;
 pub mod call;
 pub mod choice;
 pub mod dangling;
-#[cfg(unix)]
+pub mod ending;
 pub mod handing;
 pub mod init;
-#[cfg(unix)]
 pub mod keeper;
-#[cfg(not(unix))]
-#[path = "no_keeper.rs"]
-pub mod keeper;
-#[cfg(unix)]
 pub mod keeping;
 pub mod link;
 pub mod log;
@@ -24,6 +18,9 @@ pub mod logout;
 pub mod moved;
 pub mod onboard;
 #[cfg(unix)]
+pub mod once;
+#[cfg(windows)]
+#[path = "no_once.rs"]
 pub mod once;
 pub mod opened;
 pub mod pins;

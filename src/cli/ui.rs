@@ -135,6 +135,7 @@ fn wait(time: std::time::Duration) -> Result<()> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn wait(time: std::time::Duration) -> Result<()> {
     std::thread::sleep(time);
     Ok(())

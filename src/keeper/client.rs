@@ -209,7 +209,6 @@ impl Client {
     ///
     /// # Errors
     /// `Failed` when the system does not tell.
-    #[cfg(unix)]
     pub fn server(&self) -> Result<socket::Peer> {
         socket::peer(&self.stream)
     }
