@@ -15,6 +15,7 @@ pub mod link;
 pub mod listing;
 mod order;
 pub mod places;
+pub mod plaintext;
 mod profile;
 pub mod profiles;
 pub mod reference;

@@ -121,19 +121,7 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
     })
 }
 
-/// The value in the clear that OpenClaw would use of such an entry, as it stands; `None` without one.
-pub(super) fn value(entry: &Value, kind: ProfileKind) -> Option<&str> {
-    let fields = entry.as_object()?;
-    let names: &[&str] = match kind {
-        ProfileKind::Token => &["token"],
-        ProfileKind::ApiKey => &["key", "apiKey"],
-        ProfileKind::Oauth => &[],
-    };
-    let value = names.iter().find_map(|name| fields.get(*name));
-    value.filter(|value| is_plaintext(value))?.as_str()
-}
-
-fn kind_of(fields: &Map<String, Value>) -> Option<ProfileKind> {
+pub(super) fn kind_of(fields: &Map<String, Value>) -> Option<ProfileKind> {
     match fields
         .get("type")
         .or_else(|| fields.get("mode"))?
@@ -155,7 +143,7 @@ pub(super) fn is_oauth(entry: &Value) -> bool {
 }
 
 /// Whether OpenClaw takes it for a ref of any source (`coerceSecretRef`).
-fn is_ref(value: &Value) -> bool {
+pub(super) fn is_ref(value: &Value) -> bool {
     match value {
         Value::Object(fields) => {
             let text = |key: &str| {
@@ -175,7 +163,7 @@ fn is_ref(value: &Value) -> bool {
 }
 
 /// `${NAME}`, `$NAME` and the two markers of older versions name an environment variable.
-fn is_env_ref(text: &str) -> bool {
+pub(super) fn is_env_ref(text: &str) -> bool {
     let text = text.trim();
     let name = text
         .strip_prefix("${")

@@ -1,7 +1,7 @@
 //! Edits of a JSON5 text as splices of bytes, in the style of the text around them.
 
 use super::syntax::{Root, range_of, skip_trivia};
-use jsonc_parser::ast::{Object, Value as Node};
+use jsonc_parser::ast::{Object, ObjectPropName, Value as Node};
 use serde_json::Value;
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -18,6 +18,11 @@ impl Splice {
             range,
             with: with.into(),
         }
+    }
+
+    /// The bytes that it takes away.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 }
 
@@ -60,6 +65,17 @@ pub(super) fn replace(text: &str, node: &Node<'_>, value: &Value) -> Vec<Splice>
     let mut written = String::new();
     write(value, &style, indent, &mut written);
     vec![Splice::new(range, written)]
+}
+
+/// Puts `key` in the place of another, quoted as that was.
+pub(super) fn renamed(name: &ObjectPropName<'_>, key: &str) -> Splice {
+    match name {
+        ObjectPropName::Word(word) => Splice::new(word.range.start..word.range.end, key),
+        ObjectPropName::String(quoted) => {
+            let written = Value::from(key).to_string();
+            Splice::new(quoted.range.start..quoted.range.end, written)
+        }
+    }
 }
 
 /// Adds `key` at the end of `object`.

@@ -25,11 +25,13 @@ mod scrub;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub(crate) use leaves::Leaf;
 pub(crate) use scrub::names_credential;
 pub use scrub::{MARKER, Replacement, scrub};
 pub(crate) use syntax::{Comment, StringAt};
+pub(crate) use values::{Put, Shown};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
