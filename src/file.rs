@@ -6,13 +6,17 @@
 //!   larger than the caller's bound; links are never followed at the last component;
 //! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
 //!   a crash at any instant the path holds the old bytes or the new bytes;
+//! - what is put back below a folder goes through [`rooted`], which no swapped folder leads astray;
 //! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+mod folder;
 mod journal;
 mod lock;
 mod owner;
+pub mod rooted;
 
+pub use folder::{exchange_folders, put_folder};
 pub use journal::{Journal, aside};
 pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
 pub use owner::{is_roots_alone, only_root_moves, owner};
@@ -78,16 +82,18 @@ pub fn read_of_anyone(path: &Path, max: usize) -> Result<Option<(Vec<u8>, std::f
 /// How a path is opened that others may have touched: a link at the last component is not followed, a
 /// named pipe in a file's place hangs nobody, and a file that is made is closed to others.
 pub(crate) fn careful() -> OpenOptions {
-    let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let mut options = OpenOptions::new();
         options
             .mode(0o600)
             .custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+        options
     }
-    options
+    #[cfg(not(unix))]
+    OpenOptions::new()
 }
 
 fn open_regular(path: &Path) -> Result<Option<(File, std::fs::Metadata)>> {
@@ -184,6 +190,7 @@ fn check_owner_and_mode(path: &Path, meta: &std::fs::Metadata, privacy: Privacy)
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn check_owner_and_mode(_: &Path, _: &std::fs::Metadata, _: Privacy) -> Result<()> {
     // Windows: a user's profile folder is closed to other users by its inherited access list.
     Ok(())
@@ -334,6 +341,7 @@ fn is_claimed(temp: &File) -> std::io::Result<bool> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn is_claimed(_: &File) -> std::io::Result<bool> {
     Ok(true)
 }
@@ -452,6 +460,10 @@ pub fn remove(path: &Path) -> Result<bool> {
 }
 
 /// A rename is in the folder's own data: without this it may be gone after a power cut.
+#[cfg_attr(
+    not(unix),
+    allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")
+)]
 fn sync_parent(path: &Path) -> Result<()> {
     #[cfg(unix)]
     if let Some(dir) = path.parent() {

@@ -3,11 +3,14 @@
 //!
 //! Promise: a value of these types is well formed, so nothing past the edge handles `&str` names.
 
+pub mod pages;
+pub mod shapes;
 pub mod variables;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::{MAX_ID, Secret, SecretId, SecretKind, in_grammar};
 use sha2::{Digest, Sha256};
+use shapes::SHAPES;
 use std::fmt;
 
 /// A model provider, trimmed and lower-cased as OpenClaw compares them.
@@ -184,29 +187,6 @@ impl fmt::Display for AgentId {
     }
 }
 
-/// Prefixes that belong to one provider alone. A bare `sk-` belongs to many and is not here.
-const SHAPES: &[(&str, &str)] = &[
-    ("sk-ant-oat01-", "anthropic"),
-    ("sk-ant-api", "anthropic"),
-    ("sk-ant-admin", "anthropic"),
-    ("sk-proj-", "openai"),
-    ("sk-svcacct-", "openai"),
-    ("sk-or-", "openrouter"),
-    ("gsk_", "groq"),
-    ("xai-", "xai"),
-    ("AIza", "google"),
-    ("hf_", "huggingface"),
-    ("nvapi-", "nvidia"),
-    ("csk-", "cerebras"),
-    ("pplx-", "perplexity"),
-    ("tvly-", "tavily"),
-    ("fw_", "fireworks"),
-    ("ghu_", "github-copilot"),
-    ("gho_", "github-copilot"),
-    ("ghp_", "github-copilot"),
-    ("github_pat_", "github-copilot"),
-];
-
 /// Providers whose models are also sold under another name: their keys are the same keys.
 const SIBLINGS: &[(&str, &str)] = &[("google", "google-vertex"), ("google", "google-gemini-cli")];
 
@@ -250,11 +230,12 @@ pub fn check_token(provider: &ProviderId, token: &Secret) -> Result<()> {
 ///
 /// The text is a whole clause: `this looks like a key of openai`.
 pub fn doubt(provider: &ProviderId, kind: SecretKind, value: &Secret) -> Option<String> {
-    let found = SHAPES
+    // A bare `sk-` belongs to many and raises no doubt.
+    let (prefix, owner) = SHAPES
         .iter()
+        .filter_map(|shape| Some((shape.prefix, shape.provider?)))
         .filter(|(prefix, _)| value.starts_with(prefix))
         .max_by_key(|(prefix, _)| prefix.len())?;
-    let (prefix, owner) = *found;
     let sibling = SIBLINGS
         .iter()
         .any(|(a, b)| *a == owner && *b == provider.as_str());
@@ -267,11 +248,20 @@ pub fn doubt(provider: &ProviderId, kind: SecretKind, value: &Secret) -> Option<
     None
 }
 
+/// How a value begins, as far as all keys of its kind do: at most four characters. `None` for a value of
+/// no known shape. May be shown.
+pub fn public_start(value: &Secret) -> Option<&'static str> {
+    let known = SHAPES.iter().map(|shape| shape.prefix).chain(["sk-"]);
+    known
+        .filter(|prefix| value.starts_with(prefix))
+        .max_by_key(|prefix| prefix.len())
+        .and_then(|prefix| prefix.get(..prefix.len().min(4)))
+}
+
 /// Whether a text is shaped as a credential and not as a name: the start of a known provider's keys,
-/// `sk-`, or an age secret key, and at least 20 bytes.
+/// or an age secret key, and at least 20 bytes.
 pub fn is_shaped_as_credential(text: &str) -> bool {
-    let shaped = SHAPES.iter().any(|(prefix, _)| text.starts_with(prefix))
-        || text.starts_with("sk-")
+    let shaped = SHAPES.iter().any(|shape| text.starts_with(shape.prefix))
         || text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-");
     shaped && text.len() >= 20
 }

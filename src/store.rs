@@ -22,6 +22,23 @@ pub struct Meta {
     pub updated: Millis,
     /// When the value stops working; `None` is never.
     pub expires: Option<Millis>,
+    /// Whether this very value once stood in plaintext outside the vault. Old copies of it may be
+    /// left in backups and snapshots, so the mark goes only with the value.
+    pub was_plaintext: bool,
+}
+
+impl Meta {
+    /// What is known of a value that is stored where `old` was. The id keeps its age; the mark goes
+    /// with another value, and stays with the same one.
+    #[must_use]
+    pub fn in_place_of(&self, old: Option<&Meta>, is_same_value: bool) -> Meta {
+        Meta {
+            created: old.map_or(self.created, |old| old.created),
+            was_plaintext: self.was_plaintext
+                || is_same_value && old.is_some_and(|old| old.was_plaintext),
+            ..self.clone()
+        }
+    }
 }
 
 /// Gives values by name.

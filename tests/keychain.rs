@@ -128,6 +128,7 @@ fn keychain_custody_is_readable_with_secret_tool_both_ways() {
         created: Millis::new(1_000).unwrap(),
         updated: Millis::new(2_000).unwrap(),
         expires: Millis::new(3_000),
+        was_plaintext: false,
     };
     let secret = Secret::new(VALUE.as_bytes(), Alphabet::Key).unwrap();
     store.put(&ours, secret, &meta).unwrap();

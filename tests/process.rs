@@ -219,6 +219,7 @@ fn a_secret_shows_only_where_it_was_asked_for() {
         &["slot", "remove", "b", "--yes"],
         &["link", "--yes"],
         &["onboard", "--yes", "--no-paste"],
+        &["scan", "--json"],
     ] {
         let _ = run(args, "");
     }

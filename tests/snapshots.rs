@@ -55,6 +55,7 @@ impl Transcript {
             (r#"("uid": |, uid )\d+"#, "$1[UID]"),
             (r"\b1[789]\d{11}\b", "[MS]"),
             (r"\b\d+ MiB", "[N] MiB"),
+            (r"\b\d+ KiB", "[N] KiB"),
             (r" +\n", "\n"),
         ] {
             settings.add_filter(pattern, name);
@@ -269,8 +270,9 @@ fn a_command_with_secrets() {
 #[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["run", "--", "/bin/echo", "started"],
+        &["scan"],
         &["secret", "list"],
         &["secret", "list", "--json"],
         &["secret", "get", "id"],
@@ -307,6 +309,78 @@ fn without_a_vault_and_with_a_locked_one() {
 }
 
 #[test]
+fn a_new_machine() {
+    let mut t = Transcript::new();
+    t.run(&["backup", "vault.tar"])
+        .run(&["restore", "vault.tar"])
+        .run(&["export"]);
+    let _ = t
+        .world
+        .run(&[
+            "init",
+            "--slot",
+            "identity-file",
+            "--recovery-file",
+            "sheet.txt",
+        ])
+        .ok();
+    t.run(&["export", "--output", "values.json"]);
+    t.world.paste(
+        "openrouter",
+        "openrouter:work",
+        "sk-or-fake-0123456789",
+        &[],
+    );
+    t.world.set("notes/text", "fake");
+    t.run(&["backup", "vault.tar"])
+        .run(&["backup", "vault.tar"])
+        .run(&["export"])
+        .run(&["export", "--output", "values.json"])
+        .run(&["export", "--output", "values.json", "--yes"])
+        .run(&[
+            "export",
+            "--format",
+            "env",
+            "--output",
+            "values.env",
+            "--yes",
+        ]);
+    let shown = |t: &mut Transcript, name: &str| {
+        let text = String::from_utf8(t.world.read(name)).unwrap();
+        let text = t.world.tidy(&text);
+        let _ = writeln!(t.text, "$ cat {name}\n{text}");
+    };
+    shown(&mut t, "values.json");
+    shown(&mut t, "values.env");
+    t.run(&["restore", "vault.tar"])
+        .run(&["restore", "vault.tar", "--replace"])
+        .run(&["restore", "vault.tar", "--replace", "--yes"]);
+    std::fs::remove_dir_all(t.world.vault()).unwrap();
+    std::fs::remove_file(t.world.identity_file()).unwrap();
+    t.run(&["restore", "sheet.txt"])
+        .run(&["restore", "vault.tar"])
+        .run(&["recovery", "check", "--recovery-file", "sheet.txt"])
+        .run(&[
+            "slot",
+            "add",
+            "identity-file",
+            "--replace",
+            "--recovery-file",
+            "sheet.txt",
+        ])
+        .run(&["secret", "get", "notes/text"]);
+    let unpacked = std::process::Command::new("/usr/bin/tar")
+        .args(["xf", "vault.tar"])
+        .current_dir(t.world.home())
+        .status()
+        .unwrap();
+    assert!(unpacked.success());
+    shown(&mut t, "clawkeep-backup/README.txt");
+    shown(&mut t, "clawkeep-backup/backup.json");
+    t.holds("new-machine");
+}
+
+#[test]
 fn wrong_usage() {
     let mut t = Transcript::new();
     for args in [
@@ -336,7 +410,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 45] = [
         &[],
         &["onboard"],
         &["init"],
@@ -360,11 +434,16 @@ fn every_help() {
         &["rekey"],
         &["recovery"],
         &["recovery", "check"],
+        &["backup"],
+        &["restore"],
+        &["export"],
         &["link"],
         &["unlink"],
+        &["migrate"],
         &["log"],
         &["run"],
         &["run", "-h"],
+        &["scan", "-h"],
         &["keeper"],
         &["keeper", "start"],
         &["keeper", "arm"],

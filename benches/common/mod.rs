@@ -191,6 +191,7 @@ fn entry(n: usize, now: Millis) -> Entry {
             created: now,
             updated: now,
             expires: None,
+            was_plaintext: false,
         },
         value: Secret::new(&value, Alphabet::Key).expect("a fake value"),
     }

@@ -1,6 +1,8 @@
 //! What others may put in the log's place.
 
-use super::tests::{Lab, REFUSED, at, caller, lab, total};
+#[cfg(unix)]
+use super::tests::{Lab, caller, total};
+use super::tests::{REFUSED, at, lab};
 use super::*;
 use proptest::prelude::*;
 

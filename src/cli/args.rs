@@ -2,15 +2,21 @@
 //!
 //! Promise: there is no flag and no argument that takes a secret's value.
 
+mod backup;
 mod keeper;
 mod link;
+mod migrate;
 mod run;
+mod scan;
 mod service;
 mod slot;
 
+pub use backup::{Backup, Export, ExportFormat, Restore};
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
+pub use migrate::Migrate;
 pub use run::Run;
+pub use scan::Scan;
 pub use service::{
     CredentialKeyArg, ServiceArm, ServiceCommand, ServiceInstall, ServiceRun, ServiceSide,
     ServiceStatus, ServiceUninstall, ServiceWhere,
@@ -97,12 +103,48 @@ pub enum Command {
     /// The recovery key: one sheet of paper that opens the vault
     #[command(subcommand)]
     Recovery(RecoveryCommand),
+    /// Write the vault into one new file, still encrypted
+    ///
+    /// In it are vault.age, the slots, the profiles, the link to OpenClaw and the undo bundles. Not in it
+    /// are the identity file, the keychain's item, the passphrase and the recovery key: a backup with one
+    /// of them beside it is plaintext. It is a plain tar: `tar xf` gives a vault's folder.
+    #[command(after_help = "Example:  clawkeep backup /media/usb/clawkeep.tar")]
+    Backup(Backup),
+    /// Make the vault of a backup
+    ///
+    /// Everything in it is checked before anything is written, and it is put in place as a whole. The vault
+    /// is accepted as it was when the backup was made, whatever was stored or removed since.
+    #[command(
+        after_help = "Example:  clawkeep restore /media/usb/clawkeep.tar\nScript:   clawkeep restore /media/usb/clawkeep.tar --replace --yes"
+    )]
+    Restore(Restore),
+    /// Show all values in plaintext, or write them to a new private file
+    #[command(
+        after_help = "Example:  clawkeep export\nScript:   clawkeep export --format env --output values.env --yes"
+    )]
+    Export(Export),
     /// Let OpenClaw's files hold references to the vault
     #[command(after_help = "Example:  clawkeep link --dry-run")]
     Link(Link),
     /// Take clawkeep's references out of OpenClaw's files
     #[command(after_help = "Example:  clawkeep unlink --dry-run")]
     Unlink(Unlink),
+    /// Move plaintext credentials from OpenClaw's files into the vault
+    #[command(
+        after_help = "Example:  clawkeep migrate --dry-run\nScript:   clawkeep migrate --yes --json"
+    )]
+    Migrate(Migrate),
+    /// Search for what is left of stored values, and for keys that nobody stored
+    ///
+    /// Looks in OpenClaw's folder and logs, in its databases, in shells' histories and startup files, in
+    /// the vault's folder, in .env of the current folder, and in each PATH: for every stored value, as
+    /// it is, in base64, URL-encoded, with backslashes, and broken over lines; and for anything with the
+    /// shape of a provider's key. Links are not followed. Exits 1 when something is found. No value is
+    /// shown.
+    #[command(
+        after_help = "Example:  clawkeep scan\nScript:   clawkeep scan --processes --json ~/projects"
+    )]
+    Scan(Scan),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),

@@ -2,6 +2,7 @@
 
 use super::app::{App, take_value};
 use super::args::{Add, Auth, AuthCommand, List, Paste, SetupToken};
+use super::marks::Marks;
 use super::opened::Opened;
 use super::record::{self, LinkRecord};
 use super::reload::Reload;
@@ -162,6 +163,7 @@ pub fn store(
         created: now,
         updated: now,
         expires: credential.expires,
+        was_plaintext: false,
     };
     refuse_taken(app, &opened, agent, credential)?;
     let is_new = opened.get(&id)?.is_none();
@@ -361,6 +363,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
                 .is_none_or(|wanted| *wanted == profile.provider)
         })
         .collect();
+    let marks = Marks::look(app, &profiles);
     if args.json {
         let rows: Vec<_> = profiles
             .iter()
@@ -377,6 +380,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
                     "ref": profile.reference.as_ref().map(SecretRef::to_value),
                     "plaintext": profile.plaintext,
                     "expires": expires,
+                    "wasPlaintext": marks.of(profile.reference.as_ref()),
                 })
             })
             .collect();
@@ -400,7 +404,13 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
     ];
     for profile in &profiles {
         let place = match (&profile.reference, profile.plaintext) {
-            (Some(reference), false) if reference.is_ours() => "vault".to_owned(),
+            (Some(reference), false) if reference.is_ours() => {
+                if marks.of(Some(reference)) == Some(true) {
+                    "vault, was plaintext".to_owned()
+                } else {
+                    "vault".to_owned()
+                }
+            }
             (Some(_), false) => "another secret provider".to_owned(),
             (_, true) => "PLAINTEXT in the file".to_owned(),
             (None, false) => "none".to_owned(),

@@ -1,4 +1,4 @@
-//! An opened vault on its way from one process to the keeper. Ring 4, Unix.
+//! An opened vault on its way from one process to the keeper. Ring 4.
 //!
 //! Promise: the identity goes over a pipe that the keeper inherits as its stdin, never over a path, a
 //! socket, an argument or the environment.
@@ -16,8 +16,10 @@ use crate::vault::id::VaultId;
 use crate::vault::identity::{Identity, IdentityText};
 use std::cell::RefCell;
 use std::io::{Read, Write};
+#[cfg(unix)]
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
@@ -74,6 +76,15 @@ pub fn spawn(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        // No console, so that the end of this one is not the keeper's, nor is its Ctrl-C.
+        const DETACHED_PROCESS: u32 = 0x0000_0008;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+        child.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
+        crate::keeper::windows::withhold_standard_handles();
+    }
     let failed =
         |error: std::io::Error| Error::failed(format!("cannot start the keeper: {}", error.kind()));
     let mut child = child.spawn().map_err(failed)?;
@@ -82,16 +93,35 @@ pub fn spawn(
         pipe.write_all(&text).map_err(failed)?;
     }
     drop(vault);
-    let mut said = String::new();
-    if let Some(pipe) = child.stdout.take() {
-        pipe.take(4096).read_to_string(&mut said).map_err(failed)?;
-    }
-    match serde_json::from_str::<Started>(&said) {
-        Ok(Started::Ready { status, warning }) => Ok((status, warning.map(Said::error))),
-        Ok(Started::Failed(said)) => Err(said.error()),
-        Err(_) => Err(Error::failed("the keeper ended before it was ready")
+    let said = match child.stdout.take() {
+        Some(pipe) => first_said(pipe).map_err(failed)?,
+        None => None,
+    };
+    match said {
+        Some(Started::Ready { status, warning }) => Ok((status, warning.map(Said::error))),
+        Some(Started::Failed(said)) => Err(said.error()),
+        None => Err(Error::failed("the keeper ended before it was ready")
             .hint("clawkeep keeper start --foreground")),
     }
+}
+
+/// What the keeper says, which then lets go of the pipe.
+#[cfg(unix)]
+fn first_said(pipe: impl Read) -> std::io::Result<Option<Started>> {
+    let mut said = String::new();
+    pipe.take(4096).read_to_string(&mut said)?;
+    Ok(serde_json::from_str(&said).ok())
+}
+
+/// What the keeper says first: it keeps the pipe, and says no more.
+#[cfg(windows)]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "elsewhere reading to the end may fail"
+)]
+fn first_said(pipe: impl Read) -> std::io::Result<Option<Started>> {
+    let mut said = serde_json::Deserializer::from_reader(pipe.take(4096)).into_iter();
+    Ok(said.next().and_then(std::result::Result::ok))
 }
 
 /// The command line of a keeper that is handed an opened vault.
@@ -147,7 +177,10 @@ pub fn handed(app: &App, args: &KeeperStart) -> Result<()> {
 pub fn take_over(app: &App) -> Result<Held> {
     // Not by the library's buffered stdin: its buffer is never wiped.
     let failed = |error: std::io::Error| Error::io("read", Path::new("stdin"), &error);
+    #[cfg(unix)]
     let pipe = std::io::stdin().as_fd().try_clone_to_owned();
+    #[cfg(windows)]
+    let pipe = std::io::stdin().as_handle().try_clone_to_owned();
     let mut text = Zeroizing::new(Vec::with_capacity(4096));
     std::fs::File::from(pipe.map_err(failed)?)
         .take(4096)
@@ -168,7 +201,9 @@ pub fn take_over(app: &App) -> Result<Held> {
 ///
 /// # Errors
 /// `Failed` when the system refuses; otherwise it does not return.
+#[cfg(unix)]
 pub fn begin_anew(app: &App, args: &KeeperStart, terms: &Terms, held: Held) -> Result<()> {
+    use std::os::unix::process::CommandExt;
     let failed = |error: std::io::Error| {
         Error::failed(format!("cannot start the keeper anew: {}", error.kind()))
     };
@@ -190,6 +225,7 @@ fn tell(app: &App, said: &Started) -> Result<()> {
 
 fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
     // Its own session: the terminal's end and its signals are not the keeper's.
+    #[cfg(unix)]
     let _ = rustix::process::setsid();
     let terms = terms(app, args)?;
     let seat = Seat::take(&app.dir)?;
@@ -208,7 +244,16 @@ fn hold_handed(app: &App, args: &KeeperStart) -> Result<()> {
     .map(|_| ())
 }
 
+/// Nobody reads what is said from here on. The two pipes to who started it stay with us, which keeps
+/// nobody: it reads one answer.
+#[cfg(windows)]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere the system may refuse")]
+fn let_go() -> Result<()> {
+    Ok(())
+}
+
 /// Nobody reads what is said from here on, and no terminal or pipe is kept alive.
+#[cfg(unix)]
 fn let_go() -> Result<()> {
     let failed =
         |error: rustix::io::Errno| Error::io("open", Path::new("/dev/null"), &error.into());

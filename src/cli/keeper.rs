@@ -6,6 +6,7 @@
 
 use super::app::App;
 use super::args::{KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
+use super::ending::{KILL, KILL_NOW, end};
 use super::handing;
 use super::keeping::{self, GatewayUnit, Seat, Terms};
 use super::record::{ASKS_TWICE, LinkRecord};
@@ -24,10 +25,6 @@ use crate::vault::cache::{Cache, Custody};
 use crate::vault::{self, Found};
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long a keeper that was called to end may take to wipe and go.
-const END_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs one `keeper` command.
 pub fn run(app: &App, command: &KeeperCommand) -> Result<()> {
@@ -78,6 +75,9 @@ pub fn terms(app: &App, args: &KeeperStart) -> Result<Terms> {
     };
     Ok(Terms {
         release: match args.how.release {
+            #[cfg(windows)]
+            Some(ReleaseArg::Once) => return Err(super::once::refused()),
+            #[cfg(unix)]
             Some(ReleaseArg::Once) => Release::Once,
             Some(ReleaseArg::Always) | None => Release::Always,
         },
@@ -166,6 +166,12 @@ fn already(app: &App, args: &KeeperStart, keeper: &mut Client) -> Result<()> {
 
 fn warn_of_swap(app: &App, status: &Status) {
     if !status.locked_memory {
+        #[cfg(windows)]
+        app.ui.say(
+            "warning: memory is not locked on Windows, so values may reach the page file.\n\
+             hint: encrypt the drive, or the page file: fsutil behavior set encryptpagingfile 1",
+        );
+        #[cfg(unix)]
         app.ui.say(
             "warning: this user's limit on locked memory is too low for this vault, so values may reach \
              the swap file.\nhint: raise it (ulimit -l, or LimitMEMLOCK= in a unit), or encrypt swap",
@@ -192,6 +198,7 @@ fn foreground(app: &App, args: &KeeperStart) -> Result<()> {
         app.hold_open()?
     };
     super::arm::check_once(&held, &terms)?;
+    #[cfg(unix)]
     if !args.handed && held.opened_by().ends_with("(keychain)") {
         drop(seat);
         return handing::begin_anew(app, args, &terms, held);
@@ -224,17 +231,13 @@ pub fn lock(app: &App) -> Result<()> {
     let pid = keeper.server()?.pid;
     let gone = || {
         Error::failed(format!("the keeper (process {pid}) cannot be told to end"))
-            .hint(format!("kill {pid}"))
+            .hint(format!("{KILL} {pid}"))
     };
-    let id = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-        .ok_or_else(gone)?;
-    if !end(id, &mut keeper).map_err(|_| gone())? {
+    if !end(pid, &mut keeper).ok_or_else(gone)? {
         return Err(Error::failed(format!(
             "the keeper (process {pid}) was told to end and is busy with something else"
         ))
-        .hint(format!("kill -9 {pid}")));
+        .hint(format!("{KILL_NOW} {pid}")));
     }
     app.ui
         .say("Locked: the keeper has wiped the values and ended.");
@@ -244,28 +247,6 @@ pub fn lock(app: &App) -> Result<()> {
             .say("The next start of its service opens the vault again: clawkeep service status");
     }
     Ok(())
-}
-
-/// Tells the keeper to end, and waits until its process has. By a handle of the process where there are
-/// such, so that no other one of that number is meant.
-#[cfg(target_os = "linux")]
-fn end(id: rustix::process::Pid, _: &mut Client) -> rustix::io::Result<bool> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-    let process = pidfd_open(id, PidfdFlags::empty())?;
-    pidfd_send_signal(&process, Signal::HUP)?;
-    let wait = Timespec {
-        tv_sec: i64::try_from(END_WAIT.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: 0,
-    };
-    let mut ended = [PollFd::new(&process, PollFlags::IN)];
-    Ok(poll(&mut ended, Some(&wait))? > 0)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end(id: rustix::process::Pid, keeper: &mut Client) -> rustix::io::Result<bool> {
-    rustix::process::kill_process(id, rustix::process::Signal::HUP)?;
-    Ok(keeper.wait_for_end(END_WAIT))
 }
 
 fn no_keeper(app: &App) -> Result<()> {

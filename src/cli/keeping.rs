@@ -13,7 +13,6 @@ use crate::expiry::Millis;
 use crate::file::{self, Lock};
 use crate::host::Host;
 use crate::keeper::Release;
-use crate::keeper::admission::Gate;
 use crate::keeper::published::Published;
 use crate::keeper::reason::RoundId;
 use crate::keeper::server::{self, Asker, Ending, Handler, Uptime};
@@ -96,32 +95,20 @@ pub fn keep(
     let since = host.now();
     // Also when something goes wrong from here on.
     let state = Said(held.dir().to_owned());
-    let mut published = once::state(&held, terms.release, since);
-    published.locks_at = terms.timeout.and_then(|span| after(since, span));
+    let published = Published {
+        pid: std::process::id(),
+        release: terms.release,
+        since,
+        locks_at: terms.timeout.and_then(|span| after(since, span)),
+        vault_id: held.id(),
+        challenge: None,
+    };
     let once = match terms.release {
         Release::Always => {
             published.save(held.dir())?;
             None
         }
-        Release::Once => {
-            let gate = match &terms.unit {
-                Some(gateway) => Gate::Unit {
-                    uid: gateway.uid,
-                    unit: gateway.unit.clone(),
-                },
-                None => Gate::Own {
-                    uid: socket::own_uid(),
-                    session: RoundId::random()?,
-                },
-            };
-            Some(Once::begin(
-                held.dir(),
-                gate,
-                published,
-                terms.asks_twice,
-                warn,
-            )?)
-        }
+        Release::Once => Some(Once::begin(held.dir(), &terms, published, warn)?),
     };
     // The gateway's user connects from outside; who it is decides.
     let mode = if terms.unit.is_some() { 0o666 } else { 0o600 };
@@ -137,10 +124,16 @@ pub fn keep(
         until: terms.timeout.map(|span| now.after(span)),
         used: now,
         tidy_at: None,
+        #[cfg(windows)]
+        called: None,
         held,
         terms,
     };
     ready(&keeper.status())?;
+    #[cfg_attr(
+        windows,
+        allow(clippy::needless_borrow, reason = "a reference already there")
+    )]
     let ended = server::serve(&listener, &alarm, &mut keeper);
     // The values first, then what tells others that they are gone.
     drop(keeper);
@@ -155,7 +148,7 @@ struct Bound(PathBuf);
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        socket::forget(&self.0);
     }
 }
 
@@ -185,6 +178,9 @@ struct Keeper {
     used: Uptime,
     /// When refusals that are held back are written.
     tidy_at: Option<Uptime>,
+    /// When a client called it to end.
+    #[cfg(windows)]
+    called: Option<Uptime>,
 }
 
 impl Handler for Keeper {
@@ -213,6 +209,11 @@ impl Handler for Keeper {
             }
             // Who looks whether it is open does not use it.
             Question::Status => Ok(Answer::Status(self.status())),
+            #[cfg(windows)]
+            Question::End => {
+                self.called = Some(Uptime::now());
+                Ok(Answer::Done(true))
+            }
             other => {
                 self.used = Uptime::now();
                 self.act(asker, other)
@@ -231,6 +232,10 @@ impl Handler for Keeper {
     }
 
     fn deadline(&self) -> Option<(Uptime, Ending)> {
+        #[cfg(windows)]
+        if let Some(at) = self.called {
+            return Some((at, Ending::Called));
+        }
         let idle = self.terms.idle.map(|span| self.used.after(span));
         let over = self.until.map(|at| (at, Ending::TimeOver));
         let unused = idle.map(|at| (at, Ending::Unused));
@@ -244,6 +249,8 @@ impl Keeper {
             Question::Resolve { .. } | Question::Status => {
                 Err(Error::failed("this is answered elsewhere"))
             }
+            #[cfg(windows)]
+            Question::End => Err(Error::failed("this is answered elsewhere")),
             Question::List => {
                 self.refresh()?;
                 let list = self.held.list()?;
@@ -414,5 +421,6 @@ fn listed((id, meta): (SecretId, Meta)) -> Listed {
         created: meta.created,
         updated: meta.updated,
         expires: meta.expires,
+        was_plaintext: meta.was_plaintext,
     }
 }

@@ -17,13 +17,13 @@ use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
-use crate::openclaw::link::{self, Facts, Plan};
+use crate::openclaw::link::{self, Applied, Facts, Migrating, Plan};
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
 use crate::openclaw::version::Lane;
 use crate::secret::{RefId, SecretId};
 use crate::store::Resolve;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs `link`.
 pub fn run(app: &App, args: &Link) -> Result<()> {
@@ -96,21 +96,7 @@ pub fn connect(
     let mut survey = Survey::take(app, opened, install)?;
     refuse_other_vault(app, &survey)?;
     survey.set_orders(&how.order)?;
-    let plan = link::plan(&Facts {
-        version: survey.install.version(),
-        places: &survey.places,
-        config: &survey.config,
-        wanted: &survey.wanted,
-        planted: &survey.planted,
-        foreign: &survey.foreign,
-        logins: &survey.logins,
-        orders: &survey.orders,
-        command: &program,
-        resolver_args: &survey.args,
-        pass_env: &survey.pass_env,
-        config_refs: how.config_refs,
-        gateway_variable: app.host.var("OPENCLAW_GATEWAY_TOKEN").is_some(),
-    })?;
+    let plan = planned(app, &survey, &program, how, &Migrating::default())?;
     let has_token = opened.get(&SecretId::parse(GATEWAY_TOKEN)?)?.is_some();
     preview::show(app, &survey, &plan, has_token)?;
     if dry_run {
@@ -128,8 +114,37 @@ pub fn connect(
     execute(app, opened, &survey, &plan, program, how).map(Some)
 }
 
+/// What a link would do, as things are.
+///
+/// # Errors
+/// As [`link::plan`].
+pub(super) fn planned(
+    app: &App,
+    survey: &Survey,
+    program: &Path,
+    how: &LinkHow,
+    migrating: &Migrating,
+) -> Result<Plan> {
+    link::plan(&Facts {
+        version: survey.install.version(),
+        places: &survey.places,
+        config: &survey.config,
+        wanted: &survey.wanted,
+        planted: &survey.planted,
+        foreign: &survey.foreign,
+        logins: &survey.logins,
+        orders: &survey.orders,
+        command: program,
+        resolver_args: &survey.args,
+        pass_env: &survey.pass_env,
+        config_refs: how.config_refs,
+        gateway_variable: app.host.var("OPENCLAW_GATEWAY_TOKEN").is_some(),
+        migrating,
+    })
+}
+
 /// OpenClaw asks one vault. Refs into another one would all be without an answer.
-fn refuse_other_vault(app: &App, survey: &Survey) -> Result<()> {
+pub(super) fn refuse_other_vault(app: &App, survey: &Survey) -> Result<()> {
     let Some(other) = pins::other_vault(&survey.config, &app.dir) else {
         return Ok(());
     };
@@ -151,7 +166,7 @@ fn refuse_other_vault(app: &App, survey: &Survey) -> Result<()> {
 }
 
 /// A gateway starts with nobody at the keyboard: by a slot that needs no person, or through a keeper.
-fn require_way_in(app: &App, opened: &Opened) -> Result<()> {
+pub(super) fn require_way_in(app: &App, opened: &Opened) -> Result<()> {
     let Opened::File(vault) = opened else {
         return Ok(());
     };
@@ -189,7 +204,7 @@ fn require_way_in(app: &App, opened: &Opened) -> Result<()> {
 }
 
 /// The program that OpenClaw will run: this one, from a place that lasts.
-fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf> {
+pub(super) fn program(app: &App, how: &LinkHow, dry_run: bool, yes: bool) -> Result<PathBuf> {
     let own = app.host.program()?;
     let home = app.host.home()?;
     if !how.install && !command::is_build_folder(&own, &home) {
@@ -242,6 +257,32 @@ fn execute(
     program: PathBuf,
     how: &LinkHow,
 ) -> Result<Linked> {
+    let (record, done) = make(app, opened, survey, plan, program, how)?;
+    Ok(Linked {
+        ids: record.linked.iter().cloned().collect(),
+        next: start::commands(survey, plan),
+        refused: plan
+            .refused
+            .iter()
+            .map(|refused| refused.hint.clone())
+            .collect(),
+        unclean: preview::done(app, &done),
+        record,
+    })
+}
+
+/// Does what the plan says, and notes it. Gives what was noted and what was done.
+///
+/// # Errors
+/// As [`link::apply`].
+pub(super) fn make(
+    app: &App,
+    opened: &mut Opened,
+    survey: &Survey,
+    plan: &Plan,
+    program: PathBuf,
+    how: &LinkHow,
+) -> Result<(LinkRecord, Applied)> {
     let token_id = SecretId::parse(GATEWAY_TOKEN)?;
     planting::keep_gateway_token(app, opened, plan, &token_id)?;
     let known_token = opened.get(&token_id)?.map(|(value, _)| value);
@@ -278,18 +319,7 @@ fn execute(
         done
     };
     note_linked(opened, plan)?;
-    let ids = record.linked.iter().cloned().collect();
-    Ok(Linked {
-        ids,
-        next: start::commands(survey, plan),
-        refused: plan
-            .refused
-            .iter()
-            .map(|refused| refused.hint.clone())
-            .collect(),
-        unclean: preview::done(app, &done),
-        record,
-    })
+    Ok((record, done))
 }
 
 /// Every id that OpenClaw's files ask for after the plan.

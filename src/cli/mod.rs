@@ -2,28 +2,29 @@
 
 pub mod app;
 pub mod args;
-#[cfg(unix)]
 pub mod arm;
 pub mod auth;
+pub mod backup;
 pub mod call;
 pub mod choice;
 pub mod dangling;
-#[cfg(unix)]
+pub mod ending;
+pub mod export;
 pub mod handing;
 pub mod init;
-#[cfg(unix)]
 pub mod keeper;
-#[cfg(not(unix))]
-#[path = "no_keeper.rs"]
-pub mod keeper;
-#[cfg(unix)]
 pub mod keeping;
 pub mod link;
 pub mod log;
 pub mod logout;
+pub mod marks;
+pub mod migrate;
 pub mod moved;
 pub mod onboard;
 #[cfg(unix)]
+pub mod once;
+#[cfg(windows)]
+#[path = "no_once.rs"]
 pub mod once;
 pub mod opened;
 pub mod pins;
@@ -35,7 +36,9 @@ pub mod record;
 pub mod recovery;
 pub mod reload;
 pub mod resolve;
+pub mod restore;
 pub mod run;
+pub mod scan;
 pub mod secret;
 #[cfg(unix)]
 pub mod service;
@@ -47,7 +50,10 @@ pub mod slot;
 pub mod slot_list;
 pub mod start;
 pub mod survey;
+pub mod target;
 pub mod ui;
+pub mod undo;
+pub mod unasked;
 pub mod unlink;
 pub mod uptake;
 pub mod usage;
@@ -118,8 +124,13 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Log(args) => log::run(app, args),
+        Command::Backup(args) => backup::run(app, args),
+        Command::Restore(args) => restore::run(app, args),
+        Command::Export(args) => export::run(app, args),
+        Command::Scan(args) => scan::run(app, args),
         Command::Link(args) => link::run(app, args),
         Command::Unlink(args) => unlink::run(app, args),
+        Command::Migrate(args) => migrate::run(app, args),
     }
 }
 
@@ -135,8 +146,13 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Onboard(_)
             | Command::Init(_)
             | Command::Link(_)
+            | Command::Migrate(_)
             | Command::Run(_)
             | Command::Log(_)
+            | Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Export(_)
+            | Command::Scan(_)
     )
 }
 
@@ -150,6 +166,8 @@ fn wants_json(command: &Command) -> bool {
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Log(log) => log.json,
+        Command::Migrate(migrate) => migrate.json,
+        Command::Scan(scan) => scan.json,
         _ => false,
     }
 }

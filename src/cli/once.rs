@@ -3,16 +3,17 @@
 //! Promise: nothing goes out before it is noted on the disk that it does; whatever is not clear is a
 //! no.
 
+use super::keeping::Terms;
 use super::record::{ASKS_TWICE, LinkRecord};
 use crate::access;
 use crate::error::{Error, Result};
-use crate::expiry::Millis;
 use crate::host;
 use crate::keeper::admission::{Asked, Gate, Verdict};
 use crate::keeper::ledger::{Ask, Ledger};
 use crate::keeper::published::{Challenge, Published};
 use crate::keeper::reason::{Reason, RoundId};
 use crate::keeper::server::Asker;
+use crate::keeper::socket;
 use crate::keeper::ticket::{Ids, Taken, Ticket};
 use crate::keeper::unit::System;
 use crate::keeper::wire::Given;
@@ -41,11 +42,20 @@ impl Once {
     /// `Failed` when the state of the gateway's unit cannot be told, or the folder cannot be written.
     pub fn begin(
         dir: &Path,
-        gate: Gate,
+        terms: &Terms,
         mut published: Published,
-        asks_twice: bool,
         warn: impl FnOnce(&Error),
     ) -> Result<Self> {
+        let gate = match &terms.unit {
+            Some(gateway) => Gate::Unit {
+                uid: gateway.uid,
+                unit: gateway.unit.clone(),
+            },
+            None => Gate::Own {
+                uid: socket::own_uid(),
+                session: RoundId::random()?,
+            },
+        };
         let system = System::default();
         let current = gate
             .round(&system)
@@ -67,7 +77,7 @@ impl Once {
             system,
             ledger: loaded.ledger,
             published,
-            twice: asks_twice || link.is_some_and(|link| link.openclaw == ASKS_TWICE),
+            twice: terms.asks_twice || link.is_some_and(|link| link.openclaw == ASKS_TWICE),
         })
     }
 
@@ -198,18 +208,6 @@ pub fn noted(reason: Reason) -> access::Reason {
         Reason::NotArmed => access::Reason::NotArmed,
         Reason::NotLinked => access::Reason::NotLinked,
         Reason::TokenAlone => access::Reason::TokenAlone,
-    }
-}
-
-/// A state to be published by a keeper that starts.
-pub fn state(held: &Held, release: crate::keeper::Release, since: Millis) -> Published {
-    Published {
-        pid: std::process::id(),
-        release,
-        since,
-        locks_at: None,
-        vault_id: held.id(),
-        challenge: None,
     }
 }
 

@@ -56,6 +56,39 @@ impl Opened {
     }
 }
 
+impl Opened {
+    /// Stores many values: in one write where the values lie in one file. Durable when it returns.
+    ///
+    /// # Errors
+    /// As a write. With the keychain some may be stored then.
+    pub fn put_all(&mut self, values: Vec<(SecretId, Secret, Meta)>) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Opened::File(vault) => vault.put_all(values),
+            Opened::Keychain(_) | Opened::Keeper(_) => {
+                for (id, value, meta) in values {
+                    self.put(&id, value, &meta)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads again what lies on the disk, so that what is asked for next comes from there.
+    ///
+    /// # Errors
+    /// As opening it.
+    pub fn refresh(&mut self) -> Result<()> {
+        match self {
+            Opened::File(vault) => vault.refresh(),
+            // Asked anew for each value.
+            Opened::Keychain(_) | Opened::Keeper(_) => Ok(()),
+        }
+    }
+}
+
 impl Resolve for Opened {
     fn get(&self, id: &SecretId) -> Result<Option<(Secret, Meta)>> {
         match self {

@@ -29,8 +29,8 @@ pub fn keep_gateway_token(
     id: &SecretId,
 ) -> Result<()> {
     use secrecy::ExposeSecret;
-    let value = match &plan.gateway {
-        GatewayToken::KeepInVault(value) => Secret::stored(value.expose_secret())?,
+    let (value, was_plaintext) = match &plan.gateway {
+        GatewayToken::KeepInVault(value) => (Secret::stored(value.expose_secret())?, true),
         GatewayToken::Random | GatewayToken::AlreadyOurs => {
             if opened.get(id)?.is_some() {
                 // Also when a link that was cut off made one.
@@ -41,23 +41,29 @@ pub fn keep_gateway_token(
                 app.ui
                     .say("The gateway's token was gone; a new random one is in the vault.");
             }
-            random_token()?
+            (random_token()?, false)
         }
         GatewayToken::LeftAlone(_) => return Ok(()),
     };
-    if opened
-        .get(id)?
-        .is_some_and(|(kept, _)| kept.same_as(&value))
-    {
-        return Ok(());
-    }
     let now = app.host.now();
-    let meta = Meta {
-        kind: SecretKind::Secret,
-        provider: None,
-        created: now,
-        updated: now,
-        expires: None,
+    let meta = match opened.get(id)? {
+        Some((kept, meta)) if kept.same_as(&value) => {
+            if meta.was_plaintext || !was_plaintext {
+                return Ok(());
+            }
+            Meta {
+                was_plaintext,
+                ..meta
+            }
+        }
+        _ => Meta {
+            kind: SecretKind::Secret,
+            provider: None,
+            created: now,
+            updated: now,
+            expires: None,
+            was_plaintext,
+        },
     };
     opened.put(id, value, &meta)?;
     match opened.get(id)? {

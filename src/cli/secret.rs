@@ -59,6 +59,7 @@ fn set(app: &App, args: &SecretSet) -> Result<()> {
         created: now,
         updated: now,
         expires,
+        was_plaintext: false,
     };
     opened.put(&id, value, &meta)?;
     app.ui.say(&format!("Stored: {id}"));
@@ -123,6 +124,7 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
                     "created": meta.created.get(),
                     "updated": meta.updated.get(),
                     "expires": meta.expires.map(crate::expiry::Millis::get),
+                    "wasPlaintext": meta.was_plaintext,
                 })
             })
             .collect();
@@ -144,7 +146,7 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
             .to_vec(),
     ];
     for (id, meta) in &secrets {
-        rows.push(vec![
+        let mut row = vec![
             id.to_string(),
             meta.kind.name().to_owned(),
             meta.provider
@@ -152,7 +154,11 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
                 .map_or("-".to_owned(), ToString::to_string),
             ui::date(meta.updated),
             ui::expiry(meta.expires, now),
-        ]);
+        ];
+        if meta.was_plaintext {
+            row.push("was plaintext".to_owned());
+        }
+        rows.push(row);
     }
     app.ui.data(&ui::table(&rows))
 }

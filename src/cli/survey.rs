@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Everything that a link depends on.
+#[derive(Clone)]
 pub struct Survey {
     /// The installed OpenClaw.
     pub install: Install,
@@ -89,6 +90,8 @@ impl Survey {
     /// since has taken its auth-profiles.json away.
     fn own_profiles(&mut self, app: &App, opened: &Opened) -> Result<()> {
         let stored: BTreeMap<SecretId, Meta> = opened.list()?.into_iter().collect();
+        // Several agents may refer to one value: what main has is theirs too.
+        let mut noted = BTreeSet::new();
         let mut seen = BTreeSet::new();
         for agent in record::agents(&app.dir, self.record.as_ref()) {
             let file = record::load_profiles(&app.dir, self.record.as_ref(), &agent)?;
@@ -105,8 +108,9 @@ impl Survey {
                 // key to another.
                 if let Some(meta) = stored.get(&id)
                     && meta.provider.as_ref() == Some(&profile.provider)
-                    && seen.insert(id.clone())
+                    && noted.insert((agent.clone(), profile.id.clone()))
                 {
+                    seen.insert(id.clone());
                     self.wanted.push(wanted(
                         agent.clone(),
                         profile.id,

@@ -55,6 +55,16 @@ impl Ui {
         self.raw(out.as_bytes())
     }
 
+    /// The width of stdout in columns; `None` when it is no terminal.
+    pub fn width(self) -> Option<usize> {
+        width_of(&std::io::stdout())
+    }
+
+    /// Whether stdout gets one JSON document and nothing else.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Waits for `time`, or until the reader of stdout has gone.
     ///
     /// # Errors
@@ -82,6 +92,12 @@ impl Ui {
             wrap(&line, width, &line[..indent], &mut out);
         }
         let _ = stderr.lock().write_all(out.as_bytes());
+    }
+
+    /// A line on stderr that the next one replaces; an empty one takes it away. For a terminal alone.
+    pub fn transient(self, line: &str) {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "\r\x1b[K{}", plain(line)).and_then(|()| stderr.flush());
     }
 
     /// An error, its hint, and with `--json` the document.
@@ -135,6 +151,7 @@ fn wait(time: std::time::Duration) -> Result<()> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn wait(time: std::time::Duration) -> Result<()> {
     std::thread::sleep(time);
     Ok(())

@@ -188,7 +188,10 @@ fn forget_orders(
 
 /// The vault's own list of what is linked. A vault that cannot be opened now keeps it until the next
 /// link: it grants nothing by itself.
-fn forget_linked(app: &App) -> Result<()> {
+///
+/// # Errors
+/// As a write.
+pub fn forget_linked(app: &App) -> Result<()> {
     match app.open_by_slots() {
         Ok(Opened::File(mut vault)) if !vault.contents().linked.is_empty() => {
             vault.update(|contents, _| {

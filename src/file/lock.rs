@@ -1,6 +1,8 @@
 //! The sidecar lock of a folder's writers, and what killed writers leave. Ring 1.
 
-use super::{BESIDE_PREFIX, TEMP_PREFIX, careful, open_error};
+#[cfg(unix)]
+use super::BESIDE_PREFIX;
+use super::{TEMP_PREFIX, careful, open_error};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::path::Path;

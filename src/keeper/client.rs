@@ -209,7 +209,6 @@ impl Client {
     ///
     /// # Errors
     /// `Failed` when the system does not tell.
-    #[cfg(unix)]
     pub fn server(&self) -> Result<socket::Peer> {
         socket::peer(&self.stream)
     }
@@ -342,6 +341,7 @@ fn entry_of(listed: Listed) -> Result<(SecretId, Meta)> {
         created: listed.created,
         updated: listed.updated,
         expires: listed.expires,
+        was_plaintext: listed.was_plaintext,
     };
     Ok((id, meta))
 }

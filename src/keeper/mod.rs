@@ -5,8 +5,10 @@
 //! wire      what goes over the socket, and its bounds
 //! socket    where the socket is, and who is at its other end
 //! client    one question, one answer
-//! server    one loop over listener, clients, signals and one timer
-//! alarm     signals, and the machine's sleep, as one descriptor
+//! handler   what a loop and who answers in it have to do with each other
+//! server    one loop over listener, clients, signals and one timer; on Windows a thread for each client
+//! alarm     signals, and the machine's sleep, as one descriptor; on Windows the console's end
+//! pipe      the socket of Windows, and windows the calls that it is made of
 //! pointer   where a vault's keeper listens, when not in the vault's folder
 //! admission who may ask under `--release once`
 //! attested  bytes from a socket, with the process that sent them
@@ -25,23 +27,36 @@
 pub mod admission;
 #[cfg(unix)]
 pub mod alarm;
+#[cfg(windows)]
+#[path = "no_alarm.rs"]
+pub mod alarm;
 #[cfg(target_os = "linux")]
 pub mod attested;
 pub mod client;
+pub mod handler;
 pub mod ledger;
+#[cfg(windows)]
+pub mod pipe;
 pub mod pointer;
 pub mod published;
 pub mod reason;
 #[cfg(unix)]
 pub mod server;
+#[cfg(windows)]
+#[path = "threads.rs"]
+pub mod server;
 #[cfg(unix)]
 pub mod sleep;
 pub mod socket;
 pub mod ticket;
-#[cfg(unix)]
 pub mod timer;
 #[cfg(unix)]
 pub mod unit;
+#[cfg(windows)]
+#[path = "no_unit.rs"]
+pub mod unit;
+#[cfg(windows)]
+pub mod windows;
 pub mod wire;
 
 use serde::{Deserialize, Serialize};

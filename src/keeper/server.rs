@@ -9,12 +9,13 @@
 //! - answers that nobody takes hold at most [`MAX_WAITING`] bytes;
 //! - between two events the process sleeps: there is no tick.
 
+pub use super::handler::{Asker, Ending, GRACE, Handler, MAX_CLIENTS, MAX_WAITING, PATIENCE};
 pub use super::timer::Uptime;
 
 use super::socket::{self, Peer};
 use super::timer::Timer;
 use super::unit::Tick;
-use super::wire::{Answer, MAX_ANSWER, MAX_QUESTION, Question};
+use super::wire::{Answer, MAX_QUESTION, Question};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::json::hex;
@@ -26,78 +27,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// How long a client may take for one question, and for taking its answer.
-pub const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The most clients at one time. Each may make us hold [`MAX_QUESTION`] bytes.
-pub const MAX_CLIENTS: usize = 64;
-
 /// The most of them that are of users whom this keeper never gives anything.
 const MAX_STRANGERS: usize = 8;
 
-/// How long a client may keep its place while others wait for one.
-pub const GRACE: Duration = Duration::from_millis(500);
-
-/// The most bytes of answers that wait to be taken: one of the longest is among them always.
-pub const MAX_WAITING: usize = 2 * MAX_ANSWER;
-
 /// How many are taken from the queue before those that are there are heard.
 const TAKEN_AT_ONCE: usize = 16;
-
-/// Who asks.
-#[derive(Debug, Clone)]
-pub struct Asker {
-    /// Who connected.
-    pub peer: Peer,
-    /// Who sent this very question, as the kernel attests it (Linux).
-    pub sender: Option<Peer>,
-    /// When the server looked at the clock after it had accepted, and when it said the challenge that
-    /// this question repeats; `None` when it repeats none.
-    pub challenged: Option<(Tick, Tick)>,
-}
-
-/// What the keeper does with a question.
-pub trait Handler {
-    /// Whether processes of this user may be given anything.
-    fn expects(&self, uid: u32) -> bool;
-
-    /// Whether a `resolve` must repeat a challenge: then its sender is known to have lived before it.
-    fn challenges(&self) -> bool;
-
-    /// Answers. An `Err` is a question that could not be read.
-    fn answer(&mut self, asker: &Asker, question: Result<Question>) -> Answer;
-
-    /// When the keeper's time is over, and why.
-    fn deadline(&self) -> Option<(Uptime, Ending)>;
-
-    /// When [`Handler::tidy`] wants to be called although nobody asks.
-    fn tidy_at(&self) -> Option<Uptime>;
-
-    /// Does what was put off.
-    fn tidy(&mut self);
-}
-
-/// Why the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// A signal, or the machine is about to sleep: something was written to the alarm.
-    Called,
-    /// `--timeout`.
-    TimeOver,
-    /// `--idle`.
-    Unused,
-}
-
-impl Ending {
-    /// Why, for people.
-    pub fn text(self) -> &'static str {
-        match self {
-            Ending::Called => "called to end, or the machine sleeps",
-            Ending::TimeOver => "its time is over",
-            Ending::Unused => "nobody asked for the time of --idle",
-        }
-    }
-}
 
 /// Answers until it is called to end or its time is over. `listener` is one of [`socket::listen`]. `alarm` becomes readable when a signal came.
 ///
@@ -462,6 +396,7 @@ fn receive(mut stream: &UnixStream, into: &mut [u8]) -> std::io::Result<(usize, 
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire::MAX_ANSWER;
     use super::*;
 
     /// A client with an answer of this length.

@@ -4,10 +4,11 @@
 //! user; nothing here waits longer than [`ANSWER_WAIT`]. A path that is too long for a socket address
 //! is reached through its folder (Linux).
 //!
-//! Windows would have a named pipe here, with the same four functions. There is none yet: each says
-//! so.
+//! On Windows it is a named pipe with the same functions: `pipe.rs`.
 
+#[cfg(unix)]
 use crate::error::{Error, Result};
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub const NAME: &str = "keeper.sock";
 pub const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the keeper of the vault in `dir` listens unless a [`super::pointer::Pointer`] says otherwise.
+#[cfg(unix)]
 pub fn default_path(dir: &Path) -> PathBuf {
     dir.join(NAME)
 }
@@ -27,14 +29,19 @@ pub fn default_path(dir: &Path) -> PathBuf {
 pub struct Peer {
     /// Its process id; 0 when it has none in our namespace.
     pub pid: u32,
-    /// Its user.
+    /// Its user. On Windows 0, which is this user: nobody else's process is given out.
     pub uid: u32,
 }
 
 #[cfg(unix)]
-pub(super) use unix::wait_at_most;
+pub use unix::{Stream, connect, forget, listen, own_uid, peer};
 #[cfg(unix)]
-pub use unix::{Stream, connect, listen, own_uid, peer};
+pub(super) use unix::{silent, wait_at_most};
+
+#[cfg(windows)]
+pub use super::pipe::{Stream, connect, default_path, forget, listen, own_uid, peer};
+#[cfg(windows)]
+pub(super) use super::pipe::{silent, wait_at_most};
 
 #[cfg(unix)]
 mod unix {
@@ -213,46 +220,8 @@ mod unix {
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
     }
-}
-
-#[cfg(unix)]
-pub(super) use unix::silent;
-
-#[cfg(not(unix))]
-pub(super) use elsewhere::wait_at_most;
-#[cfg(not(unix))]
-pub use elsewhere::{Stream, connect, own_uid};
-
-#[cfg(not(unix))]
-mod elsewhere {
-    use super::{Path, Result};
-
-    /// A connection: there is none.
-    pub type Stream = std::io::Empty;
-
-    /// Nobody listens.
-    ///
-    /// # Errors
-    /// None.
-    pub fn connect(_: &Path, _: u32) -> Result<Option<Stream>> {
-        Ok(None)
+    /// Removes the socket at `path`, when its keeper ends.
+    pub fn forget(path: &Path) {
+        let _ = std::fs::remove_file(path);
     }
-
-    /// Nothing waits.
-    pub(in super::super) fn wait_at_most(
-        _: &Stream,
-        _: std::time::Duration,
-    ) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    /// Users have no numbers here.
-    pub fn own_uid() -> u32 {
-        0
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) fn silent(path: &Path) -> Error {
-    Error::locked(format!("the keeper at {} does not answer", path.display()))
 }

@@ -3,10 +3,12 @@
 //! Promise: no clock that can be set decides anything, and the time that the machine sleeps counts
 //! (Linux).
 
+#[cfg(unix)]
 use crate::error::{Error, Result};
 use crate::host;
 #[cfg(target_os = "linux")]
 use rustix::event::PollFlags;
+#[cfg(unix)]
 use rustix::event::{PollFd, Timespec};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ impl Uptime {
 }
 
 /// The one timer. On Linux it counts the time that the machine sleeps.
+#[cfg(unix)]
 pub(super) struct Timer {
     #[cfg(target_os = "linux")]
     fd: std::os::fd::OwnedFd,
@@ -84,7 +87,7 @@ impl Timer {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 impl Timer {
     pub(super) fn new() -> Result<Self> {
         Ok(Timer { at: None })
@@ -103,6 +106,7 @@ impl Timer {
     }
 }
 
+#[cfg(unix)]
 fn timespec(span: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),

@@ -9,7 +9,7 @@
 //! {"v":1,"verb":"resolve","pins":["<vault id>"],"ids":["anthropic:default"],"challenge":"<hex>"}
 //! {"v":1,"verb":"status"} {"v":1,"verb":"list"} {"v":1,"verb":"get","id":"…"}
 //! {"v":1,"verb":"put","id":"…","entry":{…}} {"v":1,"verb":"remove","id":"…"}
-//! {"v":1,"verb":"link","id":"…"}
+//! {"v":1,"verb":"link","id":"…"}  (on Windows alone: {"v":1,"verb":"end"})
 //!
 //! {"v":1,"answers":[{"value":"…"},{"code":"absent"}]}
 //! {"v":1,"again":"<hex>"}     {"v":1,"error":"locked","text":"…","hint":"…"}

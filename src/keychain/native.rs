@@ -29,6 +29,7 @@ impl Place {
         Place
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(super) fn route(&self) -> Answer<Route> {
         Ok(Route)
     }
@@ -145,6 +146,7 @@ impl Session {
 
     /// Windows never asks.
     #[cfg(not(target_os = "macos"))]
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     fn quiet(&self) -> Answer<Option<()>> {
         let _ = self.manner;
         Ok(None)

@@ -152,6 +152,7 @@ fn check_dir(dir: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn check_dir(_: &Path) -> Result<()> {
     Ok(())
 }

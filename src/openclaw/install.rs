@@ -3,19 +3,22 @@
 //!
 //! Promises: the version is read from the installed package (or asked of the program where no
 //! package is found), never guessed; what is run gets no secret, neither as an argument nor as a
-//! variable that is added here; its output is bounded, and it ends when its time is up.
+//! variable that is added here, and over a pipe only where it is to store one; its output is bounded,
+//! and it ends when its time is up.
 
 use super::version::Version;
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
 use crate::host::{self, Host};
 use crate::provider::ProviderId;
+use crate::secret::Secret;
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// The variable that names the Node program for an installation that is no program itself.
 pub const NODE_VARIABLE: &str = "CLAWKEEP_NODE";
@@ -215,6 +218,32 @@ impl Install {
         run(&mut command, &self.program, limit)
             .map_err(|error| error.context(format!("openclaw {}", verb(args))))
     }
+
+    /// The same with one line of input, a value: over a pipe, so that no other process sees it. The
+    /// buffer is wiped when it was read, or when nobody will read it.
+    ///
+    /// # Errors
+    /// As [`Install::run`]; `Failed` for a value that is more than one line.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "door: a value into the pipe of the program that is to store it"
+    )]
+    pub fn run_with_value(&self, args: &[&str], limit: Duration, value: &Secret) -> Result<Output> {
+        use secrecy::ExposeSecret;
+        let value = value.expose_secret();
+        if value.contains(['\n', '\r']) {
+            return Err(Error::failed(
+                "the value is more than one line, which OpenClaw cannot be given",
+            ));
+        }
+        let mut line = Zeroizing::new(Vec::with_capacity(value.len() + 1));
+        line.extend_from_slice(value.as_bytes());
+        line.push(b'\n');
+        let mut command = command(&self.program, self.node.as_deref(), args, &[]);
+        command.stdin(Stdio::piped());
+        run_with(&mut command, &self.program, limit, Some(line))
+            .map_err(|error| error.context(format!("openclaw {}", verb(args))))
+    }
 }
 
 /// The command's own words: the first three that are no options, enough to know it by.
@@ -249,9 +278,25 @@ fn command(
 }
 
 fn run(command: &mut Command, program: &Path, limit: Duration) -> Result<Output> {
+    run_with(command, program, limit, None)
+}
+
+fn run_with(
+    command: &mut Command,
+    program: &Path,
+    limit: Duration,
+    input: Option<Zeroizing<Vec<u8>>>,
+) -> Result<Output> {
     let mut child = command
         .spawn()
         .map_err(|error| Error::io("run", program, &error))?;
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+        // On a thread of its own: a program that does not read must not hold us. It ends with the
+        // program, whose end of the pipe closes then.
+        std::thread::spawn(move || {
+            let _ = pipe.write_all(&input);
+        });
+    }
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let deadline = Instant::now() + limit;

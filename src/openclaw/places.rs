@@ -4,6 +4,10 @@
 //! Source: OpenClaw's own path code, 2026.6.1 and 2026.9.6: a variable that is blank (or, for a
 //! home, says `undefined` or `null`) is unset, `~` is the home.
 
+mod documents;
+
+pub use documents::Variables;
+
 use super::config::Config;
 use crate::error::{Error, Result};
 use crate::host::Host;
@@ -21,6 +25,7 @@ pub struct Places {
     home: PathBuf,
     state: PathBuf,
     config: PathBuf,
+    credentials: PathBuf,
     main_agent: Option<PathBuf>,
 }
 
@@ -42,6 +47,7 @@ impl Places {
             home: home.to_owned(),
             state: home.join(".openclaw"),
             config: home.join(".openclaw/openclaw.json"),
+            credentials: home.join(".openclaw/credentials"),
             main_agent: None,
         }
     }
@@ -78,6 +84,10 @@ impl Places {
             Some(config) => config,
             None => first_existing(&state, CONFIG_NAMES),
         };
+        let credentials = match path("OPENCLAW_OAUTH_DIR")? {
+            Some(dir) => dir,
+            None => state.join("credentials"),
+        };
         let main_agent = match path("OPENCLAW_AGENT_DIR")? {
             Some(dir) => Some(dir),
             None => path("PI_CODING_AGENT_DIR")?,
@@ -86,6 +96,7 @@ impl Places {
             home,
             state,
             config,
+            credentials,
             main_agent,
         })
     }
@@ -293,6 +304,10 @@ mod tests {
             ("PI_CODING_AGENT_DIR", "/nowhere/a"),
         ]);
         assert_eq!(set.config(), Path::new("/nowhere/h/c.json"));
+        assert_eq!(
+            places(&[("HOME", "/nowhere/h"), ("OPENCLAW_OAUTH_DIR", "~/o")]).credentials,
+            Path::new("/nowhere/h/o")
+        );
         let other = AgentId::parse("helper").unwrap();
         assert_eq!(
             set.agent_dir(&AgentId::main(), None),

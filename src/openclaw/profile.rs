@@ -16,7 +16,8 @@ use crate::secret::SecretKind;
 use serde_json::{Map, Value};
 
 /// Every field that can hold a value in the clear or a ref to one.
-const CREDENTIAL_FIELDS: [&str; 5] = ["key", "keyRef", "apiKey", "token", "tokenRef"];
+/// `api_key` is one that only `openclaw doctor --fix` reads, as `key`.
+const CREDENTIAL_FIELDS: [&str; 6] = ["key", "keyRef", "apiKey", "api_key", "token", "tokenRef"];
 
 /// What a profile holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +112,7 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
         provider,
         kind,
         reference,
-        plaintext: ["key", "apiKey", "token"]
+        plaintext: ["key", "apiKey", "api_key", "token"]
             .into_iter()
             .any(|field| fields.get(field).is_some_and(is_plaintext)),
         expires: match kind {

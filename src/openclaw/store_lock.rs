@@ -281,6 +281,7 @@ fn remove_if_unchanged(dir: &Path, path: &Path, judged: &Found) -> bool {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "elsewhere it is never known"))]
 enum Life {
     Alive,
     Dead,

@@ -130,6 +130,11 @@ impl Version {
         self.at_least(2026, 3, 7)
     }
 
+    /// Whether it has `config validate`: seen in 2026.6.1 and later, not looked for before.
+    pub fn validates_config(&self) -> bool {
+        self.at_least(2026, 6, 1)
+    }
+
     /// Whether a provider with one profile is better served by a ref in `openclaw.json`: after
     /// 2026.7.1. In some release between 2026.7.1 and 2026.8.2 `models status --check` began to
     /// answer 1 for profile refs; a config ref answers 0 on either side of that release, so every

@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 /// How long a call may take: beyond the time that a keeper has to start.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// How long a manager may take to say its environment: it does nothing for it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
 /// The most bytes kept of what a program says.
 const MAX_OUTPUT: u64 = 256 * 1024;
 
@@ -118,13 +121,39 @@ impl System {
     /// # Errors
     /// `Missing` when it is not there, `Failed` when it cannot be run or does not end.
     pub fn systemctl(&self, manager: &Manager, args: &[&str]) -> Result<Output> {
+        let (command, program) = self.systemctl_command(manager, args)?;
+        run(command, &program, None)
+    }
+
+    fn systemctl_command(&self, manager: &Manager, args: &[&str]) -> Result<(Command, PathBuf)> {
         let program = self.find("systemctl")?;
         let mut command = self.command(&program);
         if let Manager::User(runtime) = manager {
             command.arg("--user").env("XDG_RUNTIME_DIR", runtime);
         }
         command.args(args);
-        run(command, &program, None)
+        Ok((command, program))
+    }
+
+    /// The environment that a manager gives to what it starts, a line for each variable, as a shell
+    /// would read it. It may hold secrets.
+    ///
+    /// # Errors
+    /// `Missing` without systemctl; `Failed` when the manager does not answer within 10 seconds, or says
+    /// more than is read.
+    pub fn environment(&self, manager: &Manager) -> Result<Zeroizing<Vec<u8>>> {
+        let (command, program) = self.systemctl_command(manager, &["show-environment"])?;
+        let out = run_within(ANSWER_LIMIT, command, &program, None)?;
+        if !out.ok {
+            return Err(refused("systemctl show-environment", &out.said));
+        }
+        if out.stdout.len() as u64 >= MAX_OUTPUT {
+            return Err(Error::failed(format!(
+                "it says more than {} KiB",
+                MAX_OUTPUT / 1024
+            )));
+        }
+        Ok(out.stdout)
     }
 
     /// `systemctl`, where a no is an error.
@@ -242,7 +271,16 @@ fn refused(what: &str, said: &str) -> Error {
     Error::failed(format!("{what}: {said}"))
 }
 
-fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Output> {
+fn run(command: Command, program: &Path, input: Option<&[u8]>) -> Result<Output> {
+    run_within(LIMIT, command, program, input)
+}
+
+fn run_within(
+    limit: Duration,
+    mut command: Command,
+    program: &Path,
+    input: Option<&[u8]>,
+) -> Result<Output> {
     command.stdin(if input.is_some() {
         Stdio::piped()
     } else {
@@ -257,7 +295,7 @@ fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Out
         // Smaller than a pipe's buffer: this never waits for the reader.
         let _ = pipe.write_all(bytes);
     }
-    let ended = host::wait_for(&mut child, Instant::now() + LIMIT)
+    let ended = host::wait_for(&mut child, Instant::now() + limit)
         .map_err(|error| Error::io("wait for", program, &error))?;
     let Some(status) = ended else {
         // Only this child: it was started here and not yet waited for.
@@ -266,7 +304,7 @@ fn run(mut command: Command, program: &Path, input: Option<&[u8]>) -> Result<Out
         return Err(Error::failed(format!(
             "{} did not end within {} seconds",
             program.display(),
-            LIMIT.as_secs()
+            limit.as_secs()
         )));
     };
     let grace = Duration::from_secs(2);

@@ -8,9 +8,12 @@
 //! `/tmp` is refused too. A list of access rights that lets others write shows in the group's bits.
 
 use crate::error::{Error, Result};
-use std::path::{Component, Path, PathBuf};
+#[cfg(unix)]
+use std::path::Component;
+use std::path::{Path, PathBuf};
 
 /// The most links that are followed on the way: Linux's own bound.
+#[cfg(unix)]
 const MAX_LINKS: u32 = 40;
 
 /// What must stand at the end of the path.

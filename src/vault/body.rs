@@ -9,7 +9,9 @@
 //!   "slots": [ {"name": "passphrase", "created": <ms>, "kind": "passphrase", "m_kib": 262144, "t": 3, "p": 4} ],
 //!   "linked": ["gateway/token", "provider/anthropic"],       ids that OpenClaw's files refer to
 //!   "secrets": { "<id>": {"kind": "token|api_key|secret", "provider": "anthropic"|null,
-//!                          "created": <ms>, "updated": <ms>, "expires": <ms>|null, "value": "…"} } }
+//!                          "created": <ms>, "updated": <ms>, "expires": <ms>|null,
+//!                          "was_plaintext": true,           only where it is so
+//!                          "value": "…"} } }
 //! ```
 //!
 //! Promise: read only after the MAC was compared; a version that is not known is refused by name;
@@ -197,11 +199,17 @@ fn meta_json(meta: &Meta) -> String {
         .as_ref()
         .map_or("null".to_owned(), |p| format!("\"{p}\""));
     format!(
-        r#""kind":"{}","provider":{provider},"created":{},"updated":{},"expires":{}"#,
+        r#""kind":"{}","provider":{provider},"created":{},"updated":{},"expires":{}{}"#,
         meta.kind.name(),
         meta.created.get(),
         meta.updated.get(),
         number(meta.expires),
+        // Only where it is so: a vault without marks is byte for byte as it was before there were any.
+        if meta.was_plaintext {
+            r#","was_plaintext":true"#
+        } else {
+            ""
+        },
     )
 }
 
@@ -247,6 +255,8 @@ pub(super) struct WireEntry {
     created: Millis,
     updated: Millis,
     expires: Option<Millis>,
+    #[serde(default)]
+    was_plaintext: bool,
     value: Secret,
 }
 
@@ -263,6 +273,7 @@ impl WireEntry {
             created: self.created,
             updated: self.updated,
             expires: self.expires,
+            was_plaintext: self.was_plaintext,
         };
         Ok(Entry {
             meta,

@@ -15,6 +15,7 @@ fn contents(values: &[(&str, &str)]) -> Contents {
                 created: at,
                 updated: at,
                 expires: None,
+                was_plaintext: false,
             };
             (
                 SecretId::parse(id).unwrap(),
@@ -109,6 +110,33 @@ fn a_malformed_body_is_told_by_place_alone() {
             assert!(!said.message().contains("canary"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_mark_is_written_only_where_it_is_and_read_where_it_is() {
+    let mut made = contents(&[("a", "fake-1"), ("b", "fake-2")]);
+    let before = String::from_utf8(line(&made)).unwrap();
+    assert!(!before.contains("was_plaintext"));
+    let id = SecretId::parse("b").unwrap();
+    made.secrets.get_mut(&id).unwrap().meta.was_plaintext = true;
+    let text = line(&made);
+    let marked = String::from_utf8(text.clone()).unwrap();
+    assert_eq!(marked.replace(",\"was_plaintext\":true", ""), before);
+    let again = Contents::parse(&text).unwrap();
+    let marks: Vec<bool> = again
+        .secrets
+        .values()
+        .map(|entry| entry.meta.was_plaintext)
+        .collect();
+    assert_eq!(marks, [false, true]);
+    let picked = pick(&text, &BTreeSet::from([id.clone()])).unwrap();
+    assert!(picked.entries[&id].meta.was_plaintext);
+    let mut entry = Vec::new();
+    again.secrets[&id].write(&mut entry);
+    assert!(entry.len() <= again.secrets[&id].room());
+    assert_eq!(Entry::read(&entry).unwrap().meta, again.secrets[&id].meta);
+    let odd = marked.replace("\"was_plaintext\":true", "\"was_plaintext\":\"fake\"");
+    assert!(Contents::parse(odd.as_bytes()).is_err());
 }
 
 proptest! {

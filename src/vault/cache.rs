@@ -80,11 +80,14 @@ impl Cache {
         let Some(bytes) = file::read(&dir.join("vault.json"), MAX_CACHE, Privacy::Private)? else {
             return Ok(None);
         };
-        let Ok(wire) = serde_json::from_slice::<Wire>(&bytes) else {
-            return Ok(None);
-        };
+        Ok(Self::parse(&bytes))
+    }
+
+    /// The content of these bytes; `None` when they are damaged, or of another version.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let wire = serde_json::from_slice::<Wire>(bytes).ok()?;
         if wire.version != VERSION {
-            return Ok(None);
+            return None;
         }
         let seen = wire.seen.and_then(|seen| {
             Some(State {
@@ -92,13 +95,13 @@ impl Cache {
                 mac: unhex(&seen.mac)?,
             })
         });
-        Ok(Some(Cache {
+        Some(Cache {
             custody: wire.custody,
             vault_id: wire.vault_id,
             next_vault_id: wire.next_vault_id,
             seen,
             slots: wire.slots,
-        }))
+        })
     }
 
     /// Writes `vault.json`, whole or not at all.

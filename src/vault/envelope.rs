@@ -13,6 +13,8 @@
 //! HKDF-SHA256 of the vault identity's 32 secret bytes, salt the vault id, info
 //! `clawkeep/v1/mac/vault`: age files with public-key recipients say nothing about who wrote them.
 //!
+//! Undo bundles have the same form with the info `clawkeep/v1/mac/undo`.
+//!
 //! Promise: nothing is parsed before the whole stream was read and the MAC compared, in constant
 //! time. Source of the outer format: <https://c2sp.org/age>.
 
@@ -39,8 +41,35 @@ const MAX_HEADER: usize = 16 * 1024;
 const PAD: usize = 4096;
 /// What SHA-256 takes at a time, in bytes.
 const HASH_BLOCK: usize = 64;
-const MAC_CONTEXT: &str = "clawkeep/v1/mac/vault";
 const MAC_LINE: usize = r#"{"mac":""}"#.len() + 64;
+
+/// What a sealed file is. Each sort has a MAC of its own, so that none passes for another.
+#[derive(Debug, Clone, Copy)]
+pub struct Sort {
+    context: &'static str,
+    /// How errors name the file.
+    said: &'static str,
+    /// What is in it.
+    holds: &'static str,
+    /// What mends it.
+    mend: &'static str,
+}
+
+/// `vault.age`.
+pub const VAULT: Sort = Sort {
+    context: "clawkeep/v1/mac/vault",
+    said: "vault.age",
+    holds: "a vault",
+    mend: "put a copy back that you trust, then: clawkeep secret list",
+};
+
+/// A file in the folder `undo`: see [`super::undo`].
+pub const UNDO: Sort = Sort {
+    context: "clawkeep/v1/mac/undo",
+    said: "the undo bundle",
+    holds: "a bundle",
+    mend: "put a copy back that you trust, or destroy it: clawkeep migrate --forget",
+};
 
 /// The authenticated line 1 of a vault, with its padding.
 pub struct Body {
@@ -99,8 +128,29 @@ pub enum Refusal {
 
 /// Decrypts `file` with the vault identity and checks who wrote it.
 pub fn open(file: &Sealed, identity: &Identity) -> std::result::Result<Body, Refusal> {
-    let bytes = decrypt(file, identity)?;
-    authenticate(bytes, identity).map_err(Refusal::Error)
+    open_as(VAULT, file, identity)
+}
+
+/// The same for a file of any sort.
+pub fn open_as(
+    sort: Sort,
+    file: &Sealed,
+    identity: &Identity,
+) -> std::result::Result<Body, Refusal> {
+    let bytes = decrypt(sort, file, identity)?;
+    authenticate_as(sort, bytes, identity).map_err(Refusal::Error)
+}
+
+/// Whether `file` is encrypted to this identity, by its header alone: says nothing about who wrote it.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn is_for(sort: Sort, file: &Sealed, identity: &Identity) -> Result<bool> {
+    match start(sort, file, identity) {
+        Ok(_) => Ok(true),
+        Err(Refusal::NotForThisKey) => Ok(false),
+        Err(Refusal::Error(error)) => Err(error),
+    }
 }
 
 /// Decrypts `file` with the recovery key. The body is returned unchecked with a way to check it,
@@ -109,19 +159,24 @@ pub(super) fn open_unauthenticated(
     file: &Sealed,
     recovery: &Identity,
 ) -> std::result::Result<Wiped, Refusal> {
-    decrypt(file, recovery)
+    decrypt(VAULT, file, recovery)
 }
 
 /// Splits a plaintext into its two lines and compares the MAC.
 pub(super) fn authenticate(bytes: Wiped, identity: &Identity) -> Result<Body> {
-    let (line, said) = split(&bytes)?;
-    let mut mac = identity.mac(&identity.vault_id(), MAC_CONTEXT)?;
+    authenticate_as(VAULT, bytes, identity)
+}
+
+fn authenticate_as(sort: Sort, bytes: Wiped, identity: &Identity) -> Result<Body> {
+    let (line, said) = split(sort, &bytes)?;
+    let mut mac = identity.mac(&identity.vault_id(), sort.context)?;
     mac.update(&bytes[..line]);
     mac.verify_slice(&said).map_err(|_| {
-        Error::broken(
-            "vault.age was not written by a holder of this vault's identity (its MAC is wrong)",
-        )
-        .hint("put a copy back that you trust, then: clawkeep secret list")
+        Error::broken(format!(
+            "{} was not written by a holder of this vault's identity (its MAC is wrong)",
+            sort.said
+        ))
+        .hint(sort.mend)
     })?;
     Ok(Body {
         bytes,
@@ -130,10 +185,13 @@ pub(super) fn authenticate(bytes: Wiped, identity: &Identity) -> Result<Body> {
     })
 }
 
-fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
+fn split(sort: Sort, bytes: &[u8]) -> Result<(usize, [u8; 32])> {
     let bad = || {
-        Error::broken("vault.age opens but does not hold a vault (its two lines are not there)")
-            .hint("put a copy back that you trust, then: clawkeep secret list")
+        Error::broken(format!(
+            "{} opens but does not hold {} (its two lines are not there)",
+            sort.said, sort.holds
+        ))
+        .hint(sort.mend)
     };
     let line = memchr(b'\n', bytes).ok_or_else(bad)?;
     let rest = &bytes[line + 1..];
@@ -149,46 +207,56 @@ fn split(bytes: &[u8]) -> Result<(usize, [u8; 32])> {
     Ok((line, mac))
 }
 
-fn decrypt(file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Refusal> {
+fn decrypt(sort: Sort, file: &Sealed, identity: &Identity) -> std::result::Result<Wiped, Refusal> {
+    // The plaintext is shorter than the file.
+    match Wiped::read(start(sort, file, identity)?, file.size) {
+        Ok(Some(bytes)) => Ok(bytes),
+        _ => Err(damaged(sort)),
+    }
+}
+
+fn damaged(sort: Sort) -> Refusal {
+    Refusal::Error(
+        Error::broken(format!("{} is damaged or was cut off", sort.said)).hint(sort.mend),
+    )
+}
+
+/// The plaintext's stream: the header was read and fits.
+fn start<'f>(
+    sort: Sort,
+    file: &'f Sealed,
+    identity: &Identity,
+) -> std::result::Result<impl Read + use<'f>, Refusal> {
     use age::DecryptError as E;
     let unreadable =
-        |error: &std::io::Error| Refusal::Error(Error::io("read", Path::new("vault.age"), error));
+        |error: &std::io::Error| Refusal::Error(Error::io("read", Path::new(sort.said), error));
     let mut reader = file.reader().map_err(|error| unreadable(&error))?;
     let start = reader.fill_buf().map_err(|error| unreadable(&error))?;
     let has_end = start.windows(4).any(|four| four == b"\n---");
     if !start.starts_with(b"age-encryption.org/") {
         return Err(Refusal::Error(
-            Error::broken("vault.age is not an age file")
-                .hint("put a copy back that you trust, then: clawkeep secret list"),
+            Error::broken(format!("{} is not an age file", sort.said)).hint(sort.mend),
         ));
     }
-    let damaged = || {
-        Refusal::Error(
-            Error::broken("vault.age is damaged or was cut off")
-                .hint("put a copy back that you trust, then: clawkeep secret list"),
-        )
-    };
     if !has_end {
-        return Err(damaged());
+        return Err(damaged(sort));
     }
     let decryptor = age::Decryptor::new_buffered(reader).map_err(|error| match error {
         E::UnknownFormat => Refusal::Error(
-            Error::broken("vault.age is of a newer age format than this program reads")
-                .hint("install the newest clawkeep"),
+            Error::broken(format!(
+                "{} is of a newer age format than this program reads",
+                sort.said
+            ))
+            .hint("install the newest clawkeep"),
         ),
-        _ => damaged(),
+        _ => damaged(sort),
     })?;
-    let stream = decryptor
+    decryptor
         .decrypt(std::iter::once(identity.as_age() as &dyn age::Identity))
         .map_err(|error| match error {
             E::NoMatchingKeys => Refusal::NotForThisKey,
-            _ => damaged(),
-        })?;
-    // The plaintext is shorter than the file.
-    match Wiped::read(stream, file.size) {
-        Ok(Some(bytes)) => Ok(bytes),
-        _ => Err(damaged()),
-    }
+            _ => damaged(sort),
+        })
 }
 
 /// Pads, authenticates and encrypts line 1. `write` appends the line to a buffer with `room` bytes
@@ -202,6 +270,20 @@ pub fn seal(
     room: usize,
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(Vec<u8>, [u8; 32])> {
+    seal_as(VAULT, identity, recovery, room, write)
+}
+
+/// The same for a file of any sort.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_as(
+    sort: Sort,
+    identity: &Identity,
+    recovery: Option<&Recipient>,
+    room: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<(Vec<u8>, [u8; 32])> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room + HASH_BLOCK + MAC_LINE + 2 + PAD));
     write(&mut bytes);
     // At least one block of the hash ends the line: its last block stays behind in the hash's state,
@@ -210,7 +292,7 @@ pub fn seal(
     let padded = unpadded.div_ceil(PAD) * PAD;
     let line = bytes.len() + HASH_BLOCK + padded - unpadded;
     bytes.resize(line, b' ');
-    let mac = mac_of(&bytes, identity, &identity.vault_id())?;
+    let mac = mac_of(sort, &bytes, identity, &identity.vault_id())?;
     bytes.push(b'\n');
     bytes.extend_from_slice(format!(r#"{{"mac":"{}"}}"#, hex(&mac)).as_bytes());
     bytes.push(b'\n');
@@ -222,8 +304,8 @@ pub fn seal(
     Ok((encrypt(&recipients, &bytes)?, mac))
 }
 
-fn mac_of(line: &[u8], identity: &Identity, id: &VaultId) -> Result<[u8; 32]> {
-    let mut mac = identity.mac(id, MAC_CONTEXT)?;
+fn mac_of(sort: Sort, line: &[u8], identity: &Identity, id: &VaultId) -> Result<[u8; 32]> {
+    let mut mac = identity.mac(id, sort.context)?;
     mac.update(line);
     Ok(mac.finalize().into_bytes().into())
 }
@@ -283,7 +365,7 @@ mod tests {
     fn who_knows_only_the_public_half_cannot_write_a_vault() {
         let (identity, forger) = (Identity::generate(), Identity::generate());
         let recipient = identity.recipient();
-        let mac = hex(&mac_of(b"{}", &forger, &identity.vault_id()).unwrap());
+        let mac = hex(&mac_of(VAULT, b"{}", &forger, &identity.vault_id()).unwrap());
         for (plaintext, said) in [
             (format!("{{}}\n{{\"mac\":\"{mac}\"}}\n"), "its MAC is wrong"),
             (

@@ -66,6 +66,8 @@ struct Record {
     updated: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    was_plaintext: bool,
 }
 
 impl Record {
@@ -77,6 +79,7 @@ impl Record {
             created: meta.created.get(),
             updated: meta.updated.get(),
             expires: meta.expires.map(Millis::get),
+            was_plaintext: meta.was_plaintext,
         }
     }
 
@@ -100,6 +103,7 @@ impl Record {
             created: Millis::new(self.created)?,
             updated: Millis::new(self.updated)?,
             expires,
+            was_plaintext: self.was_plaintext,
         })
     }
 }
@@ -118,6 +122,7 @@ fn plain_meta() -> Meta {
         created: unknown_time(),
         updated: unknown_time(),
         expires: None,
+        was_plaintext: false,
     }
 }
 
@@ -172,6 +177,26 @@ impl KeychainStore {
     /// The service under which all items of this vault lie.
     pub fn service(&self) -> &str {
         &self.service
+    }
+
+    /// What lies beside the secrets under a name that none can have.
+    pub(super) fn beside(&self, account: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let item = Item::new(&self.service, account);
+        self.keychain.get(&item).map_err(ours)
+    }
+
+    /// Puts it there.
+    pub(super) fn put_beside(&self, account: &str, value: &[u8]) -> Result<()> {
+        let _lock = self.locked()?;
+        let item = Item::new(&self.service, account);
+        self.keychain.set(&item, value).map_err(ours)
+    }
+
+    /// Takes it away.
+    pub(super) fn remove_beside(&self, account: &str) -> Result<bool> {
+        let _lock = self.locked()?;
+        let item = Item::new(&self.service, account);
+        self.keychain.delete(&item).map_err(ours)
     }
 
     fn item(&self, id: &SecretId, suffix: &str) -> Item {
@@ -395,7 +420,11 @@ impl Store for KeychainStore {
             // A replacement was cut short and `#new`, which step 1 overwrites, is the only copy.
             self.write(id, "", &old.value)?;
         }
-        let record = Record::new(self.digest(id, value), meta);
+        let digest = self.digest(id, value);
+        let known = old.as_ref().and_then(|old| old.record.as_ref());
+        let is_same = known.is_some_and(|(record, _)| record.digest == digest);
+        let meta = meta.in_place_of(known.map(|(_, meta)| meta), is_same);
+        let record = Record::new(digest, &meta);
         if let Err(error) = self.replace(id, old.as_ref(), value, record.clone()) {
             self.put_back(id, old.as_ref());
             return Err(error.context(format!("cannot store {id}")));

@@ -28,9 +28,11 @@ fn pair(value: &str, provider: &str, at: i64) -> Pair {
     let meta = Meta {
         kind: SecretKind::Token,
         provider: Some(ProviderId::parse(provider).unwrap()),
-        created: at,
+        // An id keeps its age, whatever is stored under it.
+        created: Millis::new(1_000).unwrap(),
         updated: at,
         expires: Millis::new(at.get() + 1),
+        was_plaintext: false,
     };
     (value.to_owned(), meta)
 }
@@ -88,6 +90,22 @@ fn a_secret_is_one_plain_item_and_its_companion() {
     assert!(!store.remove(&id()).unwrap());
     assert_eq!(got(&store), None);
     assert!(keychain.accounts().is_empty());
+}
+
+#[test]
+fn a_mark_goes_with_another_value_and_stays_with_the_same() {
+    let keychain = InMemory::new();
+    let mut store = store(&keychain);
+    let mut marked = old();
+    marked.1.was_plaintext = true;
+    put(&mut store, &marked).unwrap();
+    assert_eq!(got(&store), Some(marked.clone()));
+    put(&mut store, &old()).unwrap();
+    assert_eq!(got(&store), Some(marked));
+    put(&mut store, &new()).unwrap();
+    assert_eq!(got(&store), Some(new()));
+    put(&mut store, &old()).unwrap();
+    assert_eq!(got(&store), Some(old()));
 }
 
 #[test]

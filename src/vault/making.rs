@@ -266,6 +266,7 @@ mod tests {
             created: at,
             updated: at,
             expires: None,
+            was_plaintext: false,
         }
     }
 

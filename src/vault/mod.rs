@@ -4,6 +4,7 @@
 //! ```text
 //! vault.age          every value and all that must not be forged (see `envelope`, `body`)
 //! slots/<name>.age   the vault identity, wrapped (see `slot`)
+//! undo/<id>.age      what a migration changed, as it was (see `undo`)
 //! vault.json         a cache of what is not secret (see `cache`)
 //! vault.lock         sidecar lock of the writers
 //! ```
@@ -23,6 +24,7 @@ pub mod making;
 pub mod pick;
 pub mod rekey;
 pub mod slot;
+pub mod undo;
 pub mod unlock;
 
 use crate::error::{Error, Kind, Result};
@@ -205,6 +207,28 @@ impl Vault {
         Ok(value)
     }
 
+    /// Stores many values in one write. As [`Store::put`] for each.
+    ///
+    /// # Errors
+    /// On any error none is stored.
+    pub fn put_all(&mut self, values: Vec<(SecretId, Secret, Meta)>) -> Result<()> {
+        self.update(|contents, _| {
+            for (id, value, meta) in values {
+                insert(contents, id, value, &meta);
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads again what is on the disk.
+    ///
+    /// # Errors
+    /// `Broken` when it is not the vault that was opened, or an older state of it.
+    pub fn refresh(&mut self) -> Result<()> {
+        let lock = self.lock()?;
+        self.reload(&lock)
+    }
+
     fn lock(&self) -> Result<Lock> {
         check_dir(&self.dir)?;
         Lock::take(&self.dir.join("vault.lock"), LOCK_WAIT)
@@ -369,15 +393,7 @@ impl Resolve for Vault {
 impl Store for Vault {
     fn put(&mut self, id: &SecretId, value: Secret, meta: &Meta) -> Result<()> {
         self.update(|contents, _| {
-            let created = contents
-                .secrets
-                .get(id)
-                .map_or(meta.created, |old| old.meta.created);
-            let meta = Meta {
-                created,
-                ..meta.clone()
-            };
-            contents.secrets.insert(id.clone(), Entry { meta, value });
+            insert(contents, id.clone(), value, meta);
             Ok(())
         })
     }
@@ -400,6 +416,13 @@ impl Store for Vault {
             .map(|(id, entry)| (id.clone(), entry.meta.clone()))
             .collect())
     }
+}
+
+fn insert(contents: &mut Contents, id: SecretId, value: Secret, meta: &Meta) {
+    let old = contents.secrets.get(&id);
+    let is_same = old.is_some_and(|old| old.value.same_as(&value));
+    let meta = meta.in_place_of(old.map(|old| &old.meta), is_same);
+    contents.secrets.insert(id, Entry { meta, value });
 }
 
 fn seal(contents: &Contents) -> Result<(Vec<u8>, [u8; 32])> {

@@ -13,7 +13,7 @@ use super::id::VaultId;
 use super::identity::{Identity, IdentityText, Recipient};
 use super::slot::{self, Slot, SlotKind, SlotName};
 use super::unlock::read_vault;
-use super::{Vault, copy, envelope};
+use super::{Vault, copy, envelope, undo};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::keychain::Keychain;
@@ -213,7 +213,11 @@ impl Vault {
         // Noted before anything is made, so that who tidies up knows what to look for.
         self.cache.next_vault_id = Some(new_id);
         self.cache.save(&self.dir)?;
+        let bundles = self.bundles()?;
+        let recipient = plan.recovery.as_ref().map(|recovery| &recovery.recipient);
+        let next = undo::to_be(&self.dir, &identity, recipient)?;
         let staged = stage_all(&self.dir, &identity, plan.fates, plan.added, doors)
+            .and_then(|slots| undo::stage(&bundles, &next).map(|()| slots))
             .and_then(|slots| self.announce(new_id, &slots).map(|()| slots))
             .and_then(|slots| (plan.before)(new_id).map(|()| slots));
         let done = staged.and_then(|slots| {
@@ -383,6 +387,8 @@ pub(super) fn settle(vault: &mut Vault) -> Result<()> {
             file::remove(&slots.join(name))?;
         }
     }
+    undo::settle(&vault.dir, &id)?;
+    undo::expire_held(&vault.dir, vault.host.now());
     // The lock of the vault's folder guards this one too.
     if slots.is_dir() {
         file::sweep(&slots);

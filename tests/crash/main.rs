@@ -13,10 +13,12 @@
     reason = "a panic is how a test fails"
 )]
 
+mod backup;
 #[path = "../common/mod.rs"]
 mod common;
 mod lab;
 mod link;
+mod migrate;
 
 use common::rounds;
 use lab::{Lab, NEW_VALUE, VALUE, gives, ready};

@@ -218,6 +218,7 @@ impl Lab {
             created: now,
             updated: now,
             expires: None,
+            was_plaintext: false,
         };
         let value = Secret::new(value.as_bytes(), Alphabet::Text).unwrap();
         let id = SecretId::parse(id).unwrap();

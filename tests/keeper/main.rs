@@ -15,6 +15,7 @@
 
 mod attackers;
 mod clients;
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;

@@ -354,6 +354,7 @@ pub(crate) fn fill_with(
                     created: now,
                     updated: now,
                     expires: None,
+                    was_plaintext: false,
                 };
                 let entry = clawkeep::vault::body::Entry { meta, value };
                 contents.secrets.insert(SecretId::parse(id)?, entry);

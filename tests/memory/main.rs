@@ -182,6 +182,27 @@ fn a_command_leaves_no_value_behind() {
     }
     leaves_nothing(&world, "secret get s/one", &needles, b"");
     leaves_nothing(&world, "secret list --json", &needles, b"");
+    for format in ["json", "env"] {
+        let export = format!("export --format {format} --output {format}.txt --yes");
+        leaves_nothing(&world, &export, &needles, b"");
+        let written = world.read(&format!("{format}.txt"));
+        let written = String::from_utf8(written).unwrap();
+        for needle in &needles {
+            assert!(written.contains(std::str::from_utf8(needle).unwrap()));
+        }
+    }
+    leaves_nothing(&world, "backup vault.tar", &needles, b"");
+    leaves_nothing(&world, "restore vault.tar --replace --yes", &needles, b"");
+    // Every value against every file, some of which hold them in some form.
+    let text = |needle: &[u8]| String::from_utf8(needle.to_vec()).unwrap();
+    let plain = text(&needles[0]);
+    world.write(".openclaw/a", format!("x {plain} {}", text(&needles[1])));
+    world.write(
+        ".openclaw/b",
+        format!("{}\n{}%20\\/", &plain[..9], &plain[9..]),
+    );
+    leaves_nothing(&world, "scan --json", &needles, b"");
+    std::fs::remove_dir_all(world.home().join(".openclaw")).unwrap();
     leaves_nothing(&world, "rekey --yes", &needles, b"");
     // The one key to all of them. (Its 32 bytes pass through the stack of the curve's arithmetic,
     // which nobody wipes; SECURITY.md says so.)

@@ -99,6 +99,7 @@ fn meta() -> Meta {
         created: at,
         updated: at,
         expires: None,
+        was_plaintext: false,
     }
 }
 

@@ -370,6 +370,22 @@ fn what_cannot_be_isolated_is_said_before_anything_is_done() {
     mode(&m.path("usr/local/bin"), 0o777);
     refused(&m, "usr/local/bin may be written by others", &INSTALL);
     mode(&m.path("usr/local/bin"), 0o755);
+    // What was migrated lies in plain text in there, as far as this user's slots go.
+    let bundles = m.vault().join("undo");
+    std::fs::create_dir(&bundles).unwrap();
+    mode(&bundles, 0o700);
+    let bundle = bundles.join("20261128-150203-00ff00.age");
+    std::fs::write(&bundle, "FAKE").unwrap();
+    let owner = std::fs::metadata(m.vault()).unwrap().uid();
+    for path in [&bundles, &bundle] {
+        std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
+    }
+    refused(
+        &m,
+        "1 undo bundles of migrations lie beside this vault",
+        &INSTALL,
+    );
+    std::fs::remove_file(&bundle).unwrap();
     let unit = m.gateway("", "Environment=FAKE_API_KEY=sk-fake-plain\n");
     refused(
         &m,

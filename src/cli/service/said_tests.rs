@@ -21,7 +21,7 @@ fn unit() -> Value {
 
 fn surveyed() -> Value {
     json!({"surveyed": {
-        "vault": "/home/fake/vault", "has_vault": true, "is_items": false,
+        "vault": "/home/fake/vault", "has_vault": true, "is_items": false, "undo": 0,
         "moved": ["/run/k/keeper.sock", 5], "at_rest": false, "linked": ["provider/fake"],
         "asks": ["/run/k/keeper.sock", 5], "gateways": [unit()], "fallback": unit(),
     }})

@@ -100,6 +100,9 @@ pub struct Listed {
     pub updated: Millis,
     /// When it stops working.
     pub expires: Option<Millis>,
+    /// Whether this value once stood in plaintext outside the vault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_plaintext: bool,
 }
 
 #[derive(Deserialize)]

@@ -34,6 +34,9 @@ pub enum Question {
     Remove(SecretId),
     /// Note that a ref asks for this id.
     Link(String),
+    /// Wipe everything and end: where there are no signals.
+    #[cfg(windows)]
+    End,
 }
 
 /// An entry on its way. Shows nothing of itself.
@@ -73,6 +76,8 @@ impl Question {
             Question::Put(..) => "put",
             Question::Remove(_) => "remove",
             Question::Link(_) => "link",
+            #[cfg(windows)]
+            Question::End => "end",
         };
         out.extend_from_slice(format!(r#"{{"v":{VERSION},"verb":"{verb}""#).as_bytes());
         match self {
@@ -100,6 +105,8 @@ impl Question {
                 entry.0.write(&mut out);
             }
             Question::Status | Question::List => {}
+            #[cfg(windows)]
+            Question::End => {}
         }
         out.push(b'}');
         out
@@ -121,6 +128,8 @@ impl Question {
             Question::Get(id) | Question::Remove(id) => string_len(id.as_str()),
             Question::Link(id) => string_len(id),
             Question::Status | Question::List => 0,
+            #[cfg(windows)]
+            Question::End => 0,
         }
     }
 
@@ -143,6 +152,8 @@ impl Question {
             },
             "status" => Question::Status,
             "list" => Question::List,
+            #[cfg(windows)]
+            "end" => Question::End,
             "get" => Question::Get(stored_id()?),
             "remove" => Question::Remove(stored_id()?),
             "link" => Question::Link(id()?),

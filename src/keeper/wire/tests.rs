@@ -22,9 +22,22 @@ fn entry(value: &str) -> Stored {
             created: at,
             updated: at,
             expires: None,
+            was_plaintext: true,
         },
         value: secret(value),
     })
+}
+
+fn listed(was_plaintext: bool) -> Listed {
+    Listed {
+        id: "a".to_owned(),
+        kind: SecretKind::Secret,
+        provider: None,
+        created: Millis::new(7).unwrap(),
+        updated: Millis::new(7).unwrap(),
+        expires: None,
+        was_plaintext,
+    }
 }
 
 /// What was read back, comparable.
@@ -85,6 +98,10 @@ fn answers_go_there_and_back() {
     assert_eq!(back, error);
     for (answer, said) in [
         (Answer::Again("ab".to_owned()), "Again(\"ab\")"),
+        (
+            Answer::List(vec![listed(false), listed(true)]),
+            &format!("List({:?})", [listed(false), listed(true)]),
+        ),
         (Answer::Done(false), "Done(false)"),
         (Answer::Entry(None), "Entry(None)"),
         (Answer::Entry(Some(entry("fake"))), "Entry(Some(Stored(…)))"),

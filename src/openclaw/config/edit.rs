@@ -158,7 +158,8 @@ pub(super) fn remove(text: &str, object: &Object<'_>, index: usize) -> Vec<Splic
     let comma = text[next..].starts_with(',').then_some(next);
     let rest = comma.map_or(end, |comma| comma + 1);
     let blank = |range: Range<usize>| text[range].trim().is_empty();
-    if object.properties.len() == 1 && blank(inner.start..start) && blank(rest..inner.end) {
+    let bare = blank(inner.start..start) && blank(end..comma.unwrap_or(end));
+    if object.properties.len() == 1 && bare && blank(rest..inner.end) {
         return vec![Splice::new(inner, "")];
     }
     if let Some(comma) = comma {

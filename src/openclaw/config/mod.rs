@@ -16,10 +16,11 @@
 //! [`Config::includes`] lists those objects for callers that walk everything.
 //!
 //! The dialect is JSON5 2.2.3, what OpenClaw reads, less what nobody writes: escapes in unquoted
-//! keys, U+FEFF after the start, and U+2028 or U+2029 in a line comment (JSON5 ends the comment there, editors do not: such
-//! a file could show one thing and mean another).
+//! keys, a comment right behind one, U+FEFF after the start, and U+2028 or U+2029 in a line comment
+//! (JSON5 ends the comment there, editors do not: such a file could show one thing and mean another).
 
 mod edit;
+mod graft;
 mod leaves;
 mod scrub;
 mod syntax;

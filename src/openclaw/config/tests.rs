@@ -68,6 +68,7 @@ fn a_removal_takes_its_comma_and_line_and_no_comment() {
         ("{ a: { b: 1 }, x: 1 }", "{ x: 1 }"),
         ("{ x: 1, a: { b: 1 } }", "{ x: 1 }"),
         ("{ a: { b: 1 } }", "{}"),
+        ("{ a: { b: 1 /* kept */, } }", "{ a: {  /* kept */ } }"),
         (
             "{\n  a: {\n    b: 1, // kept\n  },\n}\n",
             "{\n  a: {\n    // kept\n  },\n}\n",

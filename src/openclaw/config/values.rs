@@ -354,7 +354,8 @@ fn show(
             look(&At { path, doubled }, Shown::Text(&text.value));
         }
         Node::Object(object) => {
-            if !look(&At { path, doubled }, Shown::Object(Whole(object))) {
+            let done = look(&At { path, doubled }, Shown::Object(Whole(object)));
+            if !done {
                 show_object(object, path, doubled, look);
             }
         }

@@ -99,6 +99,7 @@ fn the_layout_is_that_of_openclaw_and_the_buffer_never_grew() {
     assert_eq!(bytes.capacity(), bytes.len());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_missing_file_is_made_private_with_its_folders() {
     use std::os::unix::fs::PermissionsExt;
@@ -119,6 +120,7 @@ fn a_missing_file_is_made_private_with_its_folders() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn an_edit_that_changes_nothing_or_fails_writes_nothing() {
     let (_home, path) = place();
@@ -155,6 +157,7 @@ fn a_broken_file_is_never_written_over() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 9 * 1024 * 1024);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_pipe_or_folder_in_its_place_is_refused() {
     let (home, path) = place();
@@ -171,6 +174,7 @@ fn a_link_pipe_or_folder_in_its_place_is_refused() {
     assert!(Document::load(&path).is_err());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_folder_or_file_that_others_can_write_is_refused() {
     use std::os::unix::fs::PermissionsExt;

@@ -20,7 +20,7 @@ use crate::openclaw::install::{Install, Output};
 use crate::openclaw::listing;
 use crate::openclaw::reference::{GATEWAY_TOKEN, SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::{Lane, Version};
-use crate::provider::{AgentId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::Secret;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -136,7 +136,9 @@ pub fn apply(
     if let Some(install) = install {
         progress("asking OpenClaw to try the plan");
         dry_run(plan, install, host)?;
-        if plan.changes_config() && install.version().prefers_config_refs() {
+        let is_unusual = install.version().prefers_config_refs()
+            || plan.has_slots && install.version().validates_config();
+        if plan.changes_config() && is_unusual {
             validate(plan, install)?;
         }
         // The dry run took seconds, and a gateway may have written meanwhile.
@@ -158,7 +160,8 @@ pub fn apply(
     if let Some(install) = install {
         if by_cli {
             let run = run_cli_parts(plan, install, host, &mut done, progress);
-            keep_text(path, &plan.after)?;
+            let text = keep_text(path, &plan.after)?;
+            keep_auth(text, plan)?;
             run?;
         }
         if let (Some(token), true) = (token, by_cli) {
@@ -235,6 +238,25 @@ fn keep_text(path: &Path, ours: &Config) -> Result<Config> {
     Ok(text)
 }
 
+/// Forgetting a profile takes away what openclaw.json says of it and of its place in an order, and the
+/// profile comes back.
+fn keep_auth(mut text: Config, plan: &Plan) -> Result<()> {
+    let before = text.bytes();
+    for held in &plan.profile_scrubs {
+        let entry = ["auth", "profiles", held.profile.as_str()];
+        let order = ["auth", "order", held.provider.as_str()];
+        for path in [entry, order] {
+            if let Some(value) = plan.after.get(&path) {
+                text.set(&path, &value)?;
+            }
+        }
+    }
+    if text.bytes() == before {
+        return Ok(());
+    }
+    text.write()
+}
+
 fn scrub_copies(plan: &Plan, token: &Secret, done: &mut Applied) -> Result<()> {
     let reference = SecretRef {
         provider: SECRET_PROVIDER.to_owned(),
@@ -279,6 +301,17 @@ fn run_cli_parts(
     done: &mut Applied,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
+    if !plan.profile_scrubs.is_empty() {
+        progress("having OpenClaw forget plaintext profiles");
+        remove_profiles(install, &plan.profile_scrubs, done)?;
+        if let Some(held) = done.still_there.first() {
+            return Err(Error::failed(format!(
+                "OpenClaw keeps the plaintext of {}; nothing else was changed in its database",
+                held.profile
+            ))
+            .hint("openclaw gateway stop, then: clawkeep migrate"));
+        }
+    }
     if let Some(document) = document::profile_plan(plan, host.now()) {
         progress("having OpenClaw put refs into its profiles");
         run_plan(install, &document, false)?;
@@ -327,14 +360,42 @@ fn set_order(install: &Install, order: &Order) -> Result<()> {
     args.extend([order.provider.as_str(), "--agent", order.agent.as_str()]);
     // Ids are free text: one that begins with a hyphen is no option.
     args.push("--");
-    args.extend(
-        order
-            .profiles
-            .iter()
-            .map(crate::provider::ProfileId::as_str),
-    );
+    args.extend(order.profiles.iter().map(ProfileId::as_str));
     let output = install.run(&args, CLI_TIME, &[])?;
     expect(&output, install.version(), "the order of its profiles")
+}
+
+/// Has OpenClaw set an order in its database, or forget it (`None`).
+///
+/// # Errors
+/// `Failed` when OpenClaw refuses.
+pub fn put_order(
+    install: &Install,
+    agent: &AgentId,
+    provider: &ProviderId,
+    order: Option<&[ProfileId]>,
+) -> Result<()> {
+    match order {
+        Some(profiles) => set_order(
+            install,
+            &Order {
+                agent: agent.clone(),
+                provider: provider.clone(),
+                profiles: profiles.to_vec(),
+            },
+        ),
+        None => clear_orders(install, &[(agent.clone(), provider.clone())]),
+    }
+}
+
+/// Has OpenClaw take profiles out of its database. Gives those that it still lists afterwards.
+///
+/// # Errors
+/// `Failed` when OpenClaw refuses.
+pub fn forget_profiles(install: &Install, gone: &[Held]) -> Result<Vec<Held>> {
+    let mut done = Applied::default();
+    remove_profiles(install, gone, &mut done)?;
+    Ok(done.still_there)
 }
 
 /// Has OpenClaw forget orders that name our profiles alone.

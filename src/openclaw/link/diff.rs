@@ -3,6 +3,7 @@
 use super::gateway::is_variable;
 use crate::openclaw::config::{Config, names_credential};
 use std::fmt::Write;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Lines shown around a change.
@@ -29,6 +30,58 @@ pub fn diff(before: &Config, after: &Config) -> String {
     let mut out = format!("--- {path}\n+++ {path}\n");
     write_hunks(&steps(&old, &new), &mut out);
     out
+}
+
+/// The same of two texts of lines, each `NAME=value` or whatever else: only names are shown, and lines
+/// that may be a value's second are masked whole.
+pub fn diff_of_lines(path: &Path, before: &[u8], after: &[u8]) -> String {
+    if before == after {
+        return String::new();
+    }
+    let (old, new) = (masked_lines(before), masked_lines(after));
+    let old: Vec<&str> = old.lines().collect();
+    let new: Vec<&str> = new.lines().collect();
+    let path = path.display();
+    let mut out = format!("--- {path}\n+++ {path}\n");
+    if old == new {
+        // What differs is a value, or an end of a line: it is said, not shown.
+        out.push_str("(the lines differ in what is masked here)\n");
+    }
+    write_hunks(&steps(&old, &new), &mut out);
+    out
+}
+
+fn masked_lines(text: &[u8]) -> Zeroizing<String> {
+    let text = Zeroizing::new(String::from_utf8_lossy(text).into_owned());
+    let mut out = Zeroizing::new(String::with_capacity(text.len() + 64));
+    for line in text.lines() {
+        if let Some(shown) = name_of_line(line) {
+            out.push_str(&line[..shown]);
+            if !line[shown..].trim().is_empty() {
+                out.push_str(MASK);
+            }
+        } else if line.trim_start().starts_with('#') {
+            out.push_str(&mask_comment(line));
+        } else if !line.trim().is_empty() {
+            out.push_str(MASK);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// How much of a line is a variable's name with what stands around it. Upper-case names alone: a line
+/// of a longer value may have an equals sign too.
+fn name_of_line(line: &str) -> Option<usize> {
+    let rest = line.trim_start_matches(|c: char| c.is_whitespace() || c == '#');
+    let rest = rest.strip_prefix("export ").unwrap_or(rest).trim_start();
+    let end = rest.find(['=', ':'])?;
+    let name = rest[..end].trim_end();
+    let is_name = (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    (is_name || name == "Environment").then_some(line.len() - rest.len() + end + 1)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! The gateway's own token: what stands in its slot and what becomes of it.
 
-use super::{Edit, owned};
+use super::{Edit, Migrating, owned};
 use crate::openclaw::config::Config;
 use crate::openclaw::reference::{GATEWAY_TOKEN, SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::Version;
@@ -30,8 +30,9 @@ pub(super) fn decide(
     config: &Config,
     version: &Version,
     variable: bool,
+    migrating: &Migrating,
 ) -> (GatewayToken, Vec<Edit>, Vec<String>) {
-    let token = look(config, version, variable);
+    let token = look(config, version, variable, migrating.gateway_token);
     let reference = SecretRef {
         provider: SECRET_PROVIDER.to_owned(),
         id: GATEWAY_TOKEN.to_owned(),
@@ -46,7 +47,9 @@ pub(super) fn decide(
         edits.push(put(TOKEN));
     }
     let remote = config.string_at(&REMOTE);
-    let remote = remote.filter(|text| !text.trim().is_empty() && !is_variable(text));
+    let remote = remote
+        .filter(|text| !text.trim().is_empty() && !is_variable(text))
+        .filter(|_| !migrating.slots.contains_key(owned(&REMOTE).as_slice()));
     match (&token, remote) {
         (GatewayToken::KeepInVault(value), Some(remote))
             if Secret::stored(&remote).is_ok_and(|remote| remote.same_as(value)) =>
@@ -64,7 +67,17 @@ pub(super) fn decide(
     (token, edits, notes)
 }
 
-fn look(config: &Config, version: &Version, variable: bool) -> GatewayToken {
+/// Why the gateway's token would stay where it is although its value was on its way into the vault, a
+/// clause; `None` when a reference can take its place.
+pub fn token_stays(config: &Config, version: &Version) -> Option<String> {
+    match look(config, version, false, true) {
+        GatewayToken::LeftAlone(reason) => Some(reason),
+        GatewayToken::KeepInVault(_) | GatewayToken::Random | GatewayToken::AlreadyOurs => None,
+    }
+}
+
+/// `migrating`: a variable that holds it is on its way into the vault.
+fn look(config: &Config, version: &Version, variable: bool, migrating: bool) -> GatewayToken {
     let left = |reason: &str| GatewayToken::LeftAlone(reason.to_owned());
     if let Some(found) = config.get(&TOKEN).as_ref().and_then(SecretRef::from_value)
         && found.is_ours()
@@ -89,6 +102,9 @@ fn look(config: &Config, version: &Version, variable: bool) -> GatewayToken {
         return left("the gateway has a password and no gateway.auth.mode");
     }
     if let Some(text) = config.string_at(&TOKEN) {
+        if is_variable(&text) && migrating {
+            return GatewayToken::Random;
+        }
         if is_variable(&text) {
             return left("gateway.auth.token names an environment variable");
         }

@@ -26,13 +26,14 @@ mod tests_apply;
 mod tests_parts;
 mod unlink;
 
-pub use apply::{Applied, apply, apply_unlink, audit, dry_run};
+pub use apply::{Applied, apply, apply_unlink, audit, dry_run, forget_profiles, put_order};
 pub use audit::{Audit, Finding};
-pub use diff::diff;
+pub use diff::{diff, diff_of_lines};
 pub use document::{full_plan, profile_plan};
 pub use gateway::GatewayToken;
 pub(crate) use gateway::is_variable;
-pub use plan::plan;
+pub use gateway::token_stays;
+pub use plan::{is_known_to_openclaw, plan};
 pub use unlink::{Unlink, unlink};
 
 use super::config::Config;
@@ -44,7 +45,7 @@ use crate::expiry::Millis;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::{SecretId, SecretKind};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How long OpenClaw waits for an answer: the least that suits a loaded machine and a keychain that
@@ -110,6 +111,24 @@ pub struct Facts<'a> {
     pub config_refs: bool,
     /// Whether `OPENCLAW_GATEWAY_TOKEN` is set where the gateway runs.
     pub gateway_variable: bool,
+    /// What is on its way from openclaw.json into the vault.
+    pub migrating: &'a Migrating,
+}
+
+/// What stands in openclaw.json in plaintext (or as the name of a variable) and is on its way into the
+/// vault: it keeps no reference away, and goes.
+#[derive(Debug, Default)]
+pub struct Migrating {
+    /// The keys below `models.providers` whose `apiKey` goes.
+    pub provider_keys: BTreeSet<String>,
+    /// Other paths that get a reference in its place.
+    pub slots: BTreeMap<Vec<String>, SecretId>,
+    /// Paths that get none.
+    pub removed: BTreeSet<Vec<String>>,
+    /// Profiles that hold plaintext. Part of `planted` too: what stands there is as good as ours.
+    pub profiles: BTreeSet<Held>,
+    /// Whether the gateway's token is, wherever it stands.
+    pub gateway_token: bool,
 }
 
 /// One change of `openclaw.json`.
@@ -183,6 +202,9 @@ pub struct Plan {
     pub profile_refs: Vec<ProfileRef>,
     /// Profiles of ours that are to go from OpenClaw's stores.
     pub profile_removals: Vec<Held>,
+    /// Profiles that hold plaintext in OpenClaw's database: it forgets them before they get a ref. A ref
+    /// beside them would win over them, and leave them there.
+    pub profile_scrubs: Vec<Held>,
     /// Orders to be set.
     pub orders: Vec<Order>,
     /// The gateway's own token. `KeepInVault` and `Random` are to be stored before [`apply`].
@@ -195,6 +217,8 @@ pub struct Plan {
     pub command: PathBuf,
     /// Old copies of `openclaw.json` are looked for here.
     pub places: Places,
+    /// Whether paths of openclaw.json get refs that a plan cannot name.
+    has_slots: bool,
     secret_provider: Value,
 }
 

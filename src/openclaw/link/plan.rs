@@ -8,6 +8,7 @@ use super::{
 use crate::error::Result;
 use crate::openclaw::config::Config;
 use crate::openclaw::reference::SecretRef;
+use crate::openclaw::version::Lane;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use serde_json::Value;
@@ -39,10 +40,16 @@ pub fn plan(facts: &Facts<'_>) -> Result<Plan> {
     }
     draft.unwanted_config_refs();
     let removals = draft.removals();
-    let (gateway, edits, notes) =
-        gateway::decide(facts.config, facts.version, facts.gateway_variable);
+    let scrubs = draft.scrubs();
+    let (gateway, edits, notes) = gateway::decide(
+        facts.config,
+        facts.version,
+        facts.gateway_variable,
+        facts.migrating,
+    );
     draft.edits.extend(edits);
     draft.notes.extend(notes);
+    draft.migrating();
     draft.note_includes();
     let after = edited(facts.config, &draft.edits)?;
     draft.edits.retain(|edit| {
@@ -57,12 +64,14 @@ pub fn plan(facts: &Facts<'_>) -> Result<Plan> {
         kinds: draft.kinds,
         profile_refs: draft.refs,
         profile_removals: removals,
+        profile_scrubs: scrubs,
         orders: draft.orders,
         gateway,
         refused: draft.refused,
         notes: draft.notes,
         command: facts.command.to_owned(),
         places: facts.places.clone(),
+        has_slots: !facts.migrating.slots.is_empty(),
         secret_provider: entry,
     })
 }
@@ -87,7 +96,7 @@ struct Draft<'f, 'a> {
 
 impl Draft<'_, '_> {
     fn provider(&mut self, provider: &ProviderId) {
-        let slot = match slot(self.facts.config, provider) {
+        let slot = match slot(self.facts, provider) {
             Ok(slot) => slot,
             Err(refused) => {
                 self.refused.push(refused);
@@ -123,7 +132,7 @@ impl Draft<'_, '_> {
             self.edits.push(Edit { path, value });
             return;
         }
-        if slot.ours {
+        if slot.goes {
             self.edits.push(Edit { path, value: None });
         }
         for wanted in profiles(self.facts).filter(|wanted| wanted.provider == *provider) {
@@ -256,6 +265,20 @@ impl Draft<'_, '_> {
         }
     }
 
+    /// References, or nothing, in place of plaintext that is on its way into the vault.
+    fn migrating(&mut self) {
+        let migrating = self.facts.migrating;
+        let slots = migrating.slots.iter().map(|(path, id)| Edit {
+            path: path.clone(),
+            value: Some(SecretRef::to(id).to_value()),
+        });
+        let removed = migrating.removed.iter().map(|path| Edit {
+            path: path.clone(),
+            value: None,
+        });
+        self.edits.extend(slots.chain(removed));
+    }
+
     /// Profiles of ours that no longer hold a ref: their provider has a config ref now, or their
     /// value is gone. A refused provider's stay.
     fn removals(&self) -> Vec<Held> {
@@ -271,6 +294,16 @@ impl Draft<'_, '_> {
             })
             .cloned()
             .collect()
+    }
+
+    /// Plaintext in OpenClaw's database in whose place a ref comes.
+    fn scrubs(&self) -> Vec<Held> {
+        if self.facts.version.lane() == Lane::File {
+            return Vec::new();
+        }
+        let has_ref = |held: &&Held| self.refs.iter().any(|wanted| wanted.held == **held);
+        let profiles = &self.facts.migrating.profiles;
+        profiles.iter().filter(has_ref).cloned().collect()
     }
 
     fn note_includes(&mut self) {
@@ -351,10 +384,15 @@ const KNOWN_TO_OPENCLAW: [&str; 61] = [
     "zai",
 ];
 
+/// Whether OpenClaw brings the provider along, so that it uses a profile of it.
+pub fn is_known_to_openclaw(provider: &ProviderId) -> bool {
+    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+}
+
 /// Whether an entry that holds a ref and what stands there already is one that OpenClaw takes.
 fn takes_config_ref(config: &Config, provider: &ProviderId, key: &str) -> bool {
     let at = |field| config.get(&["models", "providers", key, field]);
-    KNOWN_TO_OPENCLAW.contains(&provider.as_str())
+    is_known_to_openclaw(provider)
         || (at("baseUrl").is_some_and(|url| url.as_str().is_some_and(|url| !url.is_empty()))
             && at("models").is_some_and(|models| models.is_array()))
 }
@@ -370,13 +408,15 @@ fn is_known(facts: &Facts<'_>, agent: &AgentId, provider: &ProviderId, id: &Prof
             .any(|held| held.profile == *id && held.provider == *provider && seen(&held.agent))
 }
 
-/// The provider's key below `models.providers`, and whether our ref stands there.
+/// The provider's key below `models.providers`, and whether what stands there goes when the provider's
+/// profiles hold the refs: our own ref, or plaintext that is on its way into the vault.
 struct Slot {
     key: String,
-    ours: bool,
+    goes: bool,
 }
 
-fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Refused> {
+fn slot(facts: &Facts<'_>, provider: &ProviderId) -> std::result::Result<Slot, Refused> {
+    let config = facts.config;
     let refuse = |reason: String, hint: &str| Refused {
         provider: provider.clone(),
         reason,
@@ -396,6 +436,9 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
     };
     let path = ["models", "providers", key.as_str(), "apiKey"];
     let place = path.join(".");
+    if facts.migrating.provider_keys.contains(&key) {
+        return Ok(Slot { key, goes: true });
+    }
     if let Some(text) = config.string_at(&path) {
         return Err(if is_variable(&text) {
             refuse(
@@ -409,7 +452,7 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
             )
         });
     }
-    let ours = match config.get(&path) {
+    let goes = match config.get(&path) {
         None => false,
         Some(value) => {
             let reference = SecretRef::from_value(&value);
@@ -422,7 +465,7 @@ fn slot(config: &Config, provider: &ProviderId) -> std::result::Result<Slot, Ref
             true
         }
     };
-    Ok(Slot { key, ours })
+    Ok(Slot { key, goes })
 }
 
 /// Whether `auth.profiles` in the configuration says something else of this profile than what it

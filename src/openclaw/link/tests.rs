@@ -11,6 +11,7 @@ pub(super) struct Case {
     pub(super) orders: BTreeMap<(AgentId, ProviderId), Vec<ProfileId>>,
     pub(super) config_refs: bool,
     pub(super) variable: bool,
+    pub(super) migrating: Migrating,
     pub(super) places: Places,
 }
 
@@ -57,6 +58,7 @@ pub(super) fn case(version: &str, config: &str, wanted: &[(&str, &str)]) -> Case
         orders: BTreeMap::new(),
         config_refs: false,
         variable: true,
+        migrating: Migrating::default(),
         places: Places::below(Path::new("/nowhere")),
     }
 }
@@ -84,6 +86,7 @@ impl Case {
             pass_env: &[],
             config_refs: self.config_refs,
             gateway_variable: self.variable,
+            migrating: &self.migrating,
         })
     }
 
@@ -342,4 +345,45 @@ fn a_contradicting_auth_block_is_said() {
         );
         assert_eq!(notes.is_empty(), said.is_none(), "{notes:?}");
     }
+}
+
+/// A provider's key in plaintext keeps a link away, but not when it is on its way into the vault.
+#[test]
+fn plaintext_on_its_way_into_the_vault_gives_its_place_to_a_reference() {
+    let config = "{ models: { providers: { OpenRouter: { apiKey: 'FAKE-a' } } }, \
+                  channels: { telegram: { botToken: 'FAKE-b' } }, env: { vars: { X_KEY: 'FAKE-c' } } }";
+    for (version, expected) in [("2026.6.1", None), ("2026.9.6", Some("provider/openrouter"))] {
+        let mut case = case(version, config, &[("main", "openrouter:default-key")]);
+        assert_eq!(case.plan().refused.len(), 1, "{version}");
+        case.migrating.provider_keys.insert("OpenRouter".to_owned());
+        let id = crate::secret::SecretId::parse("config/channels.telegram.botToken").unwrap();
+        let slot = owned(&["channels", "telegram", "botToken"]);
+        case.migrating.slots.insert(slot, id);
+        let variable = owned(&["env", "vars", "X_KEY"]);
+        case.migrating.removed.insert(variable);
+        let plan = case.plan();
+        assert!(plan.refused.is_empty(), "{version}");
+        let text = plan.after.text();
+        assert!(!text.contains("FAKE"), "{text}");
+        let path = ["models", "providers", "OpenRouter", "apiKey"];
+        let there = plan.after.get(&path);
+        let id = there.and_then(|value| SecretRef::from_value(&value));
+        assert_eq!(id.as_ref().map(|found| found.id.as_str()), expected, "{version}");
+        let slot = plan.after.get(&["channels", "telegram", "botToken"]).unwrap();
+        assert!(SecretRef::from_value(&slot).unwrap().is_ours(), "{text}");
+    }
+}
+
+/// A variable that holds the gateway's token is on its way into the vault.
+#[test]
+fn the_gateways_token_comes_from_a_variable_that_moves() {
+    let config = "{ gateway: { auth: { token: '${OPENCLAW_GATEWAY_TOKEN}' } } }";
+    let mut case = case("2026.9.6", config, &[]);
+    case.variable = false;
+    assert!(matches!(case.plan().gateway, GatewayToken::LeftAlone(_)));
+    case.migrating.gateway_token = true;
+    let plan = case.plan();
+    assert!(matches!(plan.gateway, GatewayToken::Random));
+    let there = plan.after.get(&["gateway", "auth", "token"]).unwrap();
+    assert!(SecretRef::from_value(&there).unwrap().is_ours());
 }

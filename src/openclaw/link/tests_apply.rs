@@ -115,6 +115,7 @@ impl Lab {
             pass_env: &[],
             config_refs: false,
             gateway_variable: false,
+            migrating: &Migrating::default(),
         })
         .unwrap()
     }

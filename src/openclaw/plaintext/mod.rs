@@ -4,8 +4,8 @@
 //! Promises:
 //! - what OpenClaw itself would take for a ref, a variable's name or a marker is none, and neither is
 //!   an empty value or a placeholder;
-//! - a replacement changes the bytes of the named values (and, for what goes, its key and comma),
-//!   nothing else: comments, order, spelling and line ends stay;
+//! - a replacement changes the bytes of the named values (and, for what goes, its key, its comma and
+//!   what stands between key and value), nothing else: comments, order, spelling and line ends stay;
 //! - a key that stands twice on the way to a value of a file that OpenClaw reads is refused: OpenClaw
 //!   takes the last, a person reads the first. In a file that nothing reads both go;
 //! - every buffer that held a value is wiped, and no error repeats a byte of the file.
@@ -274,3 +274,10 @@ fn by_name(path: &Path) -> PathBuf {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_model;
+#[cfg(test)]
+mod tests_replace;

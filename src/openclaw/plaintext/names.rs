@@ -52,10 +52,16 @@ pub(super) fn is_secret_header(name: &str) -> bool {
 
 /// Whether a string that no table knows is meant to be a credential: by the name of its key (of an
 /// array's element, the array's), or by the shape of a known provider's keys, alone or behind a word
-/// such as `Bearer`.
+/// such as `Bearer` or `--key=`.
 pub(super) fn means_credential(path: &[String], value: &str) -> bool {
-    let shaped = value.split_whitespace().any(is_shaped_as_credential);
-    shaped || named(path).is_some_and(|name| is_named(name, value))
+    let apart = |c: char| c.is_whitespace() || matches!(c, '=' | ',' | ';' | '"' | '\'');
+    let shaped = value.split(apart).any(is_shaped_as_credential);
+    let header = |name| {
+        let above = path.len().checked_sub(2).map(|at| &path[at]);
+        above.is_some_and(|above| above.to_ascii_lowercase().ends_with("headers"))
+            && is_secret_header(name)
+    };
+    shaped || named(path).is_some_and(|name| header(name) || is_named(name, value))
 }
 
 /// The key that names a value: the last that is no index.
@@ -73,7 +79,7 @@ fn is_named(name: &str, value: &str) -> bool {
         return false;
     }
     let one = name.strip_suffix('s').unwrap_or(name);
-    if !names_credential(name) && !names_credential(one) && !is_secret_header(name) {
+    if !names_credential(name) && !names_credential(one) {
         return false;
     }
     let one = plain.strip_suffix('s').unwrap_or(&plain);
@@ -86,7 +92,7 @@ fn is_named(name: &str, value: &str) -> bool {
         "apikey",
         "privatekey",
     ];
-    if certain.iter().any(|end| one.ends_with(end)) || is_secret_header(name) {
+    if certain.iter().any(|end| one.ends_with(end)) {
         return true;
     }
     // `credentials: "~/file.json"` names a file, `key: "main"` a thing.
@@ -136,6 +142,7 @@ mod tests {
             (&["a", "signingKey"], "FAKE0123456789"),
             (&["a", "args", "1"], shaped),
             (&["a", "note"], &format!("Bearer {shaped}")),
+            (&["a", "args", "0"], &format!("--key={shaped}")),
             (&["headers", "Cookie"], "FAKE=1"),
         ] {
             assert!(means(path, value), "{path:?}");

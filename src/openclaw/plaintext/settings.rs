@@ -31,9 +31,10 @@ pub(super) fn find(document: Document, config: &Config, base: &[String]) -> Vec<
                 if !account || object.text("private_key").is_none_or(is_placeholder) {
                     return is_reference(&object.keys());
                 }
-                let what = match slots::takes_ref(&whole) {
-                    true => What::Slot,
-                    false => What::Stays { reason: NO_REF },
+                let what = if slots::takes_ref(&whole) {
+                    What::Slot
+                } else {
+                    What::Stays { reason: NO_REF }
                 };
                 (object.json(), what)
             }

@@ -90,6 +90,13 @@ fn entries_read_as_openclaw_reads_them() {
             Expires::Never,
         ),
         (
+            json!({"type": "api_key", "keyRef": ours(), "api_key": "FAKE"}),
+            ApiKey,
+            true,
+            true,
+            Expires::Never,
+        ),
+        (
             json!({"mode": "apiKey", "key": ours()}),
             ApiKey,
             true,

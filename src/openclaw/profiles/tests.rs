@@ -367,3 +367,26 @@ proptest! {
         prop_assert!(!profile.plaintext);
     }
 }
+
+/// `openclaw doctor --fix` turns `api_key` into `key`: a value that stayed there would come back.
+#[test]
+fn a_ref_takes_the_value_of_every_spelling_away() {
+    for field in ["key", "apiKey", "api_key", "token"] {
+        let text = format!(
+            r#"{{"profiles":{{"groq:a":{{"type":"api_key","provider":"groq","{field}":"FAKE-key"}}}}}}"#
+        );
+        let mut file = parse(&text).unwrap();
+        let wanted = our_ref("groq:a");
+        file.set_ref(
+            &id("groq:a"),
+            &provider("groq"),
+            SecretKind::ApiKey,
+            &wanted,
+            None,
+        )
+        .unwrap();
+        let after = String::from_utf8(file.to_bytes().to_vec()).unwrap();
+        assert!(!after.contains("FAKE-key"), "{after}");
+        assert!(!file.profiles()[0].plaintext);
+    }
+}

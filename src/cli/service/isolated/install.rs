@@ -133,6 +133,16 @@ fn plan(app: &App, target: &Target, seen: Surveyed, args: &ServiceInstall) -> Re
         )
         .hint(format!("as {name}: clawkeep --vault NEW-DIR init --custody file")));
     }
+    if seen.has_vault && seen.undo > 0 {
+        return Err(Error::failed(format!(
+            "{} undo bundles of migrations lie beside this vault: an isolated keeper could put nothing back \
+             into {name}'s files, and left behind they would hold in {name}'s reach what is to leave it",
+            seen.undo
+        ))
+        .hint(format!(
+            "as {name}, undo or destroy them: clawkeep migrate --forget all"
+        )));
+    }
     if seen.linked.is_none() {
         return Err(Error::failed("OpenClaw is not linked to this vault")
             .hint(format!("as {name}: clawkeep link")));

@@ -123,6 +123,12 @@ pub fn hand(app: &App) -> Result<()> {
         ));
     }
     let key = get(&mut std::io::stdin().lock())?;
+    if !vault::undo::list(&app.dir)?.is_empty() {
+        return Err(Error::failed(
+            "undo bundles of migrations lie beside the vault, which would stay behind",
+        )
+        .hint("clawkeep migrate --forget all"));
+    }
     let before = Handed::of(&app.dir)?;
     let vault = open(app, &key)?;
     let handed = Handed::of(&app.dir)?

@@ -87,6 +87,7 @@ fn survey(app: &App, system: &System) -> Result<Surveyed> {
             .and_then(|dir| place(&dir))?,
         has_vault: found == Found::Vault(Custody::File),
         is_items: found == Found::Vault(Custody::Keychain),
+        undo: vault::undo::list(&app.dir)?.len(),
         at_rest: pointer.is_some() && moved.is_none(),
         moved,
         linked: record.map(|record| {
@@ -398,6 +399,8 @@ fn finish(app: &App) -> Result<Vec<String>> {
         file::remove(&slots.join(name))?;
     }
     let _ = std::fs::remove_dir(&slots);
+    // Empty: no vault is handed over with bundles.
+    let _ = std::fs::remove_dir(app.dir.join("undo"));
     let was = file::remove(&app.dir.join("vault.age"))?;
     for name in ["vault.json", "keeper-state.json", "keeper-settings.json"] {
         file::remove(&app.dir.join(name))?;

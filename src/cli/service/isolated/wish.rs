@@ -52,6 +52,8 @@ pub struct Surveyed {
     pub has_vault: bool,
     /// Whether each value is in the keychain, so that there is no file.
     pub is_items: bool,
+    /// How many undo bundles lie beside it.
+    pub undo: usize,
     /// The keeper that this folder's vault was given to.
     pub moved: Option<(Place, u32)>,
     /// Whether the vault is held by a service at rest.

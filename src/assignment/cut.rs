@@ -1,0 +1,142 @@
+//! What goes out of a file, and what may go with it. Knows no language, only lines.
+
+use zeroize::Zeroizing;
+
+/// Bytes that go, and what stands in their place: nothing, or a word that the grammar needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) put: &'static [u8],
+}
+
+impl Cut {
+    pub(super) fn out(start: usize, end: usize) -> Self {
+        Cut {
+            start,
+            end,
+            put: b"",
+        }
+    }
+
+    pub(super) fn replaced(start: usize, end: usize, put: &'static [u8]) -> Self {
+        Cut { start, end, put }
+    }
+}
+
+/// UTF-8's byte order mark, which stays where it is.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// `bytes` without `cuts`, which do not overlap. A line of which only blanks would be left goes whole,
+/// with its end.
+pub(super) fn apply(bytes: &[u8], mut cuts: Vec<Cut>) -> Zeroizing<Vec<u8>> {
+    cuts.sort_by_key(|cut| cut.start);
+    // No replacement is longer than what it replaces, so the buffer never grows.
+    let mut rest = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    let mut at = 0;
+    let mut next = 0;
+    while let Some(first) = cuts.get(next) {
+        let group = group(bytes, &cuts[next..]);
+        let last = &cuts[next + group - 1];
+        let whole = whole_lines(bytes, &cuts[next..next + group], at);
+        match whole {
+            Some((start, end)) => {
+                rest.extend_from_slice(&bytes[at..start]);
+                at = end;
+            }
+            None => {
+                for cut in &cuts[next..next + group] {
+                    rest.extend_from_slice(&bytes[at..cut.start.max(at)]);
+                    rest.extend_from_slice(cut.put);
+                    at = cut.end.max(at);
+                }
+            }
+        }
+        debug_assert!(first.start <= last.end);
+        next += group;
+    }
+    rest.extend_from_slice(&bytes[at..]);
+    rest
+}
+
+/// How many of the cuts, from the first on, will share one line.
+fn group(bytes: &[u8], cuts: &[Cut]) -> usize {
+    let pairs = cuts.windows(2);
+    let together = |pair: &&[Cut]| !bytes[pair[0].end..pair[1].start].iter().any(is_end);
+    1 + pairs.take_while(|pair| together(pair)).count()
+}
+
+/// The line or lines of these cuts with the end of the last, when nothing but blanks would be left.
+fn whole_lines(bytes: &[u8], cuts: &[Cut], from: usize) -> Option<(usize, usize)> {
+    let (first, last) = (cuts.first()?, cuts.last()?);
+    let mut start = first.start;
+    while start > from && !is_end(&bytes[start - 1]) {
+        start -= 1;
+    }
+    if start == 0 && bytes.starts_with(BOM) {
+        start = BOM.len().min(first.start);
+    }
+    let mut end = last.end;
+    while end < bytes.len() && !is_end(&bytes[end]) {
+        end += 1;
+    }
+    let starts_line =
+        start == 0 || is_end(&bytes[start - 1]) || start == BOM.len() && bytes.starts_with(BOM);
+    let mut at = start;
+    let mut blank = starts_line;
+    for cut in cuts {
+        blank &= cut.put.is_empty() && bytes[at..cut.start].iter().all(is_blank);
+        at = cut.end;
+    }
+    blank &= bytes[at..end].iter().all(is_blank);
+    if bytes[end..].starts_with(b"\r\n") {
+        end += 2;
+    } else if end < bytes.len() {
+        end += 1;
+    }
+    blank.then_some((start, end))
+}
+
+fn is_end(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, cuts: &[(usize, usize)]) -> String {
+        let cuts = cuts.iter().map(|(start, end)| Cut::out(*start, *end));
+        String::from_utf8(apply(text.as_bytes(), cuts.collect()).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_line_goes_whole_only_when_blanks_are_left() {
+        for (text, cuts, rest) in [
+            ("a\nBB\nc\n", &[(2, 4)][..], "a\nc\n"),
+            ("a\r\n  BB \r\nc", &[(5, 7)], "a\r\nc"),
+            ("a\rBB\rc", &[(2, 4)], "a\rc"),
+            ("a\nBB", &[(2, 4)], "a\n"),
+            ("BB # why\n", &[(0, 3)], "# why\n"),
+            ("B; C\n", &[(0, 3), (3, 4)], ""),
+            ("B; C; d\n", &[(0, 3), (3, 6)], "d\n"),
+            ("a\n\nB\n\nc\n", &[(3, 4)], "a\n\n\nc\n"),
+            ("B\nC\n\nd\n", &[(0, 1), (2, 3)], "\nd\n"),
+            ("\u{feff}BB\na\n", &[(3, 5)], "\u{feff}a\n"),
+            ("\u{feff}BB", &[(3, 5)], "\u{feff}"),
+            ("x B\nC y\n", &[(2, 3), (4, 5)], "x \n y\n"),
+        ] {
+            assert_eq!(cut(text, cuts), rest, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_keeps_its_line() {
+        let cuts = vec![Cut::replaced(2, 5, b":")];
+        assert_eq!(apply(b"a\nBBB\nc\n", cuts).as_slice(), b"a\n:\nc\n");
+    }
+}

@@ -1,0 +1,345 @@
+//! The steps of a migration, for the whole batch at once. Ring 4.
+//!
+//! Promise: no plaintext goes before its value was read back from the vault and given by the resolver
+//! that OpenClaw will ask; a file that is not as it was listed is left.
+
+use super::bind::Bound;
+use super::compacting::{self, Pending, Tools};
+use super::listing::Listed;
+use super::undoing::Keeping;
+use crate::cli::app::App;
+use crate::cli::args::Migrate;
+use crate::cli::opened::Opened;
+use crate::cli::record::{self, LinkRecord};
+use crate::cli::survey;
+use crate::cli::{link, proof};
+use crate::error::{Error, Kind, Result};
+use crate::file;
+use crate::migrate::plan::{Plan, Secret};
+use crate::migrate::read::{self, Read};
+use crate::migrate::scrub;
+use crate::migrate::undo;
+use crate::openclaw::profiles;
+use crate::openclaw::reference::SecretRef;
+use crate::provider::AgentId;
+use crate::secret::SecretKind;
+use crate::store::{Meta, Resolve};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// How many ids the resolver is asked for at once: OpenClaw's own bound is 512.
+const AT_ONCE: usize = 256;
+
+/// What was done.
+#[derive(Default)]
+pub(super) struct Done {
+    /// The link, where one was made.
+    pub linked: Option<LinkRecord>,
+    /// Files from which plaintext was taken.
+    pub scrubbed: Vec<PathBuf>,
+    /// Files that could not be rewritten, with the reason; their plaintext is still there.
+    pub failed: Vec<(PathBuf, Error)>,
+    /// Whole sentences about what could not be done.
+    pub notes: Vec<String>,
+    /// The name of the undo bundle.
+    pub bundle: String,
+}
+
+/// The files that are not as they were listed.
+///
+/// # Errors
+/// None now; a file that cannot be read any more has changed.
+pub(super) fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
+    let values = &listed.found.values;
+    let is_same = |read: &Read| {
+        let now = read::read(&read.source, true);
+        now.is_ok_and(|now| {
+            now.is_some_and(|now| {
+                values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes)
+            })
+        })
+    };
+    Ok(listed
+        .reads
+        .iter()
+        .filter(|read| !is_same(read))
+        .map(|read| read.source.path.clone())
+        .collect())
+}
+
+/// Does what the plan says.
+///
+/// # Errors
+/// Whatever stops it; what was done by then stands, and running it again goes on.
+pub(super) fn run(
+    app: &App,
+    args: &Migrate,
+    opened: &mut Opened,
+    listed: &Listed,
+    plan: &Plan,
+    bound: Option<Bound>,
+    pending: &Pending,
+) -> Result<Done> {
+    let _alone = undo::alone(&app.dir)?;
+    crate::cli::undo::expire_old(app)?;
+    let mut keeping = Keeping::begin(app, opened, args, listed, plan, bound.as_ref())?;
+    store(app, opened, listed, plan)?;
+    prove(app, opened, listed, plan, bound.as_ref())?;
+    note_profiles(app, plan)?;
+    let mut done = Done::default();
+    let tools = bound.as_ref().map(Tools::of);
+    if let Some(bound) = bound {
+        done.linked = Some(refer(app, args, opened, bound, &mut done.notes)?);
+    }
+    scrub_all(app, listed, plan, &mut keeping, &mut done)?;
+    if let Some(tools) = tools {
+        compacting::run(app, listed, plan, pending, &tools, &mut done)?;
+    }
+    done.bundle = keeping.end()?;
+    Ok(done)
+}
+
+/// Every value into the vault in one write, and back from the disk.
+fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result<()> {
+    let now = app.host.now();
+    let values = &listed.found.values;
+    let mut batch = Vec::new();
+    for secret in &plan.secrets {
+        let old = opened.get(&secret.id)?;
+        let is_kept = old.as_ref().is_some_and(|(kept, meta)| {
+            meta.was_plaintext && values.digest(kept) == secret.value
+        });
+        if is_kept {
+            continue;
+        }
+        let meta = match old.filter(|_| secret.is_there) {
+            // Already there: only the mark is new.
+            Some((_, meta)) => Meta {
+                was_plaintext: true,
+                ..meta
+            },
+            None => meta_of(secret, now),
+        };
+        batch.push((secret.id.clone(), values.copy(&secret.value)?, meta));
+    }
+    if !batch.is_empty() {
+        app.ui.say(&format!("storing {} values …", batch.len()));
+        opened.put_all(batch)?;
+    }
+    opened.refresh()?;
+    for secret in &plan.secrets {
+        let kept = opened.get(&secret.id)?;
+        if !kept.is_some_and(|(kept, _)| values.digest(&kept) == secret.value) {
+            return Err(Error::broken(format!(
+                "the vault did not keep {}; no file was changed",
+                secret.id
+            ))
+            .hint("clawkeep secret list"));
+        }
+    }
+    Ok(())
+}
+
+fn meta_of(secret: &Secret, now: crate::expiry::Millis) -> Meta {
+    let is_profile = secret.profile.is_some();
+    Meta {
+        kind: if is_profile {
+            secret.kind
+        } else {
+            SecretKind::Secret
+        },
+        provider: secret
+            .profile
+            .as_ref()
+            .map(|(.., provider)| provider.clone()),
+        created: now,
+        updated: now,
+        expires: secret.expires.filter(|_| is_profile),
+        was_plaintext: true,
+    }
+}
+
+/// The resolver gives each value as the gateway will get it.
+fn prove(
+    app: &App,
+    opened: &Opened,
+    listed: &Listed,
+    plan: &Plan,
+    bound: Option<&Bound>,
+) -> Result<()> {
+    let (program, args, pass_env) = match bound {
+        Some(bound) => (
+            bound.program.clone(),
+            bound.survey.args.clone(),
+            bound.survey.pass_env.clone(),
+        ),
+        None => {
+            let (args, pass_env) = survey::resolver(app, opened)?;
+            (app.host.program()?, args, pass_env)
+        }
+    };
+    let ids: Vec<String> = plan.secrets.iter().map(|one| one.id.to_string()).collect();
+    for (ids, secrets) in ids.chunks(AT_ONCE).zip(plan.secrets.chunks(AT_ONCE)) {
+        let answers = proof::ask(&app.host, &program, &args, &pass_env, ids)?;
+        for secret in secrets {
+            let id = secret.id.as_str();
+            let Some(value) = answers.value(id) else {
+                let code = answers.code(id).unwrap_or("no answer");
+                // With `--for-run` a person at the keyboard may be the only way in.
+                if bound.is_none() && code == "LOCKED" {
+                    return Ok(());
+                }
+                let error = Error::failed(format!(
+                    "the resolver does not give {id}: {code}; no file was changed"
+                ));
+                return Err(if code == "LOCKED" {
+                    error.as_kind(Kind::Locked).hint("clawkeep unlock")
+                } else {
+                    error.hint("clawkeep secret list")
+                });
+            };
+            if listed.found.values.digest(value) != secret.value {
+                return Err(Error::broken(format!(
+                    "the resolver gives another value for {id} than was found; no file was changed"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The vault folder's own list of profiles: the home of ids that are aliases in the vault, until a link
+/// puts them into OpenClaw's files.
+fn note_profiles(app: &App, plan: &Plan) -> Result<()> {
+    let link = LinkRecord::load(&app.dir)?;
+    let mut agents: BTreeMap<&AgentId, Vec<&Secret>> = BTreeMap::new();
+    for secret in &plan.secrets {
+        if let Some((agent, ..)) = &secret.profile {
+            agents.entry(agent).or_default().push(secret);
+        }
+    }
+    for (agent, secrets) in agents {
+        let noted = record::load_profiles(&app.dir, link.as_ref(), agent)?;
+        let known: BTreeSet<String> = noted
+            .profiles()
+            .into_iter()
+            .filter(|profile| profile.reference.as_ref().is_some_and(SecretRef::is_ours))
+            .map(|profile| profile.id.to_string())
+            .collect();
+        let path = record::own_profiles_path(&app.dir, agent);
+        profiles::edit(&path, &app.host, |file| {
+            for secret in secrets {
+                let Some((_, profile, provider)) = &secret.profile else {
+                    continue;
+                };
+                if known.contains(profile.as_str()) {
+                    continue;
+                }
+                let expires = secret.expires.filter(|_| secret.kind == SecretKind::Token);
+                let reference = SecretRef::to(&secret.id);
+                file.set_ref(profile, provider, secret.kind, &reference, expires)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// OpenClaw's files get references; then the resolver and OpenClaw are asked.
+fn refer(
+    app: &App,
+    args: &Migrate,
+    opened: &mut Opened,
+    bound: Bound,
+    notes: &mut Vec<String>,
+) -> Result<LinkRecord> {
+    let Bound {
+        survey,
+        plan,
+        program,
+        ..
+    } = bound;
+    let (record, applied) = link::make(app, opened, &survey, &plan, program, &args.how)?;
+    notes.extend(applied.notes.iter().cloned());
+    let ids: Vec<String> = record.linked.iter().cloned().collect();
+    for ids in ids.chunks(AT_ONCE) {
+        link::prove(app, &record, ids)?;
+    }
+    let unresolved = applied.audit.as_ref().is_some_and(|audit| {
+        audit
+            .findings
+            .iter()
+            .any(|finding| finding.code == "REF_UNRESOLVED")
+    });
+    if unresolved {
+        return Err(Error::failed(
+            "OpenClaw's audit says that a reference does not resolve; plaintext outside of what \
+             references replaced was left",
+        )
+        .hint("openclaw secrets audit --allow-exec"));
+    }
+    Ok(record)
+}
+
+/// The plaintext goes. What is about to be written is noted in the bundle first.
+fn scrub_all(
+    app: &App,
+    listed: &Listed,
+    plan: &Plan,
+    keeping: &mut Keeping,
+    done: &mut Done,
+) -> Result<()> {
+    let gone = scrub::gone(plan, &listed.found.items);
+    let mut writes: Vec<(&Read, Zeroizing<Vec<u8>>)> = Vec::new();
+    for (source, gone) in &gone {
+        let Some(read) = listed.reads.get(*source) else {
+            continue;
+        };
+        match scrubbed(listed, read, gone) {
+            Ok(Some(bytes)) => {
+                keeping.note(&read.source.path, &bytes);
+                writes.push((read, bytes));
+            }
+            Ok(None) => {}
+            Err(error) => done.failed.push((read.source.path.clone(), error)),
+        }
+    }
+    keeping.save()?;
+    for (read, bytes) in writes {
+        let path = &read.source.path;
+        app.ui.say(&format!("cleaning {} …", listed.short(path)));
+        match file::replace(path, &bytes, file::mode_of(path)) {
+            Ok(()) => done.scrubbed.push(path.clone()),
+            Err(error) => done.failed.push((path.clone(), error)),
+        }
+    }
+    Ok(())
+}
+
+/// What a file is without what goes, read again: a link may have written it since.
+fn scrubbed(
+    listed: &Listed,
+    read: &Read,
+    gone: &scrub::Gone,
+) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let path = &read.source.path;
+    let now = match read::read(&read.source, true) {
+        Ok(Some(now)) => now,
+        Ok(None) => return Ok(None),
+        Err(unseen) => return Err(Error::failed(unseen.reason)),
+    };
+    let values = &listed.found.values;
+    let is_same = values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes);
+    if !is_same && matches!(read.source.form, crate::migrate::source::Form::Names(_)) {
+        return Err(Error::failed(format!(
+            "{} changed since it was listed, and was left",
+            path.display()
+        ))
+        .hint("clawkeep migrate"));
+    }
+    if let crate::migrate::plan::Access::No(reason) = now.access {
+        return Err(Error::failed(reason));
+    }
+    scrub::scrubbed(&read.source, &now.bytes, gone, values)
+}

@@ -1,0 +1,285 @@
+//! Every plaintext credential of what was read. Ring 3; reads bytes, writes nothing.
+//!
+//! Promises: a value that is empty, a placeholder, a name of another value or a reference is none; a
+//! file that cannot be understood is said and left; what its own reader would ignore (an earlier line
+//! of the same name) is found all the same.
+
+use super::item::{At, Item, Unseen, Values, What};
+use super::read::Read;
+use super::source::Form;
+use super::variable::{Meaning, Names, Rank, split_list};
+use crate::assignment::{self, Language};
+use crate::error::{Error, Result};
+use crate::openclaw::database;
+use crate::openclaw::plaintext::{self, Document, is_placeholder};
+use crate::provider::{AgentId, ProfileId, SETUP_TOKEN_PREFIX};
+use crate::secret::{Alphabet, Secret};
+use std::collections::BTreeSet;
+use zeroize::Zeroizing;
+
+/// What was found.
+pub struct Found {
+    /// Every place of a value.
+    pub items: Vec<Item>,
+    /// Every value, once.
+    pub values: Values,
+    /// What could not be understood.
+    pub unseen: Vec<Unseen>,
+    names: Names,
+}
+
+impl Found {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    /// `Failed` when the system gives no random bytes.
+    pub fn new() -> Result<Self> {
+        Ok(Found {
+            items: Vec::new(),
+            values: Values::new()?,
+            unseen: Vec::new(),
+            names: Names::new(),
+        })
+    }
+
+    /// Looks through a file; `source` is its place in the list.
+    pub fn file(&mut self, source: usize, read: &Read) {
+        let done = match &read.source.form {
+            Form::Names(language) => self.names(source, *language, &read.bytes),
+            Form::Json(document) => self.json(source, *document, read),
+        };
+        if let Err(error) = done {
+            self.unseen.push(Unseen {
+                path: read.source.path.clone(),
+                reason: error.message().to_owned(),
+            });
+        }
+    }
+
+    fn names(&mut self, source: usize, language: Language, bytes: &[u8]) -> Result<()> {
+        let all = assignment::read(language, bytes)?;
+        let effective: BTreeSet<usize> = assignment::effective(&all).into_iter().collect();
+        for (index, one) in all.iter().enumerate() {
+            let Some(value) = &one.value else {
+                continue;
+            };
+            let at = At::Assignment {
+                index,
+                line: one.line,
+                name: one.name.clone(),
+            };
+            let is_stale = !effective.contains(&index);
+            self.variable(source, at, &one.name, value, is_stale);
+        }
+        Ok(())
+    }
+
+    /// The value of a variable; several where its name says that it is a list.
+    fn variable(&mut self, source: usize, at: At, name: &str, text: &str, is_stale: bool) {
+        if is_placeholder(text) {
+            return;
+        }
+        let value = match Secret::new(text.as_bytes(), Alphabet::Text) {
+            Ok(value) => value,
+            Err(error) => {
+                if super::variable::is_named_as_secret(name) {
+                    self.unseen_value(&at, source, error.message());
+                }
+                return;
+            }
+        };
+        let meaning = self.names.meaning(name, &value);
+        let what = match meaning {
+            Meaning::Nothing => return,
+            Meaning::GatewayToken => What::GatewayToken,
+            Meaning::Unknown => What::Carried,
+            Meaning::Key(readers) => {
+                let is_list = readers.iter().all(|reader| reader.rank == Rank::List);
+                if is_list {
+                    for key in split_list(text).into_iter().filter(|key| !is_placeholder(key)) {
+                        if let Ok(value) = Secret::new(key.as_bytes(), Alphabet::Text) {
+                            let what = What::Key(readers.clone());
+                            self.add(source, at.clone(), what, value, is_stale);
+                        }
+                    }
+                    return;
+                }
+                What::Key(readers)
+            }
+        };
+        self.add(source, at, what, value, is_stale);
+    }
+
+    fn json(&mut self, source: usize, document: Document, read: &Read) -> Result<()> {
+        let main = AgentId::main();
+        let agent = read.source.agent.as_ref().unwrap_or(&main);
+        for found in plaintext::find(document, &read.bytes, &read.source.path)? {
+            let is_login = found.is_login();
+            let at = At::Json(found.path.clone());
+            let what = match found.what {
+                plaintext::What::Variable { name } => {
+                    self.variable(source, at, &name, &found.value, false);
+                    continue;
+                }
+                plaintext::What::Profile {
+                    profile,
+                    provider,
+                    kind,
+                    expires,
+                } => What::Profile {
+                    agent: agent.clone(),
+                    profile,
+                    provider,
+                    kind,
+                    expires,
+                    is_stored: true,
+                },
+                plaintext::What::Flat {
+                    profile,
+                    provider,
+                    kind,
+                    expires,
+                } => What::Profile {
+                    agent: agent.clone(),
+                    profile,
+                    provider,
+                    kind,
+                    expires,
+                    is_stored: false,
+                },
+                plaintext::What::Residue { .. } => What::Copied,
+                plaintext::What::ProviderKey { provider } => What::ProviderKey {
+                    provider,
+                    key: found.path.get(2).cloned().unwrap_or_default(),
+                },
+                plaintext::What::GatewayToken => What::GatewayToken,
+                plaintext::What::Slot => What::Slot(found.path.clone()),
+                plaintext::What::Stays { reason } => What::Stays(reason.to_owned()),
+                plaintext::What::Copied if is_login => What::CopiedLogin,
+                plaintext::What::Copied => What::Copied,
+            };
+            match Secret::new(found.value.as_bytes(), Alphabet::Text) {
+                // A variable of an old copy: a secret by its name, its look, or because it is one
+                // elsewhere.
+                Ok(value) if self.is_setting(&what, &found.path, &value) => {}
+                Ok(value) => self.add(source, at, what, value, false),
+                Err(error) => self.unseen_value(&at, source, error.message()),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_setting(&self, what: &What, path: &[String], value: &Secret) -> bool {
+        let name = match path {
+            [env, name] if env == "env" => name,
+            [env, vars, name] if env == "env" && vars == "vars" => name,
+            _ => return false,
+        };
+        *what == What::Copied
+            && self.names.meaning(name, value) == Meaning::Nothing
+            && self.values.get(&self.values.digest(value)).is_none()
+    }
+
+    /// The rows of OpenClaw's databases; `sources` gives a file's place in the list.
+    pub fn database(
+        &mut self,
+        contents: database::Contents,
+        source: impl Fn(&std::path::Path) -> usize,
+    ) {
+        for stored in contents.stored {
+            let database::Stored {
+                place,
+                file,
+                profile,
+                provider,
+                kind,
+                value,
+                expires,
+            } = stored;
+            let at = row(&place, &profile);
+            let agent = place.agent();
+            let what = What::Profile {
+                agent,
+                profile,
+                provider,
+                kind,
+                expires,
+                is_stored: true,
+            };
+            let source = source(&file);
+            match Secret::new(value.as_bytes(), Alphabet::Text) {
+                Ok(value) => self.add(source, at, what, value, false),
+                Err(error) => self.unseen_value(&at, source, error.message()),
+            }
+        }
+    }
+
+    fn unseen_value(&mut self, at: &At, source: usize, reason: &str) {
+        // It cannot be kept, so there is nothing that could stand for it: it is said as a place that
+        // stays.
+        if let Ok(nothing) = Secret::stored("-") {
+            let what = What::Stays(reason.to_owned());
+            self.add(source, at.clone(), what, nothing, false);
+        }
+    }
+
+    fn add(&mut self, source: usize, at: At, what: What, value: Secret, is_stale: bool) {
+        let is_setup_token = value.starts_with(SETUP_TOKEN_PREFIX);
+        let value = self.values.keep(value);
+        self.items.push(Item {
+            source,
+            at,
+            what,
+            value,
+            is_setup_token,
+            is_stale,
+        });
+    }
+}
+
+fn row(place: &database::Place, profile: &ProfileId) -> At {
+    let agent = match place {
+        database::Place::Agent(agent) => Some(agent.clone()),
+        database::Place::Shared => None,
+    };
+    At::Row {
+        agent,
+        profile: profile.clone(),
+    }
+}
+
+/// Which of a file's values are to be gone, read anew from its bytes: what is at a place now, of the
+/// values that `is_gone` says.
+///
+/// # Errors
+/// As [`plaintext::find`].
+pub fn json_places(
+    document: Document,
+    bytes: &Zeroizing<Vec<u8>>,
+    path: &std::path::Path,
+    is_gone: &dyn Fn(&Secret) -> bool,
+) -> Result<Vec<(Vec<String>, plaintext::Replacement)>> {
+    let mut places = Vec::new();
+    for found in plaintext::find(document, bytes, path)? {
+        let Ok(value) = Secret::new(found.value.as_bytes(), Alphabet::Text) else {
+            continue;
+        };
+        if !is_gone(&value) {
+            continue;
+        }
+        let replacement = match (document, &found.what) {
+            (Document::LegacyAuth | Document::Oauth, _)
+            | (_, plaintext::What::Residue { .. } | plaintext::What::Flat { .. }) => {
+                plaintext::Replacement::Remove
+            }
+            _ => plaintext::Replacement::Marker,
+        };
+        places.push((found.path, replacement));
+    }
+    Ok(places)
+}
+
+/// An error of a file, with its name.
+pub fn in_file(path: &std::path::Path, error: Error) -> Error {
+    error.context(path.display())
+}

@@ -1,0 +1,100 @@
+//! An `openclaw` that fails, ends clawkeep, or prints garbage, and a disk that takes nothing more: values
+//! stay in the vault or where they were, and running again finishes.
+
+use crate::home::{CONFIG, ENV, PROFILES, furnish, moving};
+use crate::scene::Scene;
+
+fn outcome(scene: &Scene) -> String {
+    let files = [
+        ENV,
+        CONFIG,
+        ".openclaw/openclaw.json.bak.1",
+        PROFILES,
+        ".openclaw/agents/main/agent/auth-state.json",
+    ];
+    let files: String = files.iter().map(|file| scene.show(file)).collect();
+    files + &scene.database().join("\n")
+}
+
+/// Each value of the home is in a file of the home or in the vault.
+fn nothing_is_lost(scene: &Scene, said: &str) {
+    let list = scene.run(&["secret", "list", "--json"]).ok().json();
+    let rows = list["secrets"].as_array().or(list.as_array()).unwrap();
+    let kept: Vec<String> = rows
+        .iter()
+        .map(|row| scene.run(&["secret", "get", row["id"].as_str().unwrap()]).ok().stdout)
+        .collect();
+    for value in moving() {
+        let there = kept.contains(&value) || !scene.world.search_home(&value).is_empty();
+        assert!(there, "{value} is lost: {said}");
+    }
+}
+
+fn scene(version: &str) -> Scene {
+    let scene = Scene::new(version);
+    furnish(&scene, "2026.6.1");
+    if version != "2026.6.1" {
+        std::fs::remove_file(scene.world.home().join(PROFILES)).unwrap();
+        // What only the other version has.
+        scene.world.write("rest.env", format!("ANTHROPIC_OAUTH_TOKEN={}\n", crate::home::anthropic()));
+    }
+    scene
+}
+
+#[test]
+fn whichever_call_fails_running_again_finishes() {
+    for version in ["2026.6.1", "2026.9.6"] {
+        let undisturbed = scene(version);
+        let args = ["migrate", "--yes"];
+        let more: &[&str] = if version == "2026.6.1" { &[] } else { &["rest.env"] };
+        let args = [&args[..], more].concat();
+        let _ = undisturbed.run(&args).ok();
+        let calls: Vec<String> = undisturbed.calls().lines().map(str::to_owned).collect();
+        let whole = outcome(&undisturbed).replace("// Mine.\n", "");
+        for number in 1..=calls.len() {
+            for end in ["exit 1", "kill -9 $PPID; exit 1", "echo '}{garbage'; exit 0"] {
+                let scene = scene(version);
+                scene.hook(&format!(
+                    "[ \"$(wc -l < \"$d/calls\")\" -eq {number} ] && {{ {end}; }}"
+                ));
+                let run = scene.run(&args);
+                let point = format!("{version} {end} at {}: {run}", calls[number - 1]);
+                nothing_is_lost(&scene, &point);
+                scene.hook("");
+                let again = scene.run(&args).ok();
+                let found = outcome(&scene).replace("// Mine.\n", "");
+                assert_eq!(found, whole, "{point}\n{again}");
+            }
+        }
+    }
+}
+
+/// Before OpenClaw has tried the plan nothing of its files is changed.
+#[test]
+fn a_refused_dry_run_leaves_every_file() {
+    for version in ["2026.6.1", "2026.9.6"] {
+        let scene = scene(version);
+        let before = outcome(&scene);
+        scene.hook("case \"$*\" in *--dry-run*) exit 1 ;; esac");
+        let run = scene.run(&["migrate", "--yes"]).fails(1);
+        assert!(run.stderr.contains("nothing was written"), "{run}");
+        assert_eq!(outcome(&scene), before);
+        nothing_is_lost(&scene, &run.to_string());
+    }
+}
+
+/// A file that changes while OpenClaw is at work is left, and said.
+#[test]
+fn a_file_that_changes_in_the_middle_is_left() {
+    let scene = scene("2026.6.1");
+    scene.hook(&format!(
+        "case \"$*\" in *audit*) [ -f \"$d/once\" ] || {{ : > \"$d/once\"; echo 'PORT=1' >> $HOME/{ENV}; }} ;; esac"
+    ));
+    let run = scene.run(&["migrate", "--yes"]).fails(1);
+    assert!(run.stderr.contains("changed since it was listed"), "{run}");
+    assert!(scene.show(ENV).contains(crate::home::OPENAI));
+    scene.hook("");
+    let _ = scene.run(&["migrate", "--yes"]).ok();
+    let env = scene.show(ENV);
+    assert!(!env.contains(crate::home::OPENAI) && env.contains("PORT=1"), "{env}");
+}
