@@ -78,6 +78,30 @@ pub fn variables(
     }
 }
 
+/// After a migration that was cut off: variables that openclaw.json read before it, and in whose place our
+/// references stand already.
+pub fn resumed(before: &Config, now: &Config, found: &mut Found) {
+    let refs: BTreeSet<Vec<String>> = now
+        .refs()
+        .into_iter()
+        .filter(|(_, reference)| reference.is_ours())
+        .map(|(path, _)| path)
+        .collect();
+    let mut referred: BTreeMap<String, bool> = BTreeMap::new();
+    for one in uses(before) {
+        let is_behind = one.whole && refs.contains(&one.path);
+        *referred.entry(one.name).or_insert(true) &= is_behind;
+    }
+    for item in &mut found.items {
+        let is_behind = item
+            .variable()
+            .is_some_and(|name| referred.get(name) == Some(&true));
+        if is_behind && item.what == What::Carried {
+            item.what = What::Behind;
+        }
+    }
+}
+
 /// A profile that refers to a variable reads it where no other name of ours stands yet.
 fn in_profiles(reads: &[Read], needed: &mut BTreeMap<String, String>) {
     for read in reads {

@@ -59,16 +59,19 @@ fn undoing_gives_every_file_back_to_the_byte() {
     for version in ["2026.6.1", "2026.9.6"] {
         let scene = Scene::new(version);
         furnish(&scene, version);
+        let files = |scene: &Scene| {
+            if version == "2026.9.6" {
+                // OpenClaw's own commands write it, also while they undo.
+                let copy = scene.world.home().join(".openclaw/openclaw.json.bak");
+                let _ = std::fs::remove_file(copy);
+            }
+            files(scene)
+        };
         let before = files(&scene);
         let _ = scene.run(&["migrate", "--yes"]).ok();
         assert_ne!(files(&scene), before);
         let _ = scene.run(&["migrate", "--undo", "--yes", "--as-root"]).ok();
-        let mut after = files(&scene);
-        if version == "2026.9.6" {
-            // The copy that OpenClaw's own command made when it wrote its file anew.
-            after = after.replace("main groq:", "gone groq:");
-        }
-        assert_eq!(after, before, "{version}");
+        assert_eq!(files(&scene), before, "{version}");
         // And it can be done again.
         let _ = scene.run(&["migrate", "--yes"]).ok();
         assert!(scene.world.search_home(home::OPENAI).is_empty());
@@ -108,7 +111,7 @@ fn the_table_fits_a_narrow_terminal() {
             "stty cols {width} rows 24; {} migrate --dry-run",
             program.display()
         );
-        let mut pty = crate::common::pty::Pty::start(
+        let pty = crate::common::pty::Pty::start(
             scene
                 .world
                 .program(std::path::Path::new("/bin/sh"), &["-c", &script])

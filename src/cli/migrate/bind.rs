@@ -39,9 +39,13 @@ pub(super) fn bind(
     program: &Path,
     plan: &mut Plan,
     items: &[Item],
-    resumed: &[Planted],
+    resumed: Option<&[Planted]>,
 ) -> Result<Bound> {
-    let mut first = planned(app, args, survey, program, plan, items, resumed)?;
+    let further = Further {
+        planted: resumed.unwrap_or_default().to_vec(),
+        is_resumed: resumed.is_some(),
+    };
+    let mut first = planned(app, args, survey, program, plan, items, &further)?;
     if !first.plan.refused.is_empty() {
         let refused: BTreeMap<ProviderId, String> = first
             .plan
@@ -50,21 +54,25 @@ pub(super) fn bind(
             .map(|refused| (refused.provider.clone(), refused.reason.clone()))
             .collect();
         plan::leave(plan, items, &refused);
-        first = planned(app, args, survey, program, plan, items, resumed)?;
+        first = planned(app, args, survey, program, plan, items, &further)?;
     }
     let inherited = inherited(&first, plan, items);
     if inherited.is_empty() {
         return Ok(first);
     }
-    planned(
-        app,
-        args,
-        survey,
-        program,
-        plan,
-        items,
-        &[resumed, &inherited].concat(),
-    )
+    let further = Further {
+        planted: [further.planted, inherited].concat(),
+        ..further
+    };
+    planned(app, args, survey, program, plan, items, &further)
+}
+
+/// What else is to be planted.
+struct Further {
+    /// Profiles that refer to main's value.
+    planted: Vec<Planted>,
+    /// Whether a migration was cut off: what it planted already is not what was there before.
+    is_resumed: bool,
 }
 
 /// Profiles of the store that all agents have in common, for every other agent: a ref goes into one
@@ -120,12 +128,12 @@ fn planned(
     program: &Path,
     plan: &Plan,
     items: &[Item],
-    further: &[Planted],
+    further: &Further,
 ) -> Result<Bound> {
     let orders_before = survey.orders.clone();
     let mut survey = survey.clone();
-    adapt(&mut survey, plan);
-    add(&mut survey, further);
+    adapt(&mut survey, plan, further.is_resumed);
+    add(&mut survey, &further.planted);
     survey.set_orders(&args.how.order)?;
     let gateway_token = plan
         .rows
@@ -156,7 +164,7 @@ fn planned(
 }
 
 /// What the link would find if the values were in the vault already.
-fn adapt(survey: &mut Survey, plan: &Plan) {
+fn adapt(survey: &mut Survey, plan: &Plan, is_resumed: bool) {
     let is_migrated = |held: &Held| {
         let key = (
             held.agent.clone(),
@@ -189,8 +197,11 @@ fn adapt(survey: &mut Survey, plan: &Plan) {
     for (provider, keys) in &plan.orders {
         let key = (AgentId::main(), provider.clone());
         let explicit = survey.orders.get(&key).cloned();
-        let order = order(explicit, before.get(provider), keys);
-        if let Some(order) = order {
+        let mut before = before.get(provider).cloned().unwrap_or_default();
+        if is_resumed {
+            before.retain(|profile| !keys.contains(profile));
+        }
+        if let Some(order) = order(explicit, &before, keys) {
             survey.orders.insert(key, order);
         }
     }
@@ -240,10 +251,9 @@ fn existing(survey: &Survey) -> BTreeMap<ProviderId, Vec<ProfileId>> {
 /// profiles without an order are used in turn, and go on so; one alone comes before the keys.
 fn order(
     explicit: Option<Vec<ProfileId>>,
-    before: Option<&Vec<ProfileId>>,
+    before: &[ProfileId],
     keys: &[ProfileId],
 ) -> Option<Vec<ProfileId>> {
-    let before = before.map(Vec::as_slice).unwrap_or_default();
     let is_new = |profile: &&ProfileId| !before.contains(profile);
     let first = match explicit {
         Some(order) => order,
@@ -279,7 +289,7 @@ mod tests {
             (None, "w", "w", None),
             (Some("b"), "b", "a b", Some("b a")),
         ] {
-            let found = order(explicit.map(ids), Some(&ids(before)), &ids(keys));
+            let found = order(explicit.map(ids), &ids(before), &ids(keys));
             assert_eq!(found, expected.map(ids), "{explicit:?} {before} {keys}");
         }
     }

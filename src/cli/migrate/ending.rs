@@ -22,6 +22,9 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// How many variables are named at the end.
+const SHOWN: usize = 20;
+
 /// A place where a value that moved still is.
 struct Left {
     path: PathBuf,
@@ -218,14 +221,21 @@ fn said(
         moved.len(),
         plan.rows.iter().filter(|row| row.fate.is_gone()).count()
     ));
+    let mut handed = BTreeSet::new();
     for row in &plan.rows {
-        if row.fate == Fate::RemovedForRun {
+        if row.fate == Fate::RemovedForRun && handed.len() <= SHOWN {
             let name = listed.found.items[row.item].variable().unwrap_or("NAME");
             let id = row.ids.first().map_or("ID", crate::secret::SecretId::as_str);
-            app.ui.say(&format!(
-                "For what reads {name}: clawkeep run --env {name}={id} -- CMD"
-            ));
+            if handed.insert((name, id)) && handed.len() <= SHOWN {
+                app.ui.say(&format!(
+                    "For what reads {name}: clawkeep run --env {name}={id} -- CMD"
+                ));
+            }
         }
+    }
+    if handed.len() > SHOWN {
+        app.ui
+            .say("And more of that kind: clawkeep secret list names them.");
     }
     if !marked.is_empty() {
         app.ui.say(&format!(

@@ -2,6 +2,7 @@
 //! nothing.
 
 use super::lanes::Lanes;
+use super::undoing;
 use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
@@ -103,6 +104,11 @@ impl Listed {
             &mut listed.found,
             &mut listed.needed,
         );
+        if let Some(opened) = opened
+            && let Some(before) = undoing::config_before(app, opened, listed.places.config())?
+        {
+            config::resumed(&before, &listed.config, &mut listed.found);
+        }
         // In the order of the sources, whatever was found when.
         listed.found.items.sort_by_key(|item| item.source);
         Ok(listed)

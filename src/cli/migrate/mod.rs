@@ -144,10 +144,10 @@ fn prepare(
             let items = &listed.found.items;
             let resumed = match opened {
                 Some(opened) => undoing::resumed(app, opened)?,
-                None => Vec::new(),
+                None => None,
             };
             Some(bind::bind(
-                app, args, survey, &program, &mut plan, items, &resumed,
+                app, args, survey, &program, &mut plan, items, resumed.as_deref(),
             )?)
         }
         None => None,

@@ -20,7 +20,7 @@ use crate::migrate::read::{self, Read};
 use crate::migrate::scrub;
 use crate::migrate::undo;
 use crate::openclaw::profiles;
-use crate::openclaw::reference::SecretRef;
+use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
 use crate::provider::AgentId;
 use crate::secret::SecretKind;
 use crate::store::{Meta, Resolve};
@@ -28,8 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// How many ids the resolver is asked for at once: OpenClaw's own bound is 512.
-const AT_ONCE: usize = 256;
+/// How many ids the resolver is asked for at once: OpenClaw's own bound.
+const AT_ONCE: usize = 512;
 
 /// What was done.
 #[derive(Default)]
@@ -160,7 +160,8 @@ fn meta_of(secret: &Secret, now: crate::expiry::Millis) -> Meta {
     }
 }
 
-/// The resolver gives each value as the gateway will get it.
+/// The resolver gives each value that OpenClaw will ask for, as the gateway will get it. What no reference
+/// asks for was read back from the disk; one batch of it is asked for all the same.
 fn prove(
     app: &App,
     opened: &Opened,
@@ -179,9 +180,18 @@ fn prove(
             (app.host.program()?, args, pass_env)
         }
     };
-    let ids: Vec<String> = plan.secrets.iter().map(|one| one.id.to_string()).collect();
-    for (ids, secrets) in ids.chunks(AT_ONCE).zip(plan.secrets.chunks(AT_ONCE)) {
-        let answers = proof::ask(&app.host, &program, &args, &pass_env, ids)?;
+    let is_asked = |secret: &&Secret| {
+        let slot = plan.slots.values().any(|id| *id == secret.id);
+        secret.profile.is_some() || slot || secret.id.as_str() == GATEWAY_TOKEN
+    };
+    let (asked, others): (Vec<&Secret>, Vec<&Secret>) = plan
+        .secrets
+        .iter()
+        .partition(|secret| bound.is_some() && is_asked(secret));
+    let others = others.chunks(AT_ONCE).take(1);
+    for secrets in asked.chunks(AT_ONCE).chain(others) {
+        let ids: Vec<String> = secrets.iter().map(|one| one.id.to_string()).collect();
+        let answers = proof::ask(&app.host, &program, &args, &pass_env, &ids)?;
         for secret in secrets {
             let id = secret.id.as_str();
             let Some(value) = answers.value(id) else {

@@ -80,13 +80,27 @@ pub(super) fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
         .any(|file| !is_as_before(file, &read(&file.path))))
 }
 
-/// The profiles that a migration which was cut off was about to plant.
+/// openclaw.json as it was before a migration that was cut off.
 ///
 /// # Errors
 /// As reading a bundle.
-pub(super) fn resumed(app: &App, opened: &Opened) -> Result<Vec<Planted>> {
+pub(super) fn config_before(app: &App, opened: &Opened, path: &Path) -> Result<Option<Config>> {
+    let path_of = real(path);
     let bundle = unfinished(app, opened)?;
-    Ok(bundle.map(|bundle| bundle.planted).unwrap_or_default())
+    let file = bundle
+        .iter()
+        .flat_map(|bundle| &bundle.files)
+        .find(|file| file.path == path_of);
+    let before = file.and_then(|file| file.before.as_ref());
+    Ok(before.and_then(|bytes| Config::parse(bytes, path).ok()))
+}
+
+/// The profiles that a migration which was cut off was about to plant; `None` when none was.
+///
+/// # Errors
+/// As reading a bundle.
+pub(super) fn resumed(app: &App, opened: &Opened) -> Result<Option<Vec<Planted>>> {
+    Ok(unfinished(app, opened)?.map(|bundle| bundle.planted))
 }
 
 fn is_as_before(file: &WasFile, now: &Option<(Zeroizing<Vec<u8>>, u32)>) -> bool {
@@ -279,16 +293,20 @@ fn linked(listed: &Listed, bound: &Bound) -> Result<Vec<PathBuf>> {
 /// Each file from which something goes, with the places in it.
 fn places(listed: &Listed, plan: &Plan, bound: Option<&Bound>) -> BTreeMap<PathBuf, Vec<WasAt>> {
     let mut all: BTreeMap<PathBuf, Vec<WasAt>> = BTreeMap::new();
+    let mut paths: BTreeMap<&Path, PathBuf> = BTreeMap::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
         let item = &listed.found.items[row.item];
+        let path = listed.path(item.source);
+        let real = paths.entry(path).or_insert_with(|| real(path)).clone();
+        let at = all.entry(real).or_default();
         let place = match &item.at {
-            At::Assignment { name, .. } => vec![name.clone()],
+            // A text that was edited since is for a person to compare.
+            At::Assignment { .. } => continue,
             At::Json(path) => path.clone(),
             At::Row { .. } => continue,
         };
         let left = left(listed, item, row, bound);
         let id = row.ids.first().cloned();
-        let at = all.entry(real(listed.path(item.source))).or_default();
         if !at.iter().any(|known| known.place == place) {
             at.push(WasAt { place, id, left });
         }
