@@ -345,9 +345,9 @@ fn a_database_that_cannot_be_looked_into_is_never_an_empty_one() {
     json("{\"profiles\":{\"a\":\"FAKE");
     refused(Kind::Broken, "cannot be read as JSON");
     json("{\"profiles\":[\"FAKE\"]}");
-    refused(Kind::Broken, "no form");
+    refused(Kind::Broken, "no JSON object");
     json("{\"openai:a\":{\"key\":\"FAKE\"}}");
-    refused(Kind::Broken, "no form");
+    refused(Kind::Broken, "flat form");
     json("");
     refused(Kind::Broken, "is empty");
     let large = format!("'{{}}' + ' FAKE'.repeat({})", 2 * 1024 * 1024);
@@ -470,7 +470,10 @@ fn what_a_person_put_into_openclaws_own_store_is_told() {
         ("MY_API_KEY", value)
     );
     assert!(!format!("{own:?}").contains("FAKE"));
-    let args = ["secrets", "store", "rm", "MY_API_KEY"];
+    assert!(!own[0].is_removed);
+    let args = ["secrets", "store", "rm", "MY_API_KEY", "--yes"];
     let _ = scene.openclaw.run(&scene.world, &args).ok();
-    assert!(scene.read().unwrap().own.is_empty(), "removed");
+    let own = scene.read().unwrap().own;
+    assert!(own[0].is_removed, "OpenClaw marks it and keeps the value");
+    assert_eq!(own[0].value.as_str(), value);
 }

@@ -122,18 +122,6 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
     })
 }
 
-/// The value in the clear that OpenClaw would use of such an entry, as it stands; `None` without one.
-pub(super) fn value(entry: &Value, kind: ProfileKind) -> Option<&str> {
-    let fields = entry.as_object()?;
-    let names: &[&str] = match kind {
-        ProfileKind::Token => &["token"],
-        ProfileKind::ApiKey => &["key", "apiKey"],
-        ProfileKind::Oauth => &[],
-    };
-    let value = names.iter().find_map(|name| fields.get(*name));
-    value.filter(|value| is_plaintext(value))?.as_str()
-}
-
 pub(super) fn kind_of(fields: &Map<String, Value>) -> Option<ProfileKind> {
     match fields
         .get("type")

@@ -100,7 +100,8 @@ pub struct Login {
 }
 
 /// A value in OpenClaw's own store of secrets (`openclaw secrets store`), which lies there in the clear.
-/// Refs of the source `store` ask for it by its name; a person put it there, and takes it out.
+/// Refs of the source `store` ask for it by its name. OpenClaw's `secrets store rm` only marks it as
+/// removed: the value stays in the row (2026.9.6, ran).
 pub struct Own {
     /// The database.
     pub file: PathBuf,
@@ -108,6 +109,8 @@ pub struct Own {
     pub name: String,
     /// The value, wiped when dropped.
     pub value: Zeroizing<String>,
+    /// Whether it counts as removed, and nothing can ask for it.
+    pub is_removed: bool,
 }
 
 impl std::fmt::Debug for Own {
@@ -126,6 +129,9 @@ pub struct Contents {
     /// Values in the clear. One profile can stand here twice: in its agent's store and in the shared
     /// one.
     pub stored: Vec<Stored>,
+    /// Values in the clear that OpenClaw does not read: beside a ref, or beside the value that counts.
+    /// They go only with their profile: `models auth logout`, and then a ref planted anew.
+    pub residue: Vec<Stored>,
     /// Logins that stay.
     pub logins: Vec<Login>,
     /// Values that a person put into OpenClaw's own store.

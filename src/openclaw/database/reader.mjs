@@ -4,7 +4,7 @@
 // Answer: one line of JSON, {"files":[{"schema":23,"rows":[BYTES,...],"own":BYTES}|{"error":"WORD"}]},
 // then for each database its rows' own bytes and those of `own`, as many as the line says. Nothing
 // else, and no text of an error: SQLite's can quote what it read. `rows` is null where there is no such
-// table; `own` is null, or what stands in OpenClaw's own store of secrets: [[NAME,VALUE],...].
+// table; `own` is null, or what stands in OpenClaw's own store of secrets: [[NAME,VALUE,REMOVED],...].
 import { existsSync, statSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -69,8 +69,11 @@ function read(DatabaseSync, kind, at) {
     let own = null;
     if (kind === "shared" && has(OWN)) {
       if (size("value", OWN) > MOST) return { error: "large" };
-      const pairs = database.prepare(`SELECT name, value FROM ${OWN} WHERE kind = 'secret' ORDER BY name`);
-      own = Buffer.from(JSON.stringify(pairs.all().map(({ name, value }) => [name, value])));
+      const sql = `SELECT name, value, deleted_at_ms AS removed FROM ${OWN} WHERE kind = 'secret'`;
+      const entries = database.prepare(sql).all();
+      own = Buffer.from(
+        JSON.stringify(entries.map(({ name, value, removed }) => [name, value, removed !== null])),
+      );
     }
     return { schema, rows, own };
   } finally {

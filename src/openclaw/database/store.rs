@@ -3,10 +3,10 @@
 
 use super::{Contents, Login, Own, Place, Stored};
 use crate::error::{Error, Result};
-use crate::openclaw::document::Document;
-use crate::openclaw::profile::{self, Expires, ProfileKind};
+use crate::openclaw::plaintext::{self, Document, What};
+use crate::openclaw::profiles::{ProfileKind, ProfilesFile};
+use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretKind;
-use serde_json::Value;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -20,71 +20,70 @@ pub(super) fn read(
     file: &Path,
     contents: &mut Contents,
 ) -> Result<()> {
-    let document = Document::parse(bytes, file)?;
-    let entries = match document.root.get("profiles") {
-        Some(Value::Object(entries)) => entries,
-        // A row without profiles is an empty store; anything else in their place is not known.
-        None if !document.root.values().any(Value::is_object) => return Ok(()),
-        _ => {
-            return Err(Error::broken(format!(
-                "the store of profiles in {} has no form that clawkeep knows",
-                file.display()
-            ))
-            .hint("openclaw doctor"));
-        }
-    };
-    for (id, entry) in entries {
-        let Some(profile) = profile::read(id, entry) else {
-            continue;
-        };
-        let kind = match profile.kind {
-            ProfileKind::Oauth => {
-                contents.logins.push(Login {
-                    place: place.clone(),
-                    file: file.to_owned(),
-                    profile: profile.id,
-                    provider: profile.provider,
-                });
-                continue;
-            }
-            ProfileKind::Token => SecretKind::Token,
-            ProfileKind::ApiKey => SecretKind::ApiKey,
-        };
-        let Some(value) = profile::value(entry, profile.kind) else {
-            continue;
-        };
-        contents.stored.push(Stored {
+    let profiles = ProfilesFile::parse(bytes, file)?.profiles();
+    for login in profiles.iter().filter(|one| one.kind == ProfileKind::Oauth) {
+        contents.logins.push(Login {
             place: place.clone(),
             file: file.to_owned(),
-            profile: profile.id,
-            provider: profile.provider,
-            kind,
-            value: Zeroizing::new(value.to_owned()),
-            expires: match profile.expires {
-                Expires::At(at) => Some(at),
-                Expires::Never | Expires::Invalid => None,
-            },
+            profile: login.id.clone(),
+            provider: login.provider.clone(),
         });
+    }
+    let kind_of = |id: &ProfileId| {
+        let profile = profiles.iter().find(|profile| profile.id == *id)?;
+        Some(match profile.kind {
+            ProfileKind::Token => SecretKind::Token,
+            ProfileKind::ApiKey | ProfileKind::Oauth => SecretKind::ApiKey,
+        })
+    };
+    let stored = |profile: ProfileId, provider: ProviderId, kind, value, expires| Stored {
+        place: place.clone(),
+        file: file.to_owned(),
+        profile,
+        provider,
+        kind,
+        value,
+        expires,
+    };
+    for found in plaintext::find(Document::Profiles, bytes, file)? {
+        match found.what {
+            What::Profile {
+                profile,
+                provider,
+                kind,
+                expires,
+            } => {
+                let one = stored(profile, provider, kind, found.value, expires);
+                contents.stored.push(one);
+            }
+            What::Residue { profile, provider } => {
+                let kind = kind_of(&profile).unwrap_or(SecretKind::ApiKey);
+                let one = stored(profile, provider, kind, found.value, None);
+                contents.residue.push(one);
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
 
-/// Adds what OpenClaw's own store of secrets holds: `[[name, value], ...]`.
+/// Adds what OpenClaw's own store of secrets holds: `[[name, value, removed], ...]`.
 ///
 /// # Errors
 /// `Broken` when it is anything else.
 pub(super) fn read_own(bytes: &[u8], file: &Path, contents: &mut Contents) -> Result<()> {
-    let pairs: Vec<(String, String)> = serde_json::from_slice(bytes).map_err(|_| {
+    let entries: Vec<(String, String, bool)> = serde_json::from_slice(bytes).map_err(|_| {
         Error::broken(format!(
             "OpenClaw's own store of secrets in {} cannot be read",
             file.display()
         ))
         .hint("openclaw secrets store list")
     })?;
-    let own = pairs.into_iter().map(|(name, value)| Own {
+    let own = entries.into_iter().map(|(name, value, is_removed)| Own {
         file: file.to_owned(),
         name,
         value: Zeroizing::new(value),
+        is_removed,
     });
     contents.own.extend(own);
     Ok(())

@@ -23,6 +23,8 @@ fn a_row_is_read_as_openclaw_reads_its_file() {
         "a:5": {"type": "api_key", "key": "FAKE-5"},
         "a:6": {"type": "other", "provider": "a", "key": "FAKE-6"},
         "a:7": "FAKE-7",
+        "a:9": {"type": "token", "provider": "a", "token": "FAKE-9",
+            "tokenRef": {"source": "exec", "provider": "clawkeep", "id": "a:9"}},
         "a:8": {"type": "oauth", "provider": "a", "access": "FAKE-8"}
     }}"#)
     .unwrap();
@@ -38,6 +40,12 @@ fn a_row_is_read_as_openclaw_reads_its_file() {
             ("a:2", SecretKind::Token, "FAKE-2"),
         ]
     );
+    let beside: Vec<_> = contents
+        .residue
+        .iter()
+        .map(|one| one.value.as_str())
+        .collect();
+    assert_eq!(beside, ["FAKE-x", "FAKE-9"]);
     assert_eq!(contents.logins.len(), 1);
     assert!(!format!("{contents:?}").contains("FAKE"));
 }
