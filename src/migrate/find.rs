@@ -96,7 +96,10 @@ impl Found {
             Meaning::Key(readers) => {
                 let is_list = readers.iter().all(|reader| reader.rank == Rank::List);
                 if is_list {
-                    for key in split_list(text).into_iter().filter(|key| !is_placeholder(key)) {
+                    for key in split_list(text)
+                        .into_iter()
+                        .filter(|key| !is_placeholder(key))
+                    {
                         if let Ok(value) = Secret::new(key.as_bytes(), Alphabet::Text) {
                             let what = What::Key(readers.clone());
                             self.add(source, at.clone(), what, value, is_stale);

@@ -110,9 +110,9 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
     let mut batch = Vec::new();
     for secret in &plan.secrets {
         let old = opened.get(&secret.id)?;
-        let is_kept = old.as_ref().is_some_and(|(kept, meta)| {
-            meta.was_plaintext && values.digest(kept) == secret.value
-        });
+        let is_kept = old
+            .as_ref()
+            .is_some_and(|(kept, meta)| meta.was_plaintext && values.digest(kept) == secret.value);
         if is_kept {
             continue;
         }
@@ -301,10 +301,17 @@ fn listed_by_openclaw(survey: &Survey, plan: &link_plan::Plan) -> Result<()> {
     if plan.lane == Lane::File {
         return Ok(());
     }
-    let agents: BTreeSet<&AgentId> = plan.profile_refs.iter().map(|one| &one.held.agent).collect();
+    let agents: BTreeSet<&AgentId> = plan
+        .profile_refs
+        .iter()
+        .map(|one| &one.held.agent)
+        .collect();
     for agent in agents {
         let there = listing::profiles(&survey.install, agent)?;
-        let mine = plan.profile_refs.iter().filter(|one| one.held.agent == *agent);
+        let mine = plan
+            .profile_refs
+            .iter()
+            .filter(|one| one.held.agent == *agent);
         for one in mine {
             if !there.iter().any(|(id, ..)| *id == one.held.profile) {
                 return Err(Error::failed(format!(

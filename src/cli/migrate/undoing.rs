@@ -52,10 +52,9 @@ pub(super) fn command(app: &App, args: &Migrate) -> Option<Result<()>> {
 
 /// The newest bundle, if its migration was cut off.
 fn unfinished(app: &App, opened: &Opened) -> Result<Option<Bundle>> {
-    let (Some(newest), Some(bundles)) = (
-        list(&app.dir)?.into_iter().next(),
-        undo::of(app, opened)?,
-    ) else {
+    let (Some(newest), Some(bundles)) =
+        (list(&app.dir)?.into_iter().next(), undo::of(app, opened)?)
+    else {
         return Ok(None);
     };
     let bundle = bundles.load(&newest.id)?;
@@ -143,7 +142,12 @@ impl Keeping {
         for path in at.keys() {
             changed.insert(path.clone(), is_copy(listed, path));
         }
-        for path in bound.map(|bound| linked(listed, bound)).transpose()?.into_iter().flatten() {
+        for path in bound
+            .map(|bound| linked(listed, bound))
+            .transpose()?
+            .into_iter()
+            .flatten()
+        {
             changed.entry(path).or_insert(false);
         }
         for (path, is_copy) in changed {
@@ -260,7 +264,10 @@ fn root(path: &Path) -> PathBuf {
 }
 
 fn is_copy(listed: &Listed, path: &Path) -> bool {
-    let read = listed.reads.iter().find(|read| real(&read.source.path) == path);
+    let read = listed
+        .reads
+        .iter()
+        .find(|read| real(&read.source.path) == path);
     read.is_some_and(|read| {
         matches!(
             read.source.form,
@@ -396,7 +403,8 @@ fn database(bundle: &mut Bundle, listed: &Listed, plan: &Plan, bound: &Bound) ->
         }
     }
     for order in &bound.plan.orders {
-        let is_it = |known: &WasOrder| known.agent == order.agent && known.provider == order.provider;
+        let is_it =
+            |known: &WasOrder| known.agent == order.agent && known.provider == order.provider;
         if !bundle.orders.iter().any(is_it) {
             let key = (order.agent.clone(), order.provider.clone());
             bundle.orders.push(WasOrder {
