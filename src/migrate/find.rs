@@ -150,7 +150,6 @@ impl Found {
                     expires,
                     is_stored: false,
                 },
-                plaintext::What::Residue { .. } => What::Copied,
                 plaintext::What::ProviderKey { provider } => What::ProviderKey {
                     provider,
                     key: found.path.get(2).cloned().unwrap_or_default(),
@@ -159,7 +158,7 @@ impl Found {
                 plaintext::What::Slot => What::Slot(found.path.clone()),
                 plaintext::What::Stays { reason } => What::Stays(reason.to_owned()),
                 plaintext::What::Copied if is_login => What::CopiedLogin,
-                plaintext::What::Copied => What::Copied,
+                plaintext::What::Copied | plaintext::What::Residue { .. } => What::Copied,
             };
             match Secret::new(found.value.as_bytes(), Alphabet::Text) {
                 // A variable of an old copy: a secret by its name, its look, or because it is one

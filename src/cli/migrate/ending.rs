@@ -42,14 +42,14 @@ pub(super) fn end(
     opened: &Opened,
     listed: &Listed,
     plan: &Plan,
-    done: Done,
+    done: &Done,
 ) -> Result<()> {
     let left = left_over(app, opened, listed, plan)?;
     let marked = marked(opened)?;
     if let (Some(record), false) = (&done.linked, args.json) {
         reload::after_a_change(app, record, Reload::unless(args.no_reload));
     }
-    let unclean = audit(app, args, &done)?;
+    let unclean = audit(app, args, done)?;
     for (path, error) in &done.failed {
         app.ui.say(&format!(
             "{}: left: {}",
@@ -84,7 +84,7 @@ pub(super) fn end(
         document["wasPlaintext"] = marked.len().into();
         app.ui.document(&document)?;
     } else {
-        said(app, listed, plan, &done, &left, &marked);
+        said(app, listed, plan, done, &left, &marked);
     }
     if !left.is_empty() || !done.failed.is_empty() {
         return Err(Error::failed(format!(

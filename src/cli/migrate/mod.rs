@@ -71,7 +71,7 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 "add --yes, or look first: clawkeep migrate --dry-run",
             )?;
         }
-        let changed = steps::changed(&ready.listed)?;
+        let changed = steps::changed(&ready.listed);
         if changed.is_empty() {
             let Ready {
                 listed,
@@ -81,7 +81,7 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 ..
             } = ready;
             let done = steps::run(app, args, opened, &listed, &plan, bound, &pending)?;
-            return ending::end(app, args, opened, &listed, &plan, done);
+            return ending::end(app, args, opened, &listed, &plan, &done);
         }
         for path in &changed {
             app.ui.say(&format!(

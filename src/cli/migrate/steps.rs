@@ -50,25 +50,20 @@ pub(super) struct Done {
 }
 
 /// The files that are not as they were listed.
-///
-/// # Errors
-/// None now; a file that cannot be read any more has changed.
-pub(super) fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
+pub(super) fn changed(listed: &Listed) -> Vec<PathBuf> {
     let values = &listed.found.values;
     let is_same = |read: &Read| {
-        let now = read::read(&read.source, true);
-        now.is_ok_and(|now| {
-            now.is_some_and(|now| {
-                values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes)
-            })
+        let now = read::read(&read.source, true).ok().flatten();
+        now.is_some_and(|now| {
+            values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes)
         })
     };
-    Ok(listed
+    listed
         .reads
         .iter()
         .filter(|read| !is_same(read))
         .map(|read| read.source.path.clone())
-        .collect())
+        .collect()
 }
 
 /// Does what the plan says.
@@ -133,7 +128,7 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
     opened.refresh()?;
     for secret in &plan.secrets {
         let kept = opened.get(&secret.id)?;
-        if !kept.is_some_and(|(kept, _)| values.digest(&kept) == secret.value) {
+        if kept.is_none_or(|(kept, _)| values.digest(&kept) != secret.value) {
             return Err(Error::broken(format!(
                 "the vault did not keep {}; no file was changed",
                 secret.id
@@ -172,16 +167,18 @@ fn prove(
     plan: &Plan,
     bound: Option<&Bound>,
 ) -> Result<()> {
-    let (program, args, pass_env) = match bound {
-        Some(bound) => (
-            bound.program.clone(),
-            bound.survey.args.clone(),
-            bound.survey.pass_env.clone(),
-        ),
-        None => {
-            let (args, pass_env) = survey::resolver(app, opened)?;
-            (app.host.program()?, args, pass_env)
-        }
+    let (program, args, pass_env) = if let Some(Bound {
+        program, survey, ..
+    }) = bound
+    {
+        (
+            program.clone(),
+            survey.args.clone(),
+            survey.pass_env.clone(),
+        )
+    } else {
+        let (args, pass_env) = survey::resolver(app, opened)?;
+        (app.host.program()?, args, pass_env)
     };
     let is_asked = |secret: &&Secret| {
         let slot = plan.slots.values().any(|id| *id == secret.id);

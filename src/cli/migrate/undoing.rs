@@ -76,7 +76,7 @@ pub(super) fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
     Ok(bundle
         .files
         .iter()
-        .any(|file| !is_as_before(file, &read(&file.path))))
+        .any(|file| !is_as_before(file, read(&file.path).as_ref())))
 }
 
 /// openclaw.json as it was before a migration that was cut off.
@@ -102,8 +102,8 @@ pub(super) fn resumed(app: &App, opened: &Opened) -> Result<Option<Vec<Planted>>
     Ok(unfinished(app, opened)?.map(|bundle| bundle.planted))
 }
 
-fn is_as_before(file: &WasFile, now: &Option<(Zeroizing<Vec<u8>>, u32)>) -> bool {
-    file.before.as_deref() == now.as_ref().map(|(bytes, _)| &**bytes)
+fn is_as_before(file: &WasFile, now: Option<&(Zeroizing<Vec<u8>>, u32)>) -> bool {
+    file.before.as_deref() == now.map(|(bytes, _)| &**bytes)
 }
 
 /// A file that can be put back, with its permission bits; `None` when there is none.
@@ -212,7 +212,7 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
         let is_json = now
             .as_ref()
             .is_some_and(|(bytes, _)| Config::parse(bytes, &path).is_ok());
-        if !is_ours && !is_json && !is_as_before(file, &now) {
+        if !is_ours && !is_json && !is_as_before(file, now.as_ref()) {
             (file.before, file.mode) = split(now);
         }
         file.after = After::Unknown;
@@ -303,15 +303,17 @@ fn places(listed: &Listed, plan: &Plan, bound: Option<&Bound>) -> BTreeMap<PathB
     let mut paths: BTreeMap<&Path, PathBuf> = BTreeMap::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
         let item = &listed.found.items[row.item];
+        if let At::Row { .. } = item.at {
+            continue;
+        }
         let path = listed.path(item.source);
         let real = paths.entry(path).or_insert_with(|| real(path)).clone();
         let at = all.entry(real).or_default();
-        let place = match &item.at {
-            // A text that was edited since is for a person to compare.
-            At::Assignment { .. } => continue,
-            At::Json(path) => path.clone(),
-            At::Row { .. } => continue,
+        // Lines that were edited since are for a person to compare.
+        let At::Json(place) = &item.at else {
+            continue;
         };
+        let place = place.clone();
         let left = left(listed, item, row, bound);
         let id = row.ids.first().cloned();
         if !at.iter().any(|known| known.place == place) {
