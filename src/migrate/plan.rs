@@ -379,3 +379,7 @@ pub fn leave(plan: &mut Plan, items: &[Item], refused: &BTreeMap<ProviderId, Str
 pub fn carried_id(variable: &str) -> Option<SecretId> {
     names::fitted("env", variable)
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;
