@@ -157,12 +157,12 @@ impl Scan {
         let blank = newline || matches!(byte, b' ' | b'\t');
         match state {
             S::Before if blank => S::Before,
+            S::Name | S::Comment if newline => S::Before,
             S::Before if matches!(byte, b'#' | b';') => S::Comment,
             S::Before => {
                 self.name = (at, at);
                 self.named(at, byte)
             }
-            S::Name if newline => S::Before,
             S::Name => self.named(at, byte),
             S::BeforeValue | S::Value if newline => {
                 self.finish(state, at);
@@ -201,7 +201,6 @@ impl Scan {
                 b'\n' => S::Double,
                 _ => self.push(&[b'\\', byte], S::Double),
             },
-            S::Comment if newline => S::Before,
             S::Comment => S::Comment,
         }
     }

@@ -83,7 +83,7 @@ fn texts_are_what_xml_says() {
 fn what_is_no_plain_property_list_is_refused() {
     let deep = "<key>a</key>".to_owned() + &"<array>".repeat(100) + &"</array>".repeat(100);
     for text in [
-        "".to_owned(),
+        String::new(),
         "{ A = 1; }".to_owned(),
         "<?xml version=\"1.0\" encoding=\"UTF-16\"?><plist><dict/></plist>".to_owned(),
         "<?xml version='1.0' encoding = 'latin1'?><plist><dict/></plist>".to_owned(),

@@ -15,7 +15,7 @@ use super::cut::Cut;
 use super::{Assignment, Lines, room};
 use crate::error::Result;
 use commands::Command;
-use lexer::Word;
+use lexer::{Shape, Word};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
@@ -87,15 +87,23 @@ struct Named {
     value: Option<Zeroizing<String>>,
 }
 
-/// The words of a simple command as assignments; `None` when it makes none that last.
-fn understood(
-    bytes: &[u8],
-    words: &[Word],
-) -> Option<(Option<(usize, usize)>, Vec<Option<Named>>)> {
+/// A command that makes assignments which last.
+struct Understood {
+    /// `export`, with its options.
+    keyword: Option<(usize, usize)>,
+    /// The words behind it, or all.
+    operands: Vec<Option<Named>>,
+}
+
+/// The words of a simple command; `None` when it makes no assignments that last.
+fn understood(bytes: &[u8], words: &[Word]) -> Option<Understood> {
     let first = words.first()?;
-    if words.iter().all(|word| word.assigns) {
+    if words.iter().all(|word| word.shape != Shape::Word) {
         let operands = words.iter().map(|word| named(bytes, word, false));
-        return Some((None, operands.collect()));
+        return Some(Understood {
+            keyword: None,
+            operands: operands.collect(),
+        });
     }
     let raw = |word: &Word| &bytes[word.start..word.end];
     let options = words[1..]
@@ -119,12 +127,15 @@ fn understood(
     }
     let end = options.last().map_or(first.end, |word| word.end);
     let operands = operands.iter().map(|word| named(bytes, word, true));
-    Some((Some((first.start, end)), operands.collect()))
+    Some(Understood {
+        keyword: Some((first.start, end)),
+        operands: operands.collect(),
+    })
 }
 
 /// `operand`: of `export`, where the whole word may be quoted, and where dash looks for file names.
 fn named(bytes: &[u8], word: &Word, operand: bool) -> Option<Named> {
-    if word.array {
+    if word.shape == Shape::Array {
         return None;
     }
     let equals = word.text.iter().position(|byte| *byte == b'=')?;
@@ -133,7 +144,7 @@ fn named(bytes: &[u8], word: &Word, operand: bool) -> Option<Named> {
         return None;
     }
     let name = String::from_utf8_lossy(name).into_owned();
-    if !word.assigns {
+    if word.shape == Shape::Word {
         // A name that an expansion helped to make is not known.
         let raw = &bytes[word.start..word.end];
         let bare = raw

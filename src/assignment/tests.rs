@@ -289,7 +289,10 @@ fn the_last_of_a_name_counts_unless_it_was_taken_back() {
 fn no_error_and_no_debug_text_shows_what_was_read() {
     let all = read(Language::DotEnv, b"A=sk-FAKE-value").unwrap();
     let said = format!("{all:?}");
-    assert_eq!(said, "[Assignment { name: \"A\", known: true, line: 1 }]");
+    assert_eq!(
+        said,
+        "[Assignment { name: \"A\", known: true, line: 1, .. }]"
+    );
     for (language, text) in [
         (Language::Shell, "export A='sk-FAKE-value\n"),
         (Language::Shell, "export A=sk-FAKE-value$(x\n"),

@@ -430,14 +430,14 @@ impl<'l, 'b> Reader<'l, 'b> {
         if now.no_command || self.substitution {
             return;
         }
-        let Some((keyword, named)) = understood(self.lexer.bytes, &now.words) else {
+        let Some(command) = understood(self.lexer.bytes, &now.words) else {
             return;
         };
         let (Some(first), Some(last)) = (now.pieces.first(), now.pieces.last()) else {
             return;
         };
-        let places = now.words.iter().rev().take(named.len()).rev();
-        let operands = places.zip(named).map(|(word, named)| {
+        let places = now.words.iter().rev().take(command.operands.len()).rev();
+        let operands = places.zip(command.operands).map(|(word, named)| {
             let index = now.pieces.partition_point(|piece| piece.0 < word.start);
             let before = index
                 .checked_sub(1)
@@ -467,7 +467,7 @@ impl<'l, 'b> Reader<'l, 'b> {
             } else {
                 last.1
             },
-            keyword,
+            keyword: command.keyword,
             operands: operands.collect(),
             redirected: now.redirected,
             removable: !needed && !now.needed && !job && self.open.is_empty(),

@@ -17,10 +17,18 @@ pub(super) struct Word {
     pub(super) literal: bool,
     /// Whether it could be a pattern for file names, where those are looked for.
     pub(super) pattern: bool,
-    /// Whether it is an assignment where those may stand: `NAME=…`, `NAME+=…`, `NAME[…]=…`.
-    pub(super) assigns: bool,
-    /// Whether it gives no plain value: `NAME=(…)`, `NAME+=…`, `NAME[…]=…`.
-    pub(super) array: bool,
+    pub(super) shape: Shape,
+}
+
+/// What a word is where assignments may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// None.
+    Word,
+    /// `NAME=…`
+    Assignment,
+    /// One that gives no plain value: `NAME=(…)`, `NAME+=…`, `NAME[…]=…`.
+    Array,
 }
 
 /// A place in a file.
@@ -93,25 +101,23 @@ impl<'b> Lexer<'b> {
             text: Zeroizing::default(),
             literal: true,
             pattern: false,
-            assigns: sign.is_some(),
-            array: sign.is_some_and(|sign| {
-                !self.bytes[start..sign]
-                    .iter()
-                    .all(|byte| *byte == b'_' || byte.is_ascii_alphanumeric())
-            }),
+            shape: match sign.map(|sign| &self.bytes[start..sign]) {
+                None => Shape::Word,
+                Some(name) if name.iter().all(in_name) => Shape::Assignment,
+                Some(_) => Shape::Array,
+            },
         };
         let mut last = None;
         while let Some(byte) = self.here() {
             let at = self.at;
             let first_of_value = sign.is_some() && last == sign;
             match byte {
-                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' | b'<' | b'>' => break,
                 b'(' if first_of_value => {
-                    word.array = true;
+                    word.shape = Shape::Array;
                     word.literal = false;
                     self.balanced(true)?;
                 }
-                b'(' => break,
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => break,
                 b'\\' if self.starts_with(b"\\\n") => {
                     self.at += 2;
                     continue;
@@ -182,7 +188,7 @@ impl<'b> Lexer<'b> {
                     match next {
                         Some(b'\n') => {}
                         Some(escaped @ (b'$' | b'`' | b'"' | b'\\')) => {
-                            put(&mut word.text, &[escaped])
+                            put(&mut word.text, &[escaped]);
                         }
                         Some(other) => put(&mut word.text, &[b'\\', other]),
                         None => return Err(self.wrong(open, "opens a quote that is never closed")),
@@ -342,9 +348,12 @@ fn nothing() -> Word {
         text: Zeroizing::default(),
         literal: false,
         pattern: false,
-        assigns: false,
-        array: false,
+        shape: Shape::Word,
     }
+}
+
+fn in_name(byte: &u8) -> bool {
+    *byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
 /// How many bytes before its `=`, when a word begins as an assignment.
@@ -353,8 +362,7 @@ fn assignment_sign(word: &[u8]) -> Option<usize> {
     if *first != b'_' && !first.is_ascii_alphabetic() {
         return None;
     }
-    let in_name = |byte: &&u8| **byte == b'_' || byte.is_ascii_alphanumeric();
-    let mut at = word.iter().take_while(in_name).count();
+    let mut at = word.iter().take_while(|byte| in_name(byte)).count();
     if word.get(at) == Some(&b'[') {
         let index = word[at..]
             .iter()
