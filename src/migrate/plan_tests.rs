@@ -90,9 +90,9 @@ impl Case {
 
     fn known(mut self, id: &str, text: &str) -> Self {
         let value = self.keep(text);
-        let profile = id.split_once(':').map(|(of, _)| {
-            (AgentId::main(), profile_id(id), provider(of))
-        });
+        let profile = id
+            .split_once(':')
+            .map(|(of, _)| (AgentId::main(), profile_id(id), provider(of)));
         let kind = if profile.is_some() {
             SecretKind::ApiKey
         } else {
@@ -169,7 +169,13 @@ fn several_keys_become_profiles_in_the_order_in_which_they_are_read() {
     let order: Vec<&str> = order.iter().map(ProfileId::as_str).collect();
     assert_eq!(
         order,
-        ["groq:default", "groq:key-2", "groq:key-3", "groq:key-4", "groq:key-5"]
+        [
+            "groq:default",
+            "groq:key-2",
+            "groq:key-3",
+            "groq:key-4",
+            "groq:key-5"
+        ]
     );
 }
 
@@ -215,9 +221,11 @@ fn where_two_disagree_nothing_is_chosen_and_nothing_is_dropped() {
             "openai:default",
         ),
         (
-            Case::new()
-                .variable(0, "OPENAI_API_KEY", "FAKE-a")
-                .profile("main", "openai:default", "FAKE-b"),
+            Case::new().variable(0, "OPENAI_API_KEY", "FAKE-a").profile(
+                "main",
+                "openai:default",
+                "FAKE-b",
+            ),
             "openai:default",
         ),
         (
@@ -233,16 +241,14 @@ fn where_two_disagree_nothing_is_chosen_and_nothing_is_dropped() {
             "gateway/token",
         ),
         (
-            Case::new()
-                .variable(0, "OPENAI_API_KEY", "FAKE-a")
-                .json(
-                    "models.providers.openai.apiKey",
-                    What::ProviderKey {
-                        provider: provider("openai"),
-                        key: "openai".to_owned(),
-                    },
-                    "FAKE-b",
-                ),
+            Case::new().variable(0, "OPENAI_API_KEY", "FAKE-a").json(
+                "models.providers.openai.apiKey",
+                What::ProviderKey {
+                    provider: provider("openai"),
+                    key: "openai".to_owned(),
+                },
+                "FAKE-b",
+            ),
             "openai:default",
         ),
     ];
@@ -300,28 +306,33 @@ fn any_case(lines: &[(usize, u8, u8, u8)]) -> Case {
         "ELEVENLABS_API_KEY",
     ];
     const PROFILES: [&str; 4] = ["openai:default", "openai:work", "groq:default", "groq:x"];
-    lines.iter().fold(Case::new(), |case, (source, kind, which, value)| {
-        let text = format!("FAKE-{value}");
-        let which = usize::from(*which);
-        match kind {
-            0..=3 => case.variable(*source, NAMES[usize::from(*kind) + which % 3], &text),
-            4 => case.profile("main", PROFILES[which], &text),
-            5 => case.profile("work", PROFILES[which], &text),
-            6 => {
-                let path = vec!["slot".to_owned(), which.to_string()];
-                case.json(&format!("slot.{which}"), What::Slot(path), &text)
-            }
-            7 => case.json(&format!("copy.{which}"), What::Copied, &text),
-            _ => {
-                let has = case.known.iter().any(|known| known.id.as_str() == PROFILES[which]);
-                if has {
-                    case
-                } else {
-                    case.known(PROFILES[which], &text)
+    lines
+        .iter()
+        .fold(Case::new(), |case, (source, kind, which, value)| {
+            let text = format!("FAKE-{value}");
+            let which = usize::from(*which);
+            match kind {
+                0..=3 => case.variable(*source, NAMES[usize::from(*kind) + which % 3], &text),
+                4 => case.profile("main", PROFILES[which], &text),
+                5 => case.profile("work", PROFILES[which], &text),
+                6 => {
+                    let path = vec!["slot".to_owned(), which.to_string()];
+                    case.json(&format!("slot.{which}"), What::Slot(path), &text)
+                }
+                7 => case.json(&format!("copy.{which}"), What::Copied, &text),
+                _ => {
+                    let has = case
+                        .known
+                        .iter()
+                        .any(|known| known.id.as_str() == PROFILES[which]);
+                    if has {
+                        case
+                    } else {
+                        case.known(PROFILES[which], &text)
+                    }
                 }
             }
-        }
-    })
+        })
 }
 
 proptest! {
