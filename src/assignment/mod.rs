@@ -23,7 +23,7 @@ mod dotenv_tests;
 mod tests;
 
 use crate::error::{Error, Result};
-use cut::Cut;
+use cut::{Cut, Ends};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -131,7 +131,15 @@ pub fn without(
         Language::Unit => unit::cuts(bytes, gone)?,
         Language::Plist => plist::cuts(bytes, gone)?,
     };
-    let rest = cut::apply(bytes, cuts);
+    let ends = Ends {
+        cr: language != Language::Shell,
+        // A unit's cuts see to it themselves.
+        joined: matches!(
+            language,
+            Language::Shell | Language::EnvironmentFile | Language::EnvironmentD
+        ),
+    };
+    let rest = cut::apply(bytes, ends, cuts);
     let kept = |(index, _): &(usize, &Assignment)| !gone.contains(index);
     let kept = before.iter().enumerate().filter(kept).map(|(_, one)| one);
     let after = read(language, &rest).map_err(|_| entangled(&before, gone))?;

@@ -100,18 +100,22 @@ impl<'b> Lexer<'b> {
                     .all(|byte| *byte == b'_' || byte.is_ascii_alphanumeric())
             }),
         };
-        let mut previous = None;
+        let mut last = None;
         while let Some(byte) = self.here() {
             let at = self.at;
+            let first_of_value = sign.is_some() && last == sign;
             match byte {
                 b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' | b'<' | b'>' => break,
-                b'(' if sign.is_some_and(|sign| at == sign + 1) => {
+                b'(' if first_of_value => {
                     word.array = true;
                     word.literal = false;
                     self.balanced(true)?;
                 }
                 b'(' => break,
-                b'\\' if self.starts_with(b"\\\n") => self.at += 2,
+                b'\\' if self.starts_with(b"\\\n") => {
+                    self.at += 2;
+                    continue;
+                }
                 b'\\' => {
                     self.at += 1;
                     put(&mut word.text, &[self.here().unwrap_or(b'\\')]);
@@ -128,11 +132,16 @@ impl<'b> Lexer<'b> {
                     self.backticks()?;
                 }
                 _ => {
-                    // A home folder, a program's path (zsh), several words, a file name.
-                    let starts = matches!(previous, None | Some(b':' | b'='));
+                    // A home folder, a program's path (zsh), several words. Quotes that held nothing
+                    // do not count.
+                    let before = word.text.last();
                     let expands = match byte {
-                        b'~' => starts,
-                        b'=' => sign.is_some_and(|sign| at == sign + 1) || previous == Some(b':'),
+                        b'~' => matches!(before, None | Some(b':' | b'=')),
+                        b'=' => {
+                            let empty =
+                                sign.is_some_and(|sign| word.text.len() == sign - start + 1);
+                            empty || before == Some(&b':')
+                        }
                         b'{' => true,
                         _ => false,
                     };
@@ -142,7 +151,7 @@ impl<'b> Lexer<'b> {
                     self.at += 1;
                 }
             }
-            previous = Some(byte);
+            last = Some(at);
         }
         word.end = self.at;
         Ok(word)
