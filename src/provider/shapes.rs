@@ -95,7 +95,9 @@ impl Shape {
         let (key, after) = rest.split_at(length);
         let goes_on = after.first().is_some_and(|byte| Word.has(*byte));
         let mut seen = [false; 256];
-        key.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+        for byte in key {
+            seen[usize::from(*byte)] = true;
+        }
         let different = seen.iter().filter(|seen| **seen).count();
         let fits = self.prefix.len() + length >= self.least
             && !goes_on

@@ -34,7 +34,7 @@ pub fn files(
     let mut files = Files {
         search: Search::new(needles, Shapes::new(options.vault)?),
         needles,
-        identity_files: options.identity_files.iter().map(real).collect(),
+        homes_of_identities: options.identity_files.iter().map(real).collect(),
         progress,
         report: Report::default(),
     };
@@ -59,7 +59,7 @@ impl Visitor for Size {
 struct Files<'n> {
     search: Search<'n>,
     needles: &'n Needles,
-    identity_files: BTreeSet<PathBuf>,
+    homes_of_identities: BTreeSet<PathBuf>,
     progress: &'n mut dyn Progress,
     report: Report,
 }
@@ -166,7 +166,7 @@ impl Files<'_> {
         if hits.is_empty() {
             return;
         }
-        if self.identity_files.contains(path) {
+        if self.homes_of_identities.contains(path) {
             hits.keys
                 .retain(|key, _| !matches!(key, Key::Identity { .. }));
         }

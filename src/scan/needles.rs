@@ -52,7 +52,7 @@ pub(super) struct Needle {
 /// The values to look for.
 pub struct Needles {
     text: Zeroizing<Vec<u8>>,
-    needles: Vec<Needle>,
+    forms: Vec<Needle>,
     /// The names of each value, and its length.
     values: Vec<(Vec<String>, usize)>,
     too_short: Vec<String>,
@@ -114,7 +114,7 @@ impl Needles {
         Ok(Needles {
             index,
             text,
-            needles,
+            forms: needles,
             values: known,
             too_short,
             longest,
@@ -160,7 +160,7 @@ impl Needles {
     /// Calls `found` with every needle that stands in `text`, and where it begins and ends.
     pub(super) fn find(&self, text: &[u8], found: &mut dyn FnMut(&Needle, usize, usize)) {
         self.index.candidates(text, &mut |number, start| {
-            let needle = &self.needles[number as usize];
+            let needle = &self.forms[number as usize];
             let end = start + needle.len;
             if text.get(start..end) == Some(text_of(&self.text, needle)) {
                 found(needle, start, end);

@@ -170,15 +170,12 @@ impl Why {
 /// Why the system refused, in its words.
 pub(super) fn refused(error: impl Into<std::io::Error>) -> Why {
     let error: std::io::Error = error.into();
-    let text = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => {
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            text.to_lowercase()
-        }
-    };
-    Why::Unreadable(text)
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Why::Unreadable("permission denied".to_owned());
+    }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    Why::Unreadable(text.to_lowercase())
 }
 
 /// Places that could not be seen for one reason.

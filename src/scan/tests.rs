@@ -15,7 +15,7 @@ use std::io;
 
 /// Bytes that come in pieces of any size.
 struct Bytes<'b> {
-    bytes: &'b [u8],
+    all: &'b [u8],
     at: usize,
     most: usize,
     begun: bool,
@@ -27,8 +27,8 @@ impl Source for Bytes<'_> {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.most.min(buffer.len()).min(self.bytes.len() - self.at);
-        buffer[..count].copy_from_slice(&self.bytes[self.at..self.at + count]);
+        let count = self.most.min(buffer.len()).min(self.all.len() - self.at);
+        buffer[..count].copy_from_slice(&self.all[self.at..self.at + count]);
         self.at += count;
         Ok(count)
     }
@@ -47,7 +47,7 @@ fn needles<S: AsRef<str>>(values: &[S]) -> Needles {
 fn found_in(bytes: &[u8], needles: &Needles, vault: Option<VaultId>) -> Hits {
     let mut hits = Hits::default();
     let mut source = Bytes {
-        bytes,
+        all: bytes,
         at: 0,
         most: 777,
         begun: false,
@@ -270,7 +270,7 @@ fn a_value_as_long_as_a_secret_may_be_is_found_in_each_form() {
             if n % 97 == 0 {
                 '/'
             } else {
-                char::from(b'a' + (n * n % 23) as u8)
+                char::from(b'a' + u8::try_from(n * n % 23).unwrap())
             }
         })
         .collect();

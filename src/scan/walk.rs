@@ -383,7 +383,7 @@ mod tests {
         put(&root.join("c/d"));
         put(&outside.join("secret"));
         let exchange = || {
-            std::fs::rename(root.join("b"), root.join("old")).unwrap();
+            rustix::fs::rename(root.join("b"), root.join("old")).unwrap();
             std::os::unix::fs::symlink(&outside, root.join("b")).unwrap();
         };
         let (seen, unseen) = noted(&root, "z", &exchange);
@@ -400,15 +400,15 @@ mod tests {
         put(&root.join("d/last"));
         put(&outside.join("x/secret"));
         // The way up from there is outside by now, and the way down from the top is known.
-        let away = || std::fs::rename(root.join("a/b"), outside.join("b")).unwrap();
+        let away = || rustix::fs::rename(root.join("a/b"), outside.join("b")).unwrap();
         let (seen, unseen) = noted(&root, "file", &away);
         assert_eq!(seen, paths(&["a/b/file", "a/c/other", "d/last"]));
         assert!(unseen.is_empty());
         // Where nothing leads back it is named, and the walk goes on above.
         put(&root.join("a/b/file"));
         let both = || {
-            std::fs::rename(root.join("a/b"), outside.join("b2")).unwrap();
-            std::fs::rename(root.join("a"), outside.join("a")).unwrap();
+            rustix::fs::rename(root.join("a/b"), outside.join("b2")).unwrap();
+            rustix::fs::rename(root.join("a"), outside.join("a")).unwrap();
         };
         let (seen, unseen) = noted(&root, "file", &both);
         assert_eq!(seen, paths(&["a/b/file", "d/last"]));
