@@ -104,10 +104,10 @@ fn whole_lines(bytes: &[u8], ends: Ends, cuts: &[Cut], from: usize) -> Option<(u
     let mut at = start;
     let mut blank = starts_line;
     for cut in cuts {
-        blank &= cut.put.is_empty() && bytes[at..cut.start].iter().all(is_blank);
+        blank &= cut.put.is_empty() && bytes[at..cut.start].iter().copied().all(is_blank);
         at = cut.end;
     }
-    blank &= bytes[at..end].iter().all(is_blank);
+    blank &= bytes[at..end].iter().copied().all(is_blank);
     if ends.cr && bytes[end..].starts_with(b"\r\n") {
         end += 2;
     } else if end < bytes.len() {
@@ -124,7 +124,7 @@ fn before_end(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }
 
-fn is_blank(byte: &u8) -> bool {
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

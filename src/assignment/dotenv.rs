@@ -145,10 +145,8 @@ fn quoted(bytes: &[u8], behind: usize) -> Option<((usize, usize), usize)> {
     // The matcher takes `\'` for one character; when that leads nowhere it goes back, last first,
     // and takes the quote for the end.
     let first = (at < bytes.len()).then_some(at);
-    let candidates = first.into_iter().chain(escaped.into_iter().rev());
-    candidates
-        .filter_map(|close| tail(bytes, close + 1).map(|end| ((behind, close + 1), end)))
-        .next()
+    let mut candidates = first.into_iter().chain(escaped.into_iter().rev());
+    candidates.find_map(|close| tail(bytes, close + 1).map(|end| ((behind, close + 1), end)))
 }
 
 /// `\s* (#.*)? $` from `at` on: where it ends, if it matches.

@@ -162,7 +162,7 @@ impl Scan {
                 self.name = (at, at);
                 self.named(at, byte)
             }
-            S::Name if newline => S::Before,
+            S::Name | S::Comment if newline => S::Before,
             S::Name => self.named(at, byte),
             S::BeforeValue | S::Value if newline => {
                 self.finish(state, at);
@@ -201,7 +201,6 @@ impl Scan {
                 b'\n' => S::Double,
                 _ => self.push(&[b'\\', byte], S::Double),
             },
-            S::Comment if newline => S::Before,
             S::Comment => S::Comment,
         }
     }

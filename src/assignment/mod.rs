@@ -69,7 +69,7 @@ impl fmt::Debug for Assignment {
             .field("name", &self.name)
             .field("known", &self.value.is_some())
             .field("line", &self.line)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

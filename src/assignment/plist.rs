@@ -65,7 +65,7 @@ fn scan(bytes: &[u8]) -> Result<Vec<Found>> {
         entries(&mut reader, &mut |reader, key, value| {
             if key.text.as_str() == "EnvironmentVariables" && value.is_open("dict") {
                 return entries(reader, &mut |reader, key, value| {
-                    variable(reader, key, value, &mut found)
+                    variable(reader, &key, value, &mut found)
                 });
             }
             skip(reader, &value)
@@ -108,7 +108,7 @@ fn entries<'t>(reader: &mut Reader<'t>, each: &mut Each<'_, 't>) -> Result<()> {
 /// One entry of `EnvironmentVariables`. launchd takes texts alone.
 fn variable<'t>(
     reader: &mut Reader<'t>,
-    key: Key,
+    key: &Key,
     value: Tag<'t>,
     found: &mut Vec<Found>,
 ) -> Result<()> {

@@ -87,11 +87,11 @@ struct Named {
     value: Option<Zeroizing<String>>,
 }
 
+/// From where to where `export` and its options stand, and what each word behind them means.
+type Understood = (Option<(usize, usize)>, Vec<Option<Named>>);
+
 /// The words of a simple command as assignments; `None` when it makes none that last.
-fn understood(
-    bytes: &[u8],
-    words: &[Word],
-) -> Option<(Option<(usize, usize)>, Vec<Option<Named>>)> {
+fn understood(bytes: &[u8], words: &[Word]) -> Option<Understood> {
     let first = words.first()?;
     if words.iter().all(|word| word.assigns) {
         let operands = words.iter().map(|word| named(bytes, word, false));

@@ -8,6 +8,10 @@ use zeroize::Zeroizing;
 const MAX_DEPTH: usize = 64;
 
 /// One word.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four independent things about one word"
+)]
 pub(super) struct Word {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -105,13 +109,12 @@ impl<'b> Lexer<'b> {
             let at = self.at;
             let first_of_value = sign.is_some() && last == sign;
             match byte {
-                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' | b'<' | b'>' => break,
                 b'(' if first_of_value => {
                     word.array = true;
                     word.literal = false;
                     self.balanced(true)?;
                 }
-                b'(' => break,
+                b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>' => break,
                 b'\\' if self.starts_with(b"\\\n") => {
                     self.at += 2;
                     continue;
@@ -182,7 +185,7 @@ impl<'b> Lexer<'b> {
                     match next {
                         Some(b'\n') => {}
                         Some(escaped @ (b'$' | b'`' | b'"' | b'\\')) => {
-                            put(&mut word.text, &[escaped])
+                            put(&mut word.text, &[escaped]);
                         }
                         Some(other) => put(&mut word.text, &[b'\\', other]),
                         None => return Err(self.wrong(open, "opens a quote that is never closed")),
