@@ -77,8 +77,16 @@ fn main() -> ExitCode {
         }
     }
     let (a, b) = (median(&mut least), median(&mut whole));
-    println!("read, encrypt once, write twice   {}   least {}", ms(a), ms(least[0]));
-    println!("clawkeep migrate --yes --for-run  {}   least {}", ms(b), ms(whole[0]));
+    println!(
+        "read, encrypt once, write twice   {}   least {}",
+        ms(a),
+        ms(least[0])
+    );
+    println!(
+        "clawkeep migrate --yes --for-run  {}   least {}",
+        ms(b),
+        ms(whole[0])
+    );
     let ratio = b.as_secs_f64() / a.as_secs_f64();
     println!("\nratio {ratio:.1}, at most {BOUND}");
     ExitCode::from(u8::from(ratio > BOUND))
@@ -119,7 +127,11 @@ fn command(program: &Path, home: &Path) -> Command {
 
 fn copy(template: &Path, world: &Path, number: usize, env: &str) -> PathBuf {
     let home = world.join(format!("home-{number}"));
-    let done = Command::new("cp").arg("-a").args([template, &home]).status().unwrap();
+    let done = Command::new("cp")
+        .arg("-a")
+        .args([template, &home])
+        .status()
+        .unwrap();
     assert!(done.success());
     // The vault's ways in name absolute paths.
     let state = home.join(".openclaw");

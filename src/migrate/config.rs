@@ -48,7 +48,9 @@ pub fn variables(
             }
             continue;
         };
-        let stuck = of_name.clone().find(|one| !one.whole || what(&one.path).is_none());
+        let stuck = of_name
+            .clone()
+            .find(|one| !one.whole || what(&one.path).is_none());
         if let Some(one) = stuck {
             needed.insert(name.to_owned(), said(&one.path));
             continue;

@@ -96,7 +96,10 @@ impl Found {
             Meaning::Key(readers) => {
                 let is_list = readers.iter().all(|reader| reader.rank == Rank::List);
                 if is_list {
-                    for key in split_list(text).into_iter().filter(|key| !is_placeholder(key)) {
+                    for key in split_list(text)
+                        .into_iter()
+                        .filter(|key| !is_placeholder(key))
+                    {
                         if let Ok(value) = Secret::new(key.as_bytes(), Alphabet::Text) {
                             let what = What::Key(readers.clone());
                             self.add(source, at.clone(), what, value, is_stale);
@@ -147,7 +150,6 @@ impl Found {
                     expires,
                     is_stored: false,
                 },
-                plaintext::What::Residue { .. } => What::Copied,
                 plaintext::What::ProviderKey { provider } => What::ProviderKey {
                     provider,
                     key: found.path.get(2).cloned().unwrap_or_default(),
@@ -156,7 +158,7 @@ impl Found {
                 plaintext::What::Slot => What::Slot(found.path.clone()),
                 plaintext::What::Stays { reason } => What::Stays(reason.to_owned()),
                 plaintext::What::Copied if is_login => What::CopiedLogin,
-                plaintext::What::Copied => What::Copied,
+                plaintext::What::Copied | plaintext::What::Residue { .. } => What::Copied,
             };
             match Secret::new(found.value.as_bytes(), Alphabet::Text) {
                 // A variable of an old copy: a secret by its name, its look, or because it is one

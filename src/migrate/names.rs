@@ -126,7 +126,9 @@ impl Names {
 
     /// What a name's value is, and when it stops working.
     pub fn kind_of(&self, id: &SecretId) -> Option<(SecretKind, Option<Millis>)> {
-        self.entries.get(id).map(|entry| (entry.kind, entry.expires))
+        self.entries
+            .get(id)
+            .map(|entry| (entry.kind, entry.expires))
     }
 
     /// Gives a profile its value.

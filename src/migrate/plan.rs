@@ -310,9 +310,7 @@ fn moved(facts: &Facts<'_>, item: &Item, names: &Names, plan: &mut Plan) -> Fate
         }
         What::Copied | What::CopiedLogin => match facts.no_refs {
             // What it is a copy of stays too.
-            Some(reason) if names.ids_of(&item.value).is_empty() => {
-                Fate::Stays(reason.to_owned())
-            }
+            Some(reason) if names.ids_of(&item.value).is_empty() => Fate::Stays(reason.to_owned()),
             _ => Fate::Overwritten,
         },
         What::Stays(reason) => Fate::Stays(reason.clone()),

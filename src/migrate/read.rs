@@ -70,7 +70,9 @@ pub fn read(source: &Source, rewrite_rc: bool) -> Result<Option<Read>, Unseen> {
 /// What an error says without the file's name, which is said already.
 fn said(error: &Error) -> String {
     let text = error.message();
-    text.split_once(": ").map_or(text, |(_, reason)| reason).to_owned()
+    text.split_once(": ")
+        .map_or(text, |(_, reason)| reason)
+        .to_owned()
 }
 
 /// Why a file may not be rewritten, a clause.
@@ -81,7 +83,9 @@ fn refusal(path: &Path, meta: &std::fs::Metadata) -> Option<String> {
         return Some("the file belongs to another user".to_owned());
     }
     if meta.nlink() > 1 {
-        return Some("the file has a second name (a hard link), which would keep the value".to_owned());
+        return Some(
+            "the file has a second name (a hard link), which would keep the value".to_owned(),
+        );
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;

@@ -40,10 +40,16 @@ pub fn gone(plan: &Plan, items: &[Item]) -> BTreeMap<usize, Gone> {
                 kept.insert((item.source, *index));
             }
             (At::Assignment { index, .. }, true) => {
-                all.entry(item.source).or_default().assignments.insert(*index);
+                all.entry(item.source)
+                    .or_default()
+                    .assignments
+                    .insert(*index);
             }
             (At::Json(_), true) => {
-                all.entry(item.source).or_default().values.insert(item.value);
+                all.entry(item.source)
+                    .or_default()
+                    .values
+                    .insert(item.value);
             }
             (At::Json(_) | At::Row { .. }, _) => {}
         }

@@ -67,7 +67,12 @@ const RC: [&str; 9] = [
 const UNITS: [&str; 2] = ["openclaw-gateway", "clawdbot-gateway"];
 
 /// The beginnings of the labels of gateway agents.
-const LABELS: [&str; 4] = ["ai.openclaw.", "com.openclaw.", "com.clawdbot.", "bot.molt."];
+const LABELS: [&str; 4] = [
+    "ai.openclaw.",
+    "com.openclaw.",
+    "com.clawdbot.",
+    "bot.molt.",
+];
 
 /// Every source, each once, in the order in which they are listed.
 ///
@@ -179,7 +184,11 @@ fn language_of(path: &Path) -> Option<Language> {
     let is = |extension| has_extension(path, extension);
     if name == ".env" || name.starts_with(".env.") || is("env") && !name.ends_with(".systemd.env") {
         let of_service = folder == "service-env";
-        return Some(if of_service { Language::Shell } else { Language::DotEnv });
+        return Some(if of_service {
+            Language::Shell
+        } else {
+            Language::DotEnv
+        });
     }
     if name.ends_with(".systemd.env") {
         return Some(Language::EnvironmentFile);
@@ -213,7 +222,11 @@ fn units(folder: &Path) -> Vec<PathBuf> {
         }
         if name.ends_with(".service.d") {
             let drop_ins = listed(&path);
-            found.extend(drop_ins.into_iter().filter(|path| has_extension(path, "conf")));
+            found.extend(
+                drop_ins
+                    .into_iter()
+                    .filter(|path| has_extension(path, "conf")),
+            );
         } else if name.ends_with(".service") {
             found.push(path);
         }

@@ -168,10 +168,10 @@ impl Names {
     /// OpenClaw's forms of several keys.
     fn several(&self, name: &str) -> Option<(ProviderId, Rank)> {
         let of = |stem: &str| self.stems.get(stem).cloned();
-        if let Some(rest) = name.strip_prefix("OPENCLAW_LIVE_") {
-            if let Some(provider) = rest.strip_suffix("_KEY").and_then(of) {
-                return Some((provider, Rank::Live));
-            }
+        if let Some(rest) = name.strip_prefix("OPENCLAW_LIVE_")
+            && let Some(provider) = rest.strip_suffix("_KEY").and_then(of)
+        {
+            return Some((provider, Rank::Live));
         }
         if let Some(provider) = name.strip_suffix("_API_KEYS").and_then(of) {
             return Some((provider, Rank::List));

@@ -103,7 +103,7 @@ impl Install {
             program = real;
         }
         // npm's `openclaw` begins with `#!/usr/bin/env node`, and wrappers end the same way.
-        let found_node = node.clone().or_else(|| host.on_path("node"));
+        let found_node = node.or_else(|| host.on_path("node"));
         let node = if is_script(&program) {
             match found_node.clone() {
                 Some(node) => Some(node),

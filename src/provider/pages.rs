@@ -15,12 +15,18 @@ pub const PAGES: &[(&str, &str)] = &[
     ("exa", "https://dashboard.exa.ai/api-keys"),
     ("fal", "https://fal.ai/dashboard/keys"),
     ("firecrawl", "https://www.firecrawl.dev/app/api-keys"),
-    ("fireworks", "https://app.fireworks.ai/settings/users/api-keys"),
+    (
+        "fireworks",
+        "https://app.fireworks.ai/settings/users/api-keys",
+    ),
     ("github-copilot", "https://github.com/settings/tokens"),
     ("google", "https://aistudio.google.com/apikey"),
     ("groq", "https://console.groq.com/keys"),
     ("huggingface", "https://huggingface.co/settings/tokens"),
-    ("minimax", "https://platform.minimax.io/user-center/basic-information/interface-key"),
+    (
+        "minimax",
+        "https://platform.minimax.io/user-center/basic-information/interface-key",
+    ),
     ("mistral", "https://console.mistral.ai/api-keys"),
     ("moonshot", "https://platform.moonshot.ai/console/api-keys"),
     ("novita", "https://novita.ai/settings/key-management"),
@@ -32,7 +38,10 @@ pub const PAGES: &[(&str, &str)] = &[
     ("tavily", "https://app.tavily.com/home"),
     ("together", "https://api.together.ai/settings/api-keys"),
     ("venice", "https://venice.ai/settings/api"),
-    ("voyage", "https://dashboard.voyageai.com/organization/api-keys"),
+    (
+        "voyage",
+        "https://dashboard.voyageai.com/organization/api-keys",
+    ),
     ("xai", "https://console.x.ai/"),
     ("zai", "https://z.ai/manage-apikey/apikey-list"),
 ];
@@ -54,7 +63,10 @@ mod tests {
         assert!(PAGES.windows(2).all(|pair| pair[0].0 < pair[1].0));
         for (name, page) in PAGES {
             let provider = ProviderId::parse(name).unwrap();
-            assert!(!crate::provider::variables::of(&provider).is_empty(), "{name}");
+            assert!(
+                !crate::provider::variables::of(&provider).is_empty(),
+                "{name}"
+            );
             assert!(page.starts_with("https://") && !page.contains(' '));
             assert_eq!(of(&provider), Some(*page));
         }

@@ -86,10 +86,15 @@ fn scene(version: &'static str) -> Scene {
     world.put_on_path("openclaw", &program);
     world.write(
         ENV,
-        format!("# mine\nOPENAI_API_KEY={OPENAI}\nGROQ_API_KEYS={},{}\nEDITOR=vi\n", GROQ[0], GROQ[1]),
+        format!(
+            "# mine\nOPENAI_API_KEY={OPENAI}\nGROQ_API_KEYS={},{}\nEDITOR=vi\n",
+            GROQ[0], GROQ[1]
+        ),
     );
     let config = |key: &str| {
-        format!("{{\n  gateway: {{ auth: {{ token: '{TOKEN}' }} }},\n  models: {{ providers: {{ openrouter: {{ apiKey: '{key}' }} }} }},\n}}\n")
+        format!(
+            "{{\n  gateway: {{ auth: {{ token: '{TOKEN}' }} }},\n  models: {{ providers: {{ openrouter: {{ apiKey: '{key}' }} }} }},\n}}\n"
+        )
     };
     world.write(CONFIG, config(OPENROUTER));
     world.write(BACKUP, config(OLD));
@@ -167,12 +172,19 @@ impl Scene {
         }
         for (_, id, _) in self.values() {
             let run = world.run(&["secret", "get", id]);
-            state.insert(format!("secret {id}"), format!("{} {}", run.code, run.stdout));
+            state.insert(
+                format!("secret {id}"),
+                format!("{} {}", run.code, run.stdout),
+            );
         }
         let list = world.run(&["secret", "list", "--json"]).ok().json();
         let mut told = String::new();
         for row in list["secrets"].as_array().or(list.as_array()).unwrap() {
-            let _ = writeln!(told, "{} {} {}", row["id"], row["kind"], row["wasPlaintext"]);
+            let _ = writeln!(
+                told,
+                "{} {} {}",
+                row["id"], row["kind"], row["wasPlaintext"]
+            );
         }
         state.insert("secrets".to_owned(), told);
         let undo = world.run(&["migrate", "--undo-list", "--json"]).ok().json();
@@ -281,7 +293,10 @@ fn kill_at_every_step(version: &'static str) {
         for (name, text) in &expected {
             assert_eq!(found.get(name), Some(text), "{name}\n{again:#}\n{point}");
         }
-        let more: Vec<_> = found.keys().filter(|name| !expected.contains_key(*name)).collect();
+        let more: Vec<_> = found
+            .keys()
+            .filter(|name| !expected.contains_key(*name))
+            .collect();
         assert!(more.is_empty(), "{more:?}\n{point}");
         for (value, ..) in scene.values() {
             let left = scene.lab.world.search_home(value);

@@ -27,7 +27,10 @@ fn two_values_for_one_name_are_never_guessed() {
     let run = scene.run(&["migrate", "--yes", "work/.env"]).fails(1);
     assert!(run.stderr.contains("openai:default"), "{run}");
     assert!(run.stderr.contains("~/work/.env:1 OPENAI_API_KEY"), "{run}");
-    assert!(run.stderr.contains("~/.openclaw/.env:1 OPENAI_API_KEY"), "{run}");
+    assert!(
+        run.stderr.contains("~/.openclaw/.env:1 OPENAI_API_KEY"),
+        "{run}"
+    );
     assert!(run.stderr.contains("--prefer"), "{run}");
     assert!(!run.stderr.contains(OPENAI) && !run.stderr.contains(OTHER));
     assert!(scene.world.tree() == before, "nothing is changed");
@@ -39,7 +42,10 @@ fn two_values_for_one_name_are_never_guessed() {
     assert_eq!(get(&scene, "openai:default"), OTHER);
     assert_eq!(get(&scene, "openai:key-2"), OPENAI);
     let state = scene.show(".openclaw/agents/main/agent/auth-state.json");
-    assert!(state.contains("\"openai:default\",\n      \"openai:key-2\""), "{state}");
+    assert!(
+        state.contains("\"openai:default\",\n      \"openai:key-2\""),
+        "{state}"
+    );
     for value in [OPENAI, OTHER] {
         assert!(scene.world.search_home(value).is_empty());
     }
@@ -79,7 +85,9 @@ fn files_that_changed_since_they_were_listed_are_listed_again() {
     scene.world.write(ENV, format!("OPENAI_API_KEY={OPENAI}\n"));
     let mut pty = Pty::start(scene.cmd(&["migrate"]));
     pty.expect("Move these into the vault?");
-    scene.world.write(ENV, format!("OPENAI_API_KEY={OTHER}\nPORT=1\n"));
+    scene
+        .world
+        .write(ENV, format!("OPENAI_API_KEY={OTHER}\nPORT=1\n"));
     pty.send_line("y");
     pty.expect("~/.openclaw/.env changed since it was listed");
     pty.expect("Move these into the vault?");
@@ -109,12 +117,23 @@ fn the_vaults_own_value_is_a_place_too() {
     }
     // A value that it has already is moved without a question, under its name.
     let scene = Scene::new("2026.6.1");
-    let args = ["models", "auth", "paste-api-key", "--provider", "openai", "--profile-id", "openai:work"];
+    let args = [
+        "models",
+        "auth",
+        "paste-api-key",
+        "--provider",
+        "openai",
+        "--profile-id",
+        "openai:work",
+    ];
     let _ = scene.cmd(&args).stdin(OPENAI).run().ok();
     scene.world.write(ENV, format!("OPENAI_API_KEY={OPENAI}\n"));
     let _ = scene.run(&["migrate", "--yes"]).ok();
     let list = scene.run(&["secret", "list"]).ok().stdout;
-    assert!(list.contains("openai:work") && !list.contains("openai:default"), "{list}");
+    assert!(
+        list.contains("openai:work") && !list.contains("openai:default"),
+        "{list}"
+    );
     assert_eq!(scene.world.read(ENV), b"");
 }
 
@@ -127,9 +146,15 @@ fn unknown_secrets_are_offered_and_taken_only_when_asked_for() {
     assert!(run.stdout.contains("--take NOTION_TOKEN"), "{run}");
     assert!(run.stdout.contains("--take ELEVENLABS_API_KEY"), "{run}");
     assert_eq!(scene.world.read(ENV), env.as_bytes());
-    let run = scene.run(&["migrate", "--yes", "--take", "NOTION_TOKEN"]).ok();
+    let run = scene
+        .run(&["migrate", "--yes", "--take", "NOTION_TOKEN"])
+        .ok();
     assert!(run.stdout.contains("only clawkeep run"), "{run}");
-    assert!(run.stderr.contains("clawkeep run --env NOTION_TOKEN=env/NOTION_TOKEN"), "{run}");
+    assert!(
+        run.stderr
+            .contains("clawkeep run --env NOTION_TOKEN=env/NOTION_TOKEN"),
+        "{run}"
+    );
     assert_eq!(get(&scene, "env/NOTION_TOKEN"), "FAKE-notion-0123456789");
     assert!(!scene.show(ENV).contains("NOTION"));
 }
@@ -194,9 +219,15 @@ fn without_an_openclaw_that_takes_references_only_run_hands_values_out() {
         assert!(run.stderr.contains("clawkeep migrate --for-run"), "{run}");
         assert_eq!(scene.world.read(ENV), env.as_bytes());
         let run = scene.run(&["migrate", "--yes", "--for-run"]).ok();
-        assert!(run.stderr.contains("clawkeep run --env OPENAI_API_KEY=openai:default"), "{run}");
+        assert!(
+            run.stderr
+                .contains("clawkeep run --env OPENAI_API_KEY=openai:default"),
+            "{run}"
+        );
         assert_eq!(scene.world.read(ENV), b"");
-        scene.world.put_on_path("printenv", std::path::Path::new("/usr/bin/printenv"));
+        scene
+            .world
+            .put_on_path("printenv", std::path::Path::new("/usr/bin/printenv"));
         let run = scene.run(&["run", "--", "printenv", "OPENAI_API_KEY"]).ok();
         assert_eq!(run.stdout.trim(), OPENAI);
     }

@@ -11,10 +11,9 @@ fn scene() -> Scene {
 
 /// What the list says, and whether OPENAI_API_KEY of a good file beside it moves.
 fn beside(scene: &Scene, bad: &str) -> String {
-    let good = scene.world.write(
-        "good/.env",
-        format!("OPENAI_API_KEY={OPENAI}\n"),
-    );
+    let good = scene
+        .world
+        .write("good/.env", format!("OPENAI_API_KEY={OPENAI}\n"));
     let run = scene
         .run(&["migrate", "--yes", good.to_str().unwrap(), bad])
         .ok();
@@ -24,7 +23,7 @@ fn beside(scene: &Scene, bad: &str) -> String {
 
 #[test]
 fn a_file_that_cannot_be_looked_through_is_said_and_left() {
-    let key = format!("GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
+    let key = "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n".to_owned();
     // Above a MiB OpenClaw reads no such file.
     let scene = self::scene();
     let big = format!("{key}{}", "#".repeat(1024 * 1024));
@@ -55,15 +54,25 @@ fn a_file_that_cannot_be_looked_through_is_said_and_left() {
     let scene = self::scene();
     std::fs::create_dir_all(scene.world.home().join(ENV)).unwrap();
     let said = beside(&scene, ".");
-    assert!(said.contains("~/.openclaw/.env: not looked through: it is a folder"), "{said}");
+    assert!(
+        said.contains("~/.openclaw/.env: not looked through: it is a folder"),
+        "{said}"
+    );
 
     // Bytes that are no text.
     let scene = self::scene();
-    let path = scene.world.write("odd.env", [key.as_bytes(), b"\xff\xfe\0\x01=\n"].concat());
+    let path = scene
+        .world
+        .write("odd.env", [key.as_bytes(), b"\xff\xfe\0\x01=\n"].concat());
     let said = beside(&scene, path.to_str().unwrap());
     let left = scene.world.read("odd.env");
     assert!(left.ends_with(b"\xff\xfe\0\x01=\n"), "{said}");
-    assert!(scene.world.search_home("gsk_FAKE0123456789abcdef").is_empty());
+    assert!(
+        scene
+            .world
+            .search_home("gsk_FAKE0123456789abcdef")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -73,12 +82,16 @@ fn a_file_that_cannot_be_read_or_replaced_is_said_and_left() {
         return;
     }
     let scene = scene();
-    let path = scene.world.write("closed.env", "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
+    let path = scene
+        .world
+        .write("closed.env", "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
     set_mode(&path, 0);
     let said = beside(&scene, path.to_str().unwrap());
     assert!(said.contains("permission denied"), "{said}");
     let scene = self::scene();
-    let path = scene.world.write("shut/.env", "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
+    let path = scene
+        .world
+        .write("shut/.env", "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
     let folder = path.parent().unwrap();
     set_mode(folder, 0o500);
     let said = beside(&scene, path.to_str().unwrap());
@@ -106,7 +119,10 @@ fn what_is_no_credential_is_left_as_it_is() {
                   id: 'NOT_SET' } } } }, channels: { telegram: { botToken: '' } } }\n";
     scene.config(config);
     let run = scene.run(&["migrate", "--yes"]).ok();
-    assert!(run.stderr.contains("No plaintext credential was found."), "{run}");
+    assert!(
+        run.stderr.contains("No plaintext credential was found."),
+        "{run}"
+    );
     assert_eq!(scene.world.read(ENV), env.as_bytes());
     assert_eq!(scene.config_text(), config);
 }
@@ -140,8 +156,7 @@ fn exactly_the_migrated_assignments_go() {
     let run = scene.run(&["migrate", "--yes", "--take", "MY_COPY"]).ok();
     let left = String::from_utf8(scene.world.read(ENV)).unwrap();
     assert_eq!(
-        left,
-        "\u{feff}# OPENAI_API_KEY=old\r\n\r\n   # mine\r\nPORT=1\r\nEND=x",
+        left, "\u{feff}# OPENAI_API_KEY=old\r\n\r\n   # mine\r\nPORT=1\r\nEND=x",
         "{run}"
     );
     let get = |id: &str| scene.run(&["secret", "get", id]).ok().stdout;

@@ -22,7 +22,12 @@ fn nothing_is_lost(scene: &Scene, said: &str) {
     let rows = list["secrets"].as_array().or(list.as_array()).unwrap();
     let kept: Vec<String> = rows
         .iter()
-        .map(|row| scene.run(&["secret", "get", row["id"].as_str().unwrap()]).ok().stdout)
+        .map(|row| {
+            scene
+                .run(&["secret", "get", row["id"].as_str().unwrap()])
+                .ok()
+                .stdout
+        })
         .collect();
     for value in moving() {
         let there = kept.contains(&value) || !scene.world.search_home(&value).is_empty();
@@ -36,7 +41,10 @@ fn scene(version: &str) -> Scene {
     if version != "2026.6.1" {
         std::fs::remove_file(scene.world.home().join(PROFILES)).unwrap();
         // What only the other version has.
-        scene.world.write("rest.env", format!("ANTHROPIC_OAUTH_TOKEN={}\n", crate::home::anthropic()));
+        scene.world.write(
+            "rest.env",
+            format!("ANTHROPIC_OAUTH_TOKEN={}\n", crate::home::anthropic()),
+        );
     }
     scene
 }
@@ -46,13 +54,21 @@ fn whichever_call_fails_running_again_finishes() {
     for version in ["2026.6.1", "2026.9.6"] {
         let undisturbed = scene(version);
         let args = ["migrate", "--yes"];
-        let more: &[&str] = if version == "2026.6.1" { &[] } else { &["rest.env"] };
+        let more: &[&str] = if version == "2026.6.1" {
+            &[]
+        } else {
+            &["rest.env"]
+        };
         let args = [&args[..], more].concat();
         let _ = undisturbed.run(&args).ok();
         let calls: Vec<String> = undisturbed.calls().lines().map(str::to_owned).collect();
         let whole = outcome(&undisturbed).replace("// Mine.\n", "");
         for number in 1..=calls.len() {
-            for end in ["exit 1", "kill -9 $PPID; exit 1", "echo '}{garbage'; exit 0"] {
+            for end in [
+                "exit 1",
+                "kill -9 $PPID; exit 1",
+                "echo '}{garbage'; exit 0",
+            ] {
                 let scene = scene(version);
                 scene.hook(&format!(
                     "[ \"$(wc -l < \"$d/calls\")\" -eq {number} ] && {{ {end}; }}"
@@ -96,5 +112,8 @@ fn a_file_that_changes_in_the_middle_is_left() {
     scene.hook("");
     let _ = scene.run(&["migrate", "--yes"]).ok();
     let env = scene.show(ENV);
-    assert!(!env.contains(crate::home::OPENAI) && env.contains("PORT=1"), "{env}");
+    assert!(
+        !env.contains(crate::home::OPENAI) && env.contains("PORT=1"),
+        "{env}"
+    );
 }

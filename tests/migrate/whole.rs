@@ -33,7 +33,10 @@ fn everything_that_can_move_moves() {
         let all = if version == "2026.6.1" {
             moving()
         } else {
-            moving().into_iter().filter(|key| *key != home::anthropic()).collect()
+            moving()
+                .into_iter()
+                .filter(|key| *key != home::anthropic())
+                .collect()
         };
         for value in &all {
             assert!(!dry.stdout.contains(value) && !run.stdout.contains(value));
@@ -50,7 +53,10 @@ fn everything_that_can_move_moves() {
         assert_eq!(answers["values"]["gateway/token"], home::TOKEN);
         // What stays is known, and nothing is left to do.
         let again = scene.run(&["migrate", "--yes"]).ok();
-        assert!(again.stderr.contains("There is nothing to move."), "{again}");
+        assert!(
+            again.stderr.contains("There is nothing to move."),
+            "{again}"
+        );
     }
 }
 
@@ -90,7 +96,10 @@ fn json_is_one_document_and_holds_no_value() {
     assert_eq!(document["left"], serde_json::json!([]), "{run}");
     assert_eq!(document["wasPlaintext"], 9);
     let rows = document["rows"].as_array().unwrap();
-    let row = rows.iter().find(|row| row["variable"] == "OPENAI_API_KEY").unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row["variable"] == "OPENAI_API_KEY")
+        .unwrap();
     assert_eq!(row["fate"], "removed");
     assert_eq!(row["ids"], serde_json::json!(["openai:default"]));
     assert_eq!(row["starts"], "sk-p");
@@ -115,7 +124,10 @@ fn the_table_fits_a_narrow_terminal() {
             scene
                 .world
                 .program(std::path::Path::new("/bin/sh"), &["-c", &script])
-                .env("PATH", "/usr/bin:/bin:".to_owned() + scene.world.bin().to_str().unwrap())
+                .env(
+                    "PATH",
+                    "/usr/bin:/bin:".to_owned() + scene.world.bin().to_str().unwrap(),
+                )
                 .env("OPENCLAW_GATEWAY_PORT", "1"),
         );
         let shown = pty.finish().run.fails(0).stdout;

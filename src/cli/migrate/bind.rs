@@ -112,7 +112,13 @@ fn agents(survey: &Survey) -> BTreeSet<AgentId> {
     let list = (0..10_000)
         .map(|at: u32| at.to_string())
         .take_while(|at| config.has(&["agents", "list", at]))
-        .filter_map(|at| Some(config.string_at(&["agents", "list", &at, "id"])?.to_string()));
+        .filter_map(|at| {
+            Some(
+                config
+                    .string_at(&["agents", "list", &at, "id"])?
+                    .to_string(),
+            )
+        });
     let configured = entries
         .into_iter()
         .chain(list)
@@ -188,9 +194,7 @@ fn adapt(survey: &mut Survey, plan: &Plan, is_resumed: bool) {
                 provider: provider.clone(),
                 kind: secret.kind,
                 id: secret.id.clone(),
-                expires: secret
-                    .expires
-                    .filter(|_| secret.kind == SecretKind::Token),
+                expires: secret.expires.filter(|_| secret.kind == SecretKind::Token),
             });
         }
     }
@@ -211,9 +215,8 @@ fn adapt(survey: &mut Survey, plan: &Plan, is_resumed: bool) {
 fn add(survey: &mut Survey, further: &[Planted]) {
     let main = AgentId::main();
     for planted in further {
-        let has = |wanted: &&Wanted| {
-            wanted.agent == planted.agent && wanted.profile == planted.profile
-        };
+        let has =
+            |wanted: &&Wanted| wanted.agent == planted.agent && wanted.profile == planted.profile;
         let own = Held {
             agent: planted.agent.clone(),
             profile: planted.profile.clone(),
@@ -262,7 +265,9 @@ fn order(
         None => before.to_vec(),
     };
     let mut seen: BTreeSet<ProfileId> = first.iter().cloned().collect();
-    let further = keys.iter().filter(|profile| seen.insert((*profile).clone()));
+    let further = keys
+        .iter()
+        .filter(|profile| seen.insert((*profile).clone()));
     let order: Vec<ProfileId> = first.iter().chain(further).cloned().collect();
     (order.len() > 1).then_some(order)
 }

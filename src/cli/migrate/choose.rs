@@ -25,7 +25,10 @@ pub(super) fn ask(app: &App, listed: &Listed, conflicts: &[Conflict]) -> Result<
             .collect();
         let question = format!("Two places disagree. Which is {}?", conflict.name);
         let chosen = terminal.choose(&question, &choices, None)?;
-        let at = keys.iter().position(|key| key == chosen).unwrap_or_default();
+        let at = keys
+            .iter()
+            .position(|key| key == chosen)
+            .unwrap_or_default();
         if let Some((_, places)) = conflict.candidates.get(at) {
             preferred.push(show::candidate(places).to_owned());
         }

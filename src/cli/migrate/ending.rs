@@ -42,17 +42,20 @@ pub(super) fn end(
     opened: &Opened,
     listed: &Listed,
     plan: &Plan,
-    done: Done,
+    done: &Done,
 ) -> Result<()> {
     let left = left_over(app, opened, listed, plan)?;
     let marked = marked(opened)?;
     if let (Some(record), false) = (&done.linked, args.json) {
         reload::after_a_change(app, record, Reload::unless(args.no_reload));
     }
-    let unclean = audit(app, args, &done)?;
+    let unclean = audit(app, args, done)?;
     for (path, error) in &done.failed {
-        app.ui
-            .say(&format!("{}: left: {}", listed.short(path), error.message()));
+        app.ui.say(&format!(
+            "{}: left: {}",
+            listed.short(path),
+            error.message()
+        ));
     }
     for note in &done.notes {
         app.ui.say(&format!("note: {note}"));
@@ -81,7 +84,7 @@ pub(super) fn end(
         document["wasPlaintext"] = marked.len().into();
         app.ui.document(&document)?;
     } else {
-        said(app, listed, plan, &done, &left, &marked);
+        said(app, listed, plan, done, &left, &marked);
     }
     if !left.is_empty() || !done.failed.is_empty() {
         return Err(Error::failed(format!(
@@ -120,12 +123,7 @@ fn audit(app: &App, args: &Migrate, done: &Done) -> Result<Vec<String>> {
 
 /// Searches by value, in everything that was looked through and in OpenClaw's folder. What is known to
 /// stay is not among it.
-fn left_over(
-    app: &App,
-    opened: &Opened,
-    listed: &Listed,
-    plan: &Plan,
-) -> Result<Vec<Left>> {
+fn left_over(app: &App, opened: &Opened, listed: &Listed, plan: &Plan) -> Result<Vec<Left>> {
     let mut names: BTreeMap<String, Digest> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
@@ -203,7 +201,9 @@ fn said(
     marked: &[(String, Option<ProviderId>)],
 ) {
     for left in left {
-        let line = left.line.map_or_else(String::new, |line| format!(":{line}"));
+        let line = left
+            .line
+            .map_or_else(String::new, |line| format!(":{line}"));
         app.ui.say(&format!(
             "left: {}{line} still holds {}",
             listed.short(&left.path),
@@ -225,7 +225,10 @@ fn said(
     for row in &plan.rows {
         if row.fate == Fate::RemovedForRun && handed.len() <= SHOWN {
             let name = listed.found.items[row.item].variable().unwrap_or("NAME");
-            let id = row.ids.first().map_or("ID", crate::secret::SecretId::as_str);
+            let id = row
+                .ids
+                .first()
+                .map_or("ID", crate::secret::SecretId::as_str);
             if handed.insert((name, id)) && handed.len() <= SHOWN {
                 app.ui.say(&format!(
                     "For what reads {name}: clawkeep run --env {name}={id} -- CMD"
@@ -243,8 +246,10 @@ fn said(
              processes that run: only a new one from the provider makes an old one worthless.",
             marked.len()
         ));
-        let providers: BTreeSet<&ProviderId> =
-            marked.iter().filter_map(|(_, provider)| provider.as_ref()).collect();
+        let providers: BTreeSet<&ProviderId> = marked
+            .iter()
+            .filter_map(|(_, provider)| provider.as_ref())
+            .collect();
         for provider in providers {
             if let Some(page) = crate::provider::pages::of(provider) {
                 app.ui.say(&format!("  {provider}: {page}"));

@@ -30,16 +30,15 @@ impl Lanes {
                 "only variables move with --for-run".to_owned(),
             ));
         }
-        let install =
-            Install::find(&app.host, args.how.openclaw.as_deref())?.ok_or_else(|| {
-                Error::missing(
-                    "OpenClaw was not found on PATH, so nothing can hold references to the vault",
-                )
-                .hint(
-                    "name it: --openclaw DIR; or move variables for `clawkeep run` alone: \
+        let install = Install::find(&app.host, args.how.openclaw.as_deref())?.ok_or_else(|| {
+            Error::missing(
+                "OpenClaw was not found on PATH, so nothing can hold references to the vault",
+            )
+            .hint(
+                "name it: --openclaw DIR; or move variables for `clawkeep run` alone: \
                      clawkeep migrate --for-run",
-                )
-            })?;
+            )
+        })?;
         if !install.version().has_refs() {
             return Err(Error::failed(format!(
                 "OpenClaw {} takes no references: its gateway would get a key that has left .env only \

@@ -52,7 +52,12 @@ impl Listed {
     /// # Errors
     /// `Usage` for a named path that is nothing to look through; `Broken` when openclaw.json cannot be
     /// read.
-    pub(super) fn take(app: &App, args: &Migrate, lanes: &Lanes, opened: Option<&Opened>) -> Result<Self> {
+    pub(super) fn take(
+        app: &App,
+        args: &Migrate,
+        lanes: &Lanes,
+        opened: Option<&Opened>,
+    ) -> Result<Self> {
         let places = Places::find(&app.host)?;
         let config = Config::read(places.config())?;
         let home = app.host.home()?;
@@ -173,7 +178,9 @@ impl Listed {
     /// What may be done with each source.
     fn access(&self) -> Vec<Access> {
         let reads = self.reads.iter().map(|read| read.access.clone());
-        reads.chain(self.databases.iter().map(|_| Access::Yes)).collect()
+        reads
+            .chain(self.databases.iter().map(|_| Access::Yes))
+            .collect()
     }
 
     /// A source's path.
@@ -268,7 +275,10 @@ pub(super) fn undecided(conflicts: &[Conflict]) -> crate::error::Error {
         }
         if let (true, Some(place)) = (
             hint.is_empty(),
-            conflict.candidates.first().and_then(|(_, places)| places.first()),
+            conflict
+                .candidates
+                .first()
+                .and_then(|(_, places)| places.first()),
         ) {
             let _ = write!(hint, "clawkeep migrate --prefer '{place}'");
         }

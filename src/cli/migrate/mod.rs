@@ -39,8 +39,10 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
         return done;
     }
     if args.json && !args.yes && !args.dry_run {
-        return Err(Error::usage("--json asks nothing, and migrating asks first")
-            .hint("clawkeep migrate --yes --json, or: clawkeep migrate --dry-run --json"));
+        return Err(
+            Error::usage("--json asks nothing, and migrating asks first")
+                .hint("clawkeep migrate --yes --json, or: clawkeep migrate --dry-run --json"),
+        );
     }
     let mut opened = match app.find()? {
         Found::Nothing if args.dry_run => None,
@@ -69,7 +71,7 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 "add --yes, or look first: clawkeep migrate --dry-run",
             )?;
         }
-        let changed = steps::changed(&ready.listed)?;
+        let changed = steps::changed(&ready.listed);
         if changed.is_empty() {
             let Ready {
                 listed,
@@ -79,7 +81,7 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 ..
             } = ready;
             let done = steps::run(app, args, opened, &listed, &plan, bound, &pending)?;
-            return ending::end(app, args, opened, &listed, &plan, done);
+            return ending::end(app, args, opened, &listed, &plan, &done);
         }
         for path in &changed {
             app.ui.say(&format!(
@@ -94,8 +96,10 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
             .hint("clawkeep migrate --dry-run, then: clawkeep migrate --yes"));
         }
     }
-    Err(Error::failed("files change again and again; nothing was changed")
-        .hint("stop what writes them, then: clawkeep migrate"))
+    Err(
+        Error::failed("files change again and again; nothing was changed")
+            .hint("stop what writes them, then: clawkeep migrate"),
+    )
 }
 
 fn listing_name(listed: &Listed, path: &std::path::Path) -> String {
@@ -147,7 +151,13 @@ fn prepare(
                 None => None,
             };
             Some(bind::bind(
-                app, args, survey, &program, &mut plan, items, resumed.as_deref(),
+                app,
+                args,
+                survey,
+                &program,
+                &mut plan,
+                items,
+                resumed.as_deref(),
             )?)
         }
         None => None,

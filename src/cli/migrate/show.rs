@@ -39,11 +39,17 @@ fn cells(listed: &Listed, row: &Row) -> Vec<String> {
     let is_value = !matches!(item.what, What::Stays(_)) || row.provider.is_some();
     vec![
         listed.place(row.item),
-        row.provider.as_ref().map_or("-".to_owned(), ToString::to_string),
+        row.provider
+            .as_ref()
+            .map_or("-".to_owned(), ToString::to_string),
         if row.ids.is_empty() {
             "-".to_owned()
         } else {
-            let ids: Vec<&str> = row.ids.iter().map(crate::secret::SecretId::as_str).collect();
+            let ids: Vec<&str> = row
+                .ids
+                .iter()
+                .map(crate::secret::SecretId::as_str)
+                .collect();
             ids.join(", ")
         },
         if is_value {

@@ -46,11 +46,8 @@ pub(super) struct Done {
     pub bundle: String,
 }
 
-/// The files that are not as they were listed.
-///
-/// # Errors
-/// None now; a file that cannot be read any more has changed.
-pub(super) fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
+/// The files that are not as they were listed; one that cannot be read any more has changed.
+pub(super) fn changed(listed: &Listed) -> Vec<PathBuf> {
     let values = &listed.found.values;
     let is_same = |read: &Read| {
         let now = read::read(&read.source, true);
@@ -60,12 +57,12 @@ pub(super) fn changed(listed: &Listed) -> Result<Vec<PathBuf>> {
             })
         })
     };
-    Ok(listed
+    listed
         .reads
         .iter()
         .filter(|read| !is_same(read))
         .map(|read| read.source.path.clone())
-        .collect())
+        .collect()
 }
 
 /// Does what the plan says.
@@ -107,9 +104,9 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
     let mut batch = Vec::new();
     for secret in &plan.secrets {
         let old = opened.get(&secret.id)?;
-        let is_kept = old.as_ref().is_some_and(|(kept, meta)| {
-            meta.was_plaintext && values.digest(kept) == secret.value
-        });
+        let is_kept = old
+            .as_ref()
+            .is_some_and(|(kept, meta)| meta.was_plaintext && values.digest(kept) == secret.value);
         if is_kept {
             continue;
         }
@@ -130,7 +127,7 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
     opened.refresh()?;
     for secret in &plan.secrets {
         let kept = opened.get(&secret.id)?;
-        if !kept.is_some_and(|(kept, _)| values.digest(&kept) == secret.value) {
+        if kept.is_none_or(|(kept, _)| values.digest(&kept) != secret.value) {
             return Err(Error::broken(format!(
                 "the vault did not keep {}; no file was changed",
                 secret.id
@@ -169,16 +166,13 @@ fn prove(
     plan: &Plan,
     bound: Option<&Bound>,
 ) -> Result<()> {
-    let (program, args, pass_env) = match bound {
-        Some(bound) => (
-            bound.program.clone(),
-            bound.survey.args.clone(),
-            bound.survey.pass_env.clone(),
-        ),
-        None => {
-            let (args, pass_env) = survey::resolver(app, opened)?;
-            (app.host.program()?, args, pass_env)
-        }
+    let (program, args, pass_env) = if let Some(bound) = bound {
+        let survey = &bound.survey;
+        let (args, pass_env) = (survey.args.clone(), survey.pass_env.clone());
+        (bound.program.clone(), args, pass_env)
+    } else {
+        let (args, pass_env) = survey::resolver(app, opened)?;
+        (app.host.program()?, args, pass_env)
     };
     let is_asked = |secret: &&Secret| {
         let slot = plan.slots.values().any(|id| *id == secret.id);

@@ -52,10 +52,9 @@ pub(super) fn command(app: &App, args: &Migrate) -> Option<Result<()>> {
 
 /// The newest bundle, if its migration was cut off.
 fn unfinished(app: &App, opened: &Opened) -> Result<Option<Bundle>> {
-    let (Some(newest), Some(bundles)) = (
-        list(&app.dir)?.into_iter().next(),
-        undo::of(app, opened)?,
-    ) else {
+    let (Some(newest), Some(bundles)) =
+        (list(&app.dir)?.into_iter().next(), undo::of(app, opened)?)
+    else {
         return Ok(None);
     };
     let bundle = bundles.load(&newest.id)?;
@@ -77,7 +76,7 @@ pub(super) fn is_unfinished(app: &App, opened: &Opened) -> Result<bool> {
     Ok(bundle
         .files
         .iter()
-        .any(|file| !is_as_before(file, &read(&file.path))))
+        .any(|file| !is_as_before(file, read(&file.path).as_ref())))
 }
 
 /// openclaw.json as it was before a migration that was cut off.
@@ -103,8 +102,8 @@ pub(super) fn resumed(app: &App, opened: &Opened) -> Result<Option<Vec<Planted>>
     Ok(unfinished(app, opened)?.map(|bundle| bundle.planted))
 }
 
-fn is_as_before(file: &WasFile, now: &Option<(Zeroizing<Vec<u8>>, u32)>) -> bool {
-    file.before.as_deref() == now.as_ref().map(|(bytes, _)| &**bytes)
+fn is_as_before(file: &WasFile, now: Option<&(Zeroizing<Vec<u8>>, u32)>) -> bool {
+    file.before.as_deref() == now.map(|(bytes, _)| &**bytes)
 }
 
 /// A file that can be put back, with its permission bits; `None` when there is none.
@@ -143,7 +142,12 @@ impl Keeping {
         for path in at.keys() {
             changed.insert(path.clone(), is_copy(listed, path));
         }
-        for path in bound.map(|bound| linked(listed, bound)).transpose()?.into_iter().flatten() {
+        for path in bound
+            .map(|bound| linked(listed, bound))
+            .transpose()?
+            .into_iter()
+            .flatten()
+        {
             changed.entry(path).or_insert(false);
         }
         for (path, is_copy) in changed {
@@ -208,7 +212,7 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
         let is_json = now
             .as_ref()
             .is_some_and(|(bytes, _)| Config::parse(bytes, &path).is_ok());
-        if !is_ours && !is_json && !is_as_before(file, &now) {
+        if !is_ours && !is_json && !is_as_before(file, now.as_ref()) {
             (file.before, file.mode) = split(now);
         }
         file.after = After::Unknown;
@@ -260,7 +264,10 @@ fn root(path: &Path) -> PathBuf {
 }
 
 fn is_copy(listed: &Listed, path: &Path) -> bool {
-    let read = listed.reads.iter().find(|read| real(&read.source.path) == path);
+    let read = listed
+        .reads
+        .iter()
+        .find(|read| real(&read.source.path) == path);
     read.is_some_and(|read| {
         matches!(
             read.source.form,
@@ -301,9 +308,8 @@ fn places(listed: &Listed, plan: &Plan, bound: Option<&Bound>) -> BTreeMap<PathB
         let at = all.entry(real).or_default();
         let place = match &item.at {
             // A text that was edited since is for a person to compare.
-            At::Assignment { .. } => continue,
+            At::Assignment { .. } | At::Row { .. } => continue,
             At::Json(path) => path.clone(),
-            At::Row { .. } => continue,
         };
         let left = left(listed, item, row, bound);
         let id = row.ids.first().cloned();
@@ -396,7 +402,8 @@ fn database(bundle: &mut Bundle, listed: &Listed, plan: &Plan, bound: &Bound) ->
         }
     }
     for order in &bound.plan.orders {
-        let is_it = |known: &WasOrder| known.agent == order.agent && known.provider == order.provider;
+        let is_it =
+            |known: &WasOrder| known.agent == order.agent && known.provider == order.provider;
         if !bundle.orders.iter().any(is_it) {
             let key = (order.agent.clone(), order.provider.clone());
             bundle.orders.push(WasOrder {

@@ -352,7 +352,10 @@ fn a_contradicting_auth_block_is_said() {
 fn plaintext_on_its_way_into_the_vault_gives_its_place_to_a_reference() {
     let config = "{ models: { providers: { OpenRouter: { apiKey: 'FAKE-a' } } }, \
                   channels: { telegram: { botToken: 'FAKE-b' } }, env: { vars: { X_KEY: 'FAKE-c' } } }";
-    for (version, expected) in [("2026.6.1", None), ("2026.9.6", Some("provider/openrouter"))] {
+    for (version, expected) in [
+        ("2026.6.1", None),
+        ("2026.9.6", Some("provider/openrouter")),
+    ] {
         let mut case = case(version, config, &[("main", "openrouter:default-key")]);
         assert_eq!(case.plan().refused.len(), 1, "{version}");
         case.migrating.provider_keys.insert("OpenRouter".to_owned());
@@ -368,8 +371,15 @@ fn plaintext_on_its_way_into_the_vault_gives_its_place_to_a_reference() {
         let path = ["models", "providers", "OpenRouter", "apiKey"];
         let there = plan.after.get(&path);
         let id = there.and_then(|value| SecretRef::from_value(&value));
-        assert_eq!(id.as_ref().map(|found| found.id.as_str()), expected, "{version}");
-        let slot = plan.after.get(&["channels", "telegram", "botToken"]).unwrap();
+        assert_eq!(
+            id.as_ref().map(|found| found.id.as_str()),
+            expected,
+            "{version}"
+        );
+        let slot = plan
+            .after
+            .get(&["channels", "telegram", "botToken"])
+            .unwrap();
         assert!(SecretRef::from_value(&slot).unwrap().is_ours(), "{text}");
     }
 }
