@@ -22,12 +22,12 @@ type Values = BTreeMap<String, String>;
 
 /// Reads an array of files in base64, gives the array of what is in each. Pairs, since an object would
 /// put names that are numbers first.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
 const { parse } = require(process.env.DOTENV);
 const files = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 const read = (file) => Object.entries(parse(Buffer.from(file, 'base64')));
 process.stdout.write(JSON.stringify(files.map(read)));
-"#;
+";
 
 /// The Node and the package, as `scripts/test` installs them.
 fn installed() -> Option<(PathBuf, PathBuf)> {

@@ -23,7 +23,7 @@ fn beside(scene: &Scene, bad: &str) -> String {
 
 #[test]
 fn a_file_that_cannot_be_looked_through_is_said_and_left() {
-    let key = format!("GROQ_API_KEY=gsk_FAKE0123456789abcdef\n");
+    let key = "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n".to_owned();
     // Above a MiB OpenClaw reads no such file.
     let scene = self::scene();
     let big = format!("{key}{}", "#".repeat(1024 * 1024));

@@ -8,6 +8,10 @@ use zeroize::Zeroizing;
 const MAX_DEPTH: usize = 64;
 
 /// One word.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four independent things about one word"
+)]
 pub(super) struct Word {
     pub(super) start: usize,
     pub(super) end: usize,
