@@ -1,8 +1,8 @@
 //! Finds many needles in one pass, however many there are.
 //!
 //! Every needle has eight bytes somewhere that stand at a position of the text which is looked at:
-//! each eighth for needles of [`LONG`] bytes and more, every position for shorter ones. The eight
-//! bytes are hashed under a random key and looked up; what is found is compared with the needle. The
+//! each eighth for long needles, each fourth for those of eleven bytes and more, every position for
+//! shorter ones. The eight bytes are hashed under a random key and looked up; what is found is compared with the needle. The
 //! eight come from the needle's middle: keys of one provider begin alike.
 //!
 //! Promise: no byte of a needle is kept here, only keyed hashes; the key is wiped.
@@ -14,13 +14,13 @@ use zeroize::Zeroizing;
 /// Bytes that are hashed together; no needle is shorter.
 pub(super) const WINDOW: usize = 8;
 
-/// A needle of so many bytes has a window at one of eight positions in a row.
-const LONG: usize = 2 * WINDOW - 1;
+/// Positions of the text that are looked at: each of so many. A needle that has a window at each of as
+/// many positions in a row is among those that are looked up there.
+const STRIDES: [usize; 3] = [8, 4, 1];
 
 /// Where hashes of windows lead.
 pub(super) struct Index {
-    long: Table,
-    short: Table,
+    tables: Vec<Table>,
 }
 
 /// A needle, and where in it the window begins.
@@ -50,20 +50,28 @@ impl Index {
     /// # Errors
     /// `Failed` when the system has no random bytes.
     pub(super) fn new<'n>(needles: impl Iterator<Item = &'n [u8]> + Clone) -> Result<Self> {
-        let numbered = (0..).zip(needles);
-        let long = numbered.clone().filter(|(_, needle)| needle.len() >= LONG);
-        let short = numbered.filter(|(_, needle)| (WINDOW..LONG).contains(&needle.len()));
-        Ok(Index {
-            long: Table::new(WINDOW, long)?,
-            short: Table::new(1, short)?,
-        })
+        let mut tables = Vec::new();
+        let mut most = usize::MAX;
+        for stride in STRIDES {
+            let least = WINDOW + stride - 1;
+            let numbered = (0..).zip(needles.clone());
+            let of_that_length =
+                numbered.filter(|(_, needle)| (least..most).contains(&needle.len()));
+            let table = Table::new(stride, of_that_length)?;
+            if !table.entries.is_empty() {
+                tables.push(table);
+            }
+            most = least;
+        }
+        Ok(Index { tables })
     }
 
     /// Calls `candidate` with each needle that may stand in `text`, and where it would begin. What is
     /// in `text` is among them, once.
     pub(super) fn candidates(&self, text: &[u8], candidate: &mut dyn FnMut(u32, usize)) {
-        self.long.candidates(text, candidate);
-        self.short.candidates(text, candidate);
+        for table in &self.tables {
+            table.candidates(text, candidate);
+        }
     }
 }
 
@@ -113,9 +121,6 @@ impl Table {
     }
 
     fn candidates(&self, text: &[u8], candidate: &mut dyn FnMut(u32, usize)) {
-        if self.entries.is_empty() {
-            return;
-        }
         let mut at = 0;
         while let Some(window) = text.get(at..at + WINDOW) {
             let hash = hash(&self.key, window);
