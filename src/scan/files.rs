@@ -254,6 +254,7 @@ struct FileSource<'f> {
 }
 
 /// From this size on, a file is asked for its holes: one of many TiB can be made in an instant.
+#[cfg(unix)]
 const SPARSE_FROM: u64 = 64 * 1024 * 1024;
 
 impl<'f> FileSource<'f> {

@@ -34,6 +34,7 @@ const NO_FILES: &[u64] = &[
 ];
 
 /// What a file system is to a scan.
+#[cfg(unix)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Files, as far as is known.

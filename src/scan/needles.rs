@@ -3,7 +3,7 @@
 //!
 //! Promise: the values lie in one block that never grows and is wiped when dropped.
 
-use super::index::{Index, WINDOW};
+use super::index::{DOTS, Entry, Index, WINDOW};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use base64::Engine as _;
@@ -16,16 +16,19 @@ use zeroize::Zeroizing;
 pub const MIN_VALUE: usize = WINDOW;
 
 /// How OpenClaw 2026.2.26 to 2026.9.6 masks: so many bytes of the start, this, so many of the end.
-const MASKS: &[(usize, &str, usize)] = &[
-    (8, "...", 8),
-    (8, "…", 8),
-    (6, "...", 4),
-    (6, "…", 4),
-    (8, "…", 4),
-    (12, "…", 4),
-    (4, "…", 4),
-    (8, "***", 5),
-];
+const MASKS: [(usize, &str, usize); 8] = {
+    let [dots, ellipsis, stars] = DOTS;
+    [
+        (8, dots, 8),
+        (8, ellipsis, 8),
+        (6, dots, 4),
+        (6, ellipsis, 4),
+        (8, ellipsis, 4),
+        (12, ellipsis, 4),
+        (4, ellipsis, 4),
+        (8, stars, 5),
+    ]
+};
 
 /// What a needle is of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(super) struct Needle {
     pub(super) value: usize,
     /// What it is.
     pub(super) kind: Kind,
+    /// For a mask, where its dots begin and end.
+    dots: Option<(usize, usize)>,
 }
 
 /// The values to look for.
@@ -109,8 +114,11 @@ impl Needles {
         }
         too_short.sort();
         let Making { text, needles } = made;
-        let slices = needles.iter().map(|needle| text_of(&text, needle));
-        let index = Index::new(slices)?;
+        let entries = needles.iter().map(|needle| Entry {
+            bytes: text_of(&text, needle),
+            dots: needle.dots,
+        });
+        let index = Index::new(entries)?;
         Ok(Needles {
             index,
             text,
@@ -157,15 +165,32 @@ impl Needles {
         self.with_blanks
     }
 
-    /// Calls `found` with every needle that stands in `text`, and where it begins and ends.
+    /// Calls `found` with every needle that stands in `text` and is no mask, and where it begins and ends.
     pub(super) fn find(&self, text: &[u8], found: &mut dyn FnMut(&Needle, usize, usize)) {
         self.index.candidates(text, &mut |number, start| {
-            let needle = &self.forms[number as usize];
-            let end = start + needle.len;
-            if text.get(start..end) == Some(text_of(&self.text, needle)) {
-                found(needle, start, end);
-            }
+            self.compare(text, number, start, found);
         });
+    }
+
+    /// The same for masks.
+    pub(super) fn find_masks(&self, text: &[u8], found: &mut dyn FnMut(&Needle, usize, usize)) {
+        self.index.masks(text, &mut |number, start| {
+            self.compare(text, number, start, found);
+        });
+    }
+
+    fn compare(
+        &self,
+        text: &[u8],
+        number: u32,
+        start: usize,
+        found: &mut dyn FnMut(&Needle, usize, usize),
+    ) {
+        let needle = &self.forms[number as usize];
+        let end = start + needle.len;
+        if text.get(start..end) == Some(text_of(&self.text, needle)) {
+            found(needle, start, end);
+        }
     }
 }
 
@@ -206,13 +231,13 @@ impl Making {
         }
         for (head, dots, tail) in MASKS {
             if text.len() > head + tail {
-                let (head, tail) = (&text[..*head], &text[text.len() - tail..]);
+                let (head, tail) = (&text[..head], &text[text.len() - tail..]);
                 let kind = Kind::Mask(head.len() + tail.len());
-                self.add(
-                    value,
-                    kind,
-                    &[head.as_bytes(), dots.as_bytes(), tail.as_bytes()],
-                );
+                let parts = [head.as_bytes(), dots.as_bytes(), tail.as_bytes()];
+                self.add(value, kind, &parts);
+                if let Some(mask) = self.needles.last_mut() {
+                    mask.dots = Some((head.len(), head.len() + dots.len()));
+                }
             }
         }
     }
@@ -247,6 +272,7 @@ impl Making {
             len: self.text.len() - start,
             value,
             kind,
+            dots: None,
         });
     }
 }

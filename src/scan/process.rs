@@ -12,8 +12,9 @@ use super::{Needles, Options};
 use crate::error::Result;
 use crate::service::system::{Manager, System};
 use std::io;
-use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
+use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+use {std::path::Path, zeroize::Zeroizing};
 
 /// Searches the processes of this user, and of the managers of `system` the system's and, where its
 /// runtime folder is given, the user's own.

@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::io;
 use zeroize::Zeroizing;
 
-/// New bytes in each piece, where no value asks for more.
-const PIECE: usize = 1024 * 1024;
+/// New bytes in each piece, where no value asks for more: what is read and searched stays in the processor's
+/// cache.
+const PIECE: usize = 128 * 1024;
 
 /// The least overlap: more than the longest key that is known by its shape, and room around it.
 const LEAST_OVERLAP: usize = 2 * shape::LONGEST;
@@ -213,6 +214,11 @@ impl<'n> Search<'n> {
                     put(hits, needle, Form::Plain, take(start, end));
                 }
             });
+            needles.find_masks(raw, &mut |needle, start, end| {
+                if end > piece.kept {
+                    put(hits, needle, Form::Plain, take(start, end));
+                }
+            });
             self.views
                 .search(raw, needles, &mut |needle, form, start, end| {
                     if end > piece.kept {
@@ -289,6 +295,13 @@ impl Views {
             let once = &self.backslash;
             changed(once, needles, &mut |needle, start, end| {
                 found(needle, Form::JsonEscaped, start, end);
+            });
+            // An ellipsis can be escaped.
+            needles.find_masks(once.bytes(), &mut |needle, start, end| {
+                let (from, to) = once.source(start, end);
+                if to - from != end - start {
+                    found(needle, Form::JsonEscaped, from, to);
+                }
             });
             if self.twice.make(view::Kind::Backslash, once.bytes()) {
                 changed(&self.twice, needles, &mut |needle, start, end| {

@@ -63,6 +63,7 @@ impl View {
                 at = next + 1;
                 continue;
             };
+            // Nothing is copied of a text that has none.
             self.copy(&source[from..next]);
             let start = self.bytes.len();
             self.bytes.extend_from_slice(made.as_slice());
@@ -73,8 +74,11 @@ impl View {
             from = at;
             self.mark(self.bytes.len(), at, false);
         }
+        if self.marks.len() == 1 {
+            return false;
+        }
         self.copy(&source[from..]);
-        self.marks.len() > 1
+        true
     }
 
     fn copy(&mut self, bytes: &[u8]) {
