@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long a client may take for one question, and for taking its answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most clients at one time. Each may make us hold [`MAX_QUESTION`] bytes.
+/// The most clients at one time. Each may make us hold [`super::wire::MAX_QUESTION`] bytes.
 pub const MAX_CLIENTS: usize = 64;
 
 /// How long a client may keep its place while others wait for one.

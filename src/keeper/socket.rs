@@ -220,6 +220,7 @@ mod unix {
         listener.set_nonblocking(true).map_err(failed)?;
         Ok(listener)
     }
+
     /// Removes the socket at `path`, when its keeper ends.
     pub fn forget(path: &Path) {
         let _ = std::fs::remove_file(path);

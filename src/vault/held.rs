@@ -2,8 +2,8 @@
 //!
 //! Promises: one copy of the plaintext, in locked pages where the system allows it (the identity as
 //! well), with an index that says where each entry stands; a value is parsed when it is asked for.
-//! What another process wrote since is read before any answer, so a value is never stale; a vault that was replaced, put
-//! back, forked or removed is an error for as long as it is so.
+//! What another process wrote since is read before any answer, so a value is never stale; a vault that
+//! was replaced, put back, forked or removed is an error for as long as it is so.
 
 use super::body::{Contents, Entry};
 use super::cache::Cache;
