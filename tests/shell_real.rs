@@ -252,7 +252,7 @@ fn real_shells_give_the_names_the_same_values() {
                 let value = &before[number][at];
                 match ours.get(*name) {
                     Some(Some(known)) => {
-                        assert_eq!(value.as_ref(), Some(known), "{name} in {said}")
+                        assert_eq!(value.as_ref(), Some(known), "{name} in {said}");
                     }
                     Some(None) => {}
                     None => assert!(

@@ -10,7 +10,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a panic is how a test fails"
+    clippy::print_stderr,
+    reason = "a panic is how a test fails, and how many kills there were is printed"
 )]
 
 mod backup;

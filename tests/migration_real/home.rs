@@ -58,7 +58,7 @@ impl Home {
         home.world.write(ENV, DOTENV.concat());
         let _ = home.gateway().stop().ok();
         let token = home.config()["gateway"]["auth"]["token"].clone();
-        home.gateway_token = token.as_str().unwrap().to_owned();
+        token.as_str().unwrap().clone_into(&mut home.gateway_token);
         Some(home)
     }
 
@@ -187,9 +187,9 @@ impl Home {
         ids
     }
 
-    /// Of `.env`, what is not a credential.
+    /// Of `.env`, what is no assignment of a credential: the comment behind one stays.
     pub fn rest_of_dotenv() -> String {
-        [DOTENV[0], DOTENV[2].trim_start_matches('\n')].concat()
+        [DOTENV[0], " # grok", DOTENV[2]].concat()
     }
 
     /// `.env` as the person wrote it.

@@ -8,10 +8,6 @@ use zeroize::Zeroizing;
 const MAX_DEPTH: usize = 64;
 
 /// One word.
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "four independent things about one word"
-)]
 pub(super) struct Word {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -107,7 +103,7 @@ impl<'b> Lexer<'b> {
             pattern: false,
             shape: match sign.map(|sign| &self.bytes[start..sign]) {
                 None => Shape::Word,
-                Some(name) if name.iter().all(in_name) => Shape::Assignment,
+                Some(name) if name.iter().copied().all(in_name) => Shape::Assignment,
                 Some(_) => Shape::Array,
             },
         };
@@ -356,8 +352,8 @@ fn nothing() -> Word {
     }
 }
 
-fn in_name(byte: &u8) -> bool {
-    *byte == b'_' || byte.is_ascii_alphanumeric()
+fn in_name(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
 /// How many bytes before its `=`, when a word begins as an assignment.
@@ -366,7 +362,7 @@ fn assignment_sign(word: &[u8]) -> Option<usize> {
     if *first != b'_' && !first.is_ascii_alphabetic() {
         return None;
     }
-    let mut at = word.iter().take_while(|byte| in_name(byte)).count();
+    let mut at = word.iter().take_while(|byte| in_name(**byte)).count();
     if word.get(at) == Some(&b'[') {
         let index = word[at..]
             .iter()
