@@ -296,7 +296,10 @@ fn a_change_that_is_only_in_the_log_is_seen_also_after_a_crash() {
         assert_eq!(stored.expires, None);
         let last = &contents.stored[1];
         assert_eq!(last.profile.as_str(), "xai:t");
-        assert_eq!(last.expires.map(clawkeep::expiry::Millis::get), Some(1_795_355_756_000));
+        assert_eq!(
+            last.expires.map(clawkeep::expiry::Millis::get),
+            Some(1_795_355_756_000)
+        );
         assert_eq!(contents.stored.len(), 2);
         let logins: Vec<_> = contents.logins.iter().map(|l| l.profile.as_str()).collect();
         assert_eq!(logins, ["openai:me"]);

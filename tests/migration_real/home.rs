@@ -14,7 +14,7 @@ pub const KEY: &str = "sk-or-v1-FAKE-pasted-key-0123456789";
 pub const TOKEN: &str = "sk-or-v1-FAKE-pasted-token-0123456789";
 /// In `.env`.
 pub const XAI: &str = "xai-FAKE-of-dotenv-0123456789";
-/// In openclaw.json, by `config set`.
+/// In openclaw.json, by an editor.
 pub const SKILL: &str = "FAKE-skill-key-0123456789-0123456789";
 
 const ENV: &str = ".openclaw/.env";
@@ -54,7 +54,7 @@ impl Home {
         home.onboard();
         home.paste("api-key", "openrouter", "openrouter:key", KEY);
         home.paste("token", "openrouter", "openrouter:token", TOKEN);
-        home.set("skills.entries.fake-skill.apiKey", SKILL);
+        home.edit();
         home.world.write(ENV, DOTENV.concat());
         let _ = home.gateway().stop().ok();
         let token = home.config()["gateway"]["auth"]["token"].clone();
@@ -95,8 +95,12 @@ impl Home {
         let _ = run.stdin(format!("{value}\n")).run().ok();
     }
 
-    fn set(&self, path: &str, value: &str) {
-        let _ = self.openclaw(&["config", "set", path, value]).ok();
+    /// As with an editor: `openclaw config set` of 2026.6.1 copies its arguments into a log, which is
+    /// [`crate::whole`]'s to look at.
+    fn edit(&self) {
+        let mut config = self.config();
+        config["skills"]["entries"]["fake-skill"]["apiKey"] = SKILL.into();
+        self.world.write(CONFIG, format!("{config:#}"));
     }
 
     /// Runs OpenClaw.

@@ -48,7 +48,10 @@ fn there_and_back(which: Which) {
         "{again}"
     );
 
-    let _ = home.world.run(&["migrate", "--undo", "--yes"]).ok();
+    let _ = home
+        .world
+        .run(&["migrate", "--undo", "--yes", "--as-root"])
+        .ok();
     assert_eq!(home.dotenv(), Home::whole_dotenv());
     assert_eq!(home.profiles(), profiles);
     for value in home.values() {
