@@ -84,6 +84,36 @@ fn it_stays_through_a_new_identity_and_a_keeper() {
     let _ = world.run(&["lock"]).ok();
 }
 
+/// `status` counts what is marked, and names the page where each is replaced.
+#[test]
+fn the_status_counts_them_and_says_where_they_are_replaced() {
+    let world = marked();
+    let told = |world: &World| {
+        let report = world.run(&["status", "--json"]).ok().json();
+        (report["wasPlaintext"].clone(), report["rotate"].clone())
+    };
+    let one = json!([{ "provider": "fakeai", "count": 1, "page": null }]);
+    assert_eq!(told(&world), (json!(["fakeai:one"]), one));
+    let run = world.run(&["status"]).ok();
+    let counts = |run: &str, count: &str| {
+        let mut lines = run.lines();
+        lines.any(|line| line.starts_with("was plaintext") && line.ends_with(count))
+    };
+    assert!(counts(&run.stdout, " 1"), "{run}");
+    assert!(
+        run.stderr.contains("  fakeai (1): at the provider"),
+        "{run}"
+    );
+    world.paste("fakeai", "fakeai:one", SECOND, &[]);
+    assert_eq!(told(&world), (json!([]), json!([])));
+    assert!(counts(&world.run(&["status"]).ok().stdout, " 0"));
+    // What is not known is not counted as none.
+    std::fs::remove_file(world.identity_file()).unwrap();
+    assert_eq!(told(&world), (Value::Null, Value::Null));
+    let run = world.run(&["status"]).ok();
+    assert!(counts(&run.stdout, " not known: locked"), "{run}");
+}
+
 #[test]
 fn a_locked_vault_says_that_it_is_not_known() {
     let world = marked();

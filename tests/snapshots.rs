@@ -186,6 +186,8 @@ fn other_secrets_and_resolve() {
         .run(&["secret", "get", "absent"])
         .run(&["secret", "list"])
         .run(&["secret", "list", "--json"])
+        .run(&["status"])
+        .run(&["status", "--json"])
         .piped(
             &["resolve"],
             &request(&["channels/telegram/token", "absent", "a b", "provider/x"]),
@@ -270,7 +272,8 @@ fn a_command_with_secrets() {
 #[test]
 fn without_a_vault_and_with_a_locked_one() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
+        &["status"],
         &["run", "--", "/bin/echo", "started"],
         &["scan"],
         &["secret", "list"],
@@ -410,7 +413,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 45] = [
+    let commands: [&[&str]; 46] = [
         &[],
         &["onboard"],
         &["init"],
@@ -440,6 +443,7 @@ fn every_help() {
         &["link"],
         &["unlink"],
         &["migrate"],
+        &["status"],
         &["log"],
         &["run"],
         &["run", "-h"],

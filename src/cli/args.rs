@@ -10,6 +10,7 @@ mod run;
 mod scan;
 mod service;
 mod slot;
+mod status;
 
 pub use backup::{Backup, Export, ExportFormat, Restore};
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
@@ -22,6 +23,7 @@ pub use service::{
     ServiceStatus, ServiceUninstall, ServiceWhere,
 };
 pub use slot::{RecoveryCheck, RecoveryCommand, Rekey, SlotAdd, SlotCommand, SlotList, SlotRemove};
+pub use status::Status;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -145,6 +147,9 @@ pub enum Command {
         after_help = "Example:  clawkeep scan\nScript:   clawkeep scan --processes --json ~/projects"
     )]
     Scan(Scan),
+    /// Show the vault at a glance, and which values a person has yet to replace
+    #[command(after_help = "Example:  clawkeep status")]
+    Status(Status),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),

@@ -49,6 +49,7 @@ pub mod setup_token;
 pub mod slot;
 pub mod slot_list;
 pub mod start;
+pub mod status;
 pub mod survey;
 pub mod target;
 pub mod ui;
@@ -123,6 +124,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Rekey(args) => slot::rekey(app, args),
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
+        Command::Status(args) => status::run(app, args),
         Command::Log(args) => log::run(app, args),
         Command::Backup(args) => backup::run(app, args),
         Command::Restore(args) => restore::run(app, args),
@@ -148,6 +150,7 @@ fn works_on_the_vault(command: &Command) -> bool {
             | Command::Link(_)
             | Command::Migrate(_)
             | Command::Run(_)
+            | Command::Status(_)
             | Command::Log(_)
             | Command::Backup(_)
             | Command::Restore(_)
@@ -165,6 +168,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Slot(SlotCommand::List(list)) => list.json,
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
+        Command::Status(status) => status.json,
         Command::Log(log) => log.json,
         Command::Migrate(migrate) => migrate.json,
         Command::Scan(scan) => scan.json,
