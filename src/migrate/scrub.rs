@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// What is to go from one file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Gone {
     /// Indices of assignments all of whose values go.
     assignments: BTreeSet<usize>,
@@ -27,6 +27,20 @@ impl Gone {
     pub fn is_empty(&self) -> bool {
         self.assignments.is_empty() && self.values.is_empty()
     }
+
+    /// The same, with these values too: OpenClaw moves its copies of a document from name to name.
+    #[must_use]
+    pub fn and(mut self, values: &BTreeSet<Digest>) -> Self {
+        self.values.extend(values);
+        self
+    }
+}
+
+/// Every value that goes from any JSON document.
+pub fn of_documents(all: &BTreeMap<usize, Gone>) -> BTreeSet<Digest> {
+    all.values()
+        .flat_map(|gone| gone.values.iter().copied())
+        .collect()
 }
 
 /// What goes from each source, by its place in the list.

@@ -21,6 +21,16 @@ pub enum Form {
     Json(Document),
 }
 
+impl Form {
+    /// Whether it is a copy that nothing reads, or that its writer makes anew.
+    pub fn is_copy(&self) -> bool {
+        matches!(
+            self,
+            Form::Json(Document::Copy | Document::Leftover | Document::Generated)
+        )
+    }
+}
+
 /// A file that may hold credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -121,6 +131,19 @@ pub fn all(folders: &Folders<'_>) -> Result<Vec<Source>> {
             found.add(path, names(Language::EnvironmentD), None, true);
         }
     }
+    Ok(found.sources)
+}
+
+/// OpenClaw's copies as they are now: its commands write further ones, and rename those that are there.
+///
+/// # Errors
+/// `Failed` when a folder of OpenClaw's cannot be listed.
+pub fn copies(places: &Places, config: &Config) -> Result<Vec<Source>> {
+    let mut found = Found::default();
+    for (path, document, agent) in places.documents(Some(config))? {
+        found.add(path, Form::Json(document), agent, false);
+    }
+    found.sources.retain(|source| source.form.is_copy());
     Ok(found.sources)
 }
 

@@ -84,6 +84,28 @@ fn undoing_gives_every_file_back_to_the_byte() {
     }
 }
 
+/// OpenClaw renames its copies whenever it writes: one that has another name by then is cleaned all the
+/// same, and goes when the migration is undone.
+#[test]
+fn copies_that_openclaw_renames_meanwhile_are_clean_too() {
+    let scene = Scene::new("2026.9.6");
+    furnish(&scene, "2026.9.6");
+    scene.hook(
+        "case \"$*\" in *--dry-run*) ;; 'secrets apply '*) mv $c.bak.1 $c.bak.2; mv $c.bak $c.bak.1 ;; esac",
+    );
+    let run = scene.run(&["migrate", "--yes"]).ok();
+    scene.hook("");
+    let there = |name: &str| scene.world.home().join(".openclaw").join(name).exists();
+    assert!(there("openclaw.json.bak.2"), "{run}");
+    for value in moving() {
+        let left = scene.world.search_home(&value);
+        assert!(left.is_empty(), "{value} is left in {left:?}: {run}");
+    }
+    let _ = scene.run(&["migrate", "--undo", "--yes", "--as-root"]).ok();
+    assert!(!there("openclaw.json.bak.2"));
+    assert_eq!(scene.world.search_home(home::OLD).len(), 1);
+}
+
 #[test]
 fn json_is_one_document_and_holds_no_value() {
     let scene = Scene::new("2026.6.1");

@@ -15,9 +15,11 @@ use crate::cli::survey::{self, Survey};
 use crate::cli::{link, proof};
 use crate::error::{Error, Kind, Result};
 use crate::file;
-use crate::migrate::plan::{Plan, Secret};
+use crate::migrate::item::Unseen;
+use crate::migrate::plan::{Access, Plan, Secret};
 use crate::migrate::read::{self, Read};
 use crate::migrate::scrub;
+use crate::migrate::source::{self, Form};
 use crate::migrate::undo;
 use crate::openclaw::link as link_plan;
 use crate::openclaw::listing;
@@ -332,12 +334,18 @@ fn scrub_all(
     done: &mut Done,
 ) -> Result<()> {
     let gone = scrub::gone(plan, &listed.found.items);
+    let of_documents = scrub::of_documents(&gone);
+    let since = copies_since(listed, done)?;
     let mut writes: Vec<(&Read, Zeroizing<Vec<u8>>)> = Vec::new();
-    for (source, gone) in &gone {
-        let Some(read) = listed.reads.get(*source) else {
+    for (at, read) in listed.reads.iter().chain(&since).enumerate() {
+        let mut gone = gone.get(&at).cloned().unwrap_or_default();
+        if read.source.form.is_copy() {
+            gone = gone.and(&of_documents);
+        }
+        if gone.is_empty() {
             continue;
-        };
-        match scrubbed(listed, read, gone) {
+        }
+        match scrubbed(listed, read, &gone) {
             Ok(Some(bytes)) => {
                 keeping.note(&read.source.path, &bytes);
                 writes.push((read, bytes));
@@ -358,6 +366,26 @@ fn scrub_all(
     Ok(())
 }
 
+/// OpenClaw's copies that have come since everything was listed, or have another name since.
+fn copies_since(listed: &Listed, done: &mut Done) -> Result<Vec<Read>> {
+    let mut since = Vec::new();
+    for source in source::copies(&listed.places, &listed.config)? {
+        let is_listed = |read: &Read| read.source.path == source.path;
+        let is_unseen = |unseen: &Unseen| unseen.path == source.path;
+        if listed.reads.iter().any(is_listed) || listed.unseen().iter().any(is_unseen) {
+            continue;
+        }
+        match read::read(&source, true) {
+            Ok(Some(read)) => since.push(read),
+            Ok(None) => {}
+            Err(unseen) => done
+                .failed
+                .push((source.path, Error::failed(unseen.reason))),
+        }
+    }
+    Ok(since)
+}
+
 /// What a file is without what goes, read again: a link may have written it since.
 fn scrubbed(
     listed: &Listed,
@@ -372,15 +400,16 @@ fn scrubbed(
     };
     let values = &listed.found.values;
     let is_same = values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes);
-    if !is_same && matches!(read.source.form, crate::migrate::source::Form::Names(_)) {
+    if !is_same && matches!(read.source.form, Form::Names(_)) {
         return Err(Error::failed(format!(
             "{} changed since it was listed, and was left",
             path.display()
         ))
         .hint("clawkeep migrate"));
     }
-    if let crate::migrate::plan::Access::No(reason) = now.access {
-        return Err(Error::failed(reason));
+    let scrubbed = scrub::scrubbed(&read.source, &now.bytes, gone, values)?;
+    match now.access {
+        Access::No(reason) if scrubbed.is_some() => Err(Error::failed(reason)),
+        _ => Ok(scrubbed),
     }
-    scrub::scrubbed(&read.source, &now.bytes, gone, values)
 }

@@ -162,13 +162,28 @@ impl Keeping {
         Ok(keeping)
     }
 
-    /// Notes the bytes that a file is about to get.
+    /// Notes the bytes that a file is about to get. One that was not there when this began is a copy that
+    /// OpenClaw made meanwhile, and goes when this is undone.
     pub(super) fn note(&mut self, path: &Path, bytes: &[u8]) {
-        let real = real(path);
-        let mut files = self.bundle.files.iter_mut();
-        if let Some(file) = files.find(|file| file.path == real) {
-            file.after = After::of(bytes);
+        let path = real(path);
+        let after = After::of(bytes);
+        let files = &mut self.bundle.files;
+        if let Some(file) = files.iter_mut().find(|file| file.path == path) {
+            file.after = after;
+            return;
         }
+        let root = root(&path);
+        if !self.bundle.roots.contains(&root) {
+            self.bundle.roots.push(root);
+        }
+        files.push(WasFile {
+            path,
+            mode: 0o600,
+            before: None,
+            after,
+            is_copy: true,
+            values: Vec::new(),
+        });
     }
 
     /// Saves what was noted.
@@ -268,12 +283,7 @@ fn is_copy(listed: &Listed, path: &Path) -> bool {
         .reads
         .iter()
         .find(|read| real(&read.source.path) == path);
-    read.is_some_and(|read| {
-        matches!(
-            read.source.form,
-            Form::Json(Document::Copy | Document::Leftover | Document::Generated)
-        )
-    })
+    read.is_some_and(|read| read.source.form.is_copy())
 }
 
 /// The files that a link may write, whether they are there or not.
