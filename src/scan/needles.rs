@@ -15,8 +15,11 @@ use zeroize::Zeroizing;
 /// places.
 pub const MIN_VALUE: usize = WINDOW;
 
-/// How OpenClaw 2026.2.26 to 2026.9.6 masks: so many bytes of the start, this, so many of the end.
-const MASKS: [(usize, &str, usize); 8] = {
+/// So many bytes of the start, what is between, so many of the end.
+type Mask = (usize, &'static str, usize);
+
+/// How OpenClaw 2026.2.26 to 2026.9.6 masks.
+const MASKS: [Mask; 8] = {
     let [dots, ellipsis, stars] = DOTS;
     [
         (8, dots, 8),
@@ -71,11 +74,26 @@ impl Needles {
     ///
     /// # Errors
     /// `Failed` when the system has no random bytes, or all values together are beyond 2 GiB.
+    pub fn new(values: impl IntoIterator<Item = (String, Secret)>) -> Result<Self> {
+        Self::made(values, &MASKS)
+    }
+
+    /// The same without masks of them: for those who only ask whether a value is there.
+    ///
+    /// # Errors
+    /// As [`Needles::new`].
+    pub fn unmasked(values: impl IntoIterator<Item = (String, Secret)>) -> Result<Self> {
+        Self::made(values, &[])
+    }
+
     #[allow(
         clippy::disallowed_methods,
         reason = "door: the values that a scan looks for"
     )]
-    pub fn new(values: impl IntoIterator<Item = (String, Secret)>) -> Result<Self> {
+    fn made(
+        values: impl IntoIterator<Item = (String, Secret)>,
+        masks: &'static [Mask],
+    ) -> Result<Self> {
         let mut all: Vec<(String, Secret)> = values.into_iter().collect();
         // Boxes are moved here, not what is in them.
         all.sort_unstable_by(|(_, a), (_, b)| a.expose_secret().cmp(b.expose_secret()));
@@ -87,6 +105,10 @@ impl Needles {
         let mut made = Making {
             text: Zeroizing::new(Vec::with_capacity(room)),
             needles: Vec::new(),
+            masks,
+            plain: Zeroizing::new(Vec::new()),
+            standard: Zeroizing::new(Vec::new()),
+            url: Zeroizing::new(Vec::new()),
         };
         let mut known: Vec<(Vec<String>, usize)> = Vec::new();
         let mut too_short = Vec::new();
@@ -113,7 +135,7 @@ impl Needles {
             names.sort();
         }
         too_short.sort();
-        let Making { text, needles } = made;
+        let Making { text, needles, .. } = made;
         let entries = needles.iter().map(|needle| Entry {
             bytes: text_of(&text, needle),
             dots: needle.dots,
@@ -205,9 +227,22 @@ fn room_for(len: usize) -> usize {
     len + 2 * len + base64 + MASKS.len() * 32
 }
 
+/// So many bytes of a buffer, which are those of a former value or zero. One that has to grow is wiped.
+fn room(buffer: &mut Zeroizing<Vec<u8>>, len: usize) -> &mut [u8] {
+    if buffer.len() < len {
+        *buffer = Zeroizing::new(vec![0; len]);
+    }
+    &mut buffer[..len]
+}
+
 struct Making {
     text: Zeroizing<Vec<u8>>,
     needles: Vec<Needle>,
+    masks: &'static [Mask],
+    /// Used again for each value.
+    plain: Zeroizing<Vec<u8>>,
+    standard: Zeroizing<Vec<u8>>,
+    url: Zeroizing<Vec<u8>>,
 }
 
 impl Making {
@@ -229,7 +264,7 @@ impl Making {
         if !text.is_ascii() {
             return;
         }
-        for (head, dots, tail) in MASKS {
+        for &(head, dots, tail) in self.masks {
             if text.len() > head + tail {
                 let (head, tail) = (&text[..head], &text[text.len() - tail..]);
                 let kind = Kind::Mask(head.len() + tail.len());
@@ -244,20 +279,26 @@ impl Making {
 
     /// With `before` bytes of something else in front.
     fn base64(&mut self, value: usize, bytes: &[u8], before: usize) {
-        let mut plain = Zeroizing::new(vec![0; before + bytes.len()]);
+        let plain = room(&mut self.plain, before + bytes.len());
         plain[before..].copy_from_slice(bytes);
         // Only the letters that no neighbouring byte has a bit in.
         let range = (before * 8).div_ceil(6)..plain.len() * 8 / 6;
-        let mut standard = Zeroizing::new(vec![0; plain.len().div_ceil(3) * 4]);
-        let mut url = standard.clone();
+        let letters = plain.len().div_ceil(3) * 4;
+        let standard = room(&mut self.standard, letters);
+        let url = room(&mut self.url, letters);
         let wrote = STANDARD
-            .encode_slice(&*plain, &mut standard)
-            .and(URL_SAFE.encode_slice(&*plain, &mut url));
+            .encode_slice(&*plain, standard)
+            .and(URL_SAFE.encode_slice(&*plain, url));
         // The room is what base64 takes.
         debug_assert!(wrote.is_ok());
+        let is_one = standard[range.clone()] == url[range.clone()];
+        let standard = std::mem::take(&mut self.standard);
         self.add(value, Kind::Base64, &[&standard[range.clone()]]);
-        if standard[range.clone()] != url[range.clone()] {
+        self.standard = standard;
+        if !is_one {
+            let url = std::mem::take(&mut self.url);
             self.add(value, Kind::Base64, &[&url[range]]);
+            self.url = url;
         }
     }
 

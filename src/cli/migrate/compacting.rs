@@ -109,7 +109,12 @@ fn holds(listed: &Listed, file: &Path, values: &[(String, Digest)]) -> Result<bo
         .map(|end| beside(end))
         .filter(|path| path.exists())
         .collect();
-    let report = scan::files(&roots, &Needles::new(values)?, &Options::default(), &mut ())?;
+    let report = scan::files(
+        &roots,
+        &Needles::unmasked(values)?,
+        &Options::default(),
+        &mut (),
+    )?;
     Ok(report
         .findings
         .iter()

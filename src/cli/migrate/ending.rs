@@ -150,7 +150,7 @@ fn left_over(app: &App, opened: &Opened, listed: &Listed, plan: &Plan) -> Result
         vault: Some(opened.id()),
         identity_files: Vec::new(),
     };
-    let report = scan::files(&roots, &Needles::new(values)?, &options, &mut ())?;
+    let report = scan::files(&roots, &Needles::unmasked(values)?, &options, &mut ())?;
     let stays: BTreeSet<(&Path, Digest)> = plan
         .rows
         .iter()
