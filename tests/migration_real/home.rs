@@ -6,6 +6,7 @@ use crate::common::{Run, World};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 /// Of the onboarding; the default model's.
 pub const ANTHROPIC: &str = "sk-ant-api03-FAKE-onboarded-0123456789-0123456789";
@@ -26,6 +27,9 @@ const DOTENV: [&str; 3] = [
     "XAI_API_KEY='xai-FAKE-of-dotenv-0123456789' # grok",
     "\nLANG=C\n",
 ];
+
+/// OpenClaw takes seconds for a command, more on a loaded machine.
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// A home and what belongs to it.
 pub struct Home {
@@ -107,6 +111,12 @@ impl Home {
     #[track_caller]
     pub fn openclaw(&self, args: &[&str]) -> Run {
         self.openclaw.run(&self.world, args)
+    }
+
+    /// Runs clawkeep, which may run OpenClaw a dozen times.
+    #[track_caller]
+    pub fn clawkeep(&self, args: &[&str]) -> Run {
+        self.world.cmd(args).limit(LIMIT).run()
     }
 
     /// Starts a gateway.

@@ -33,22 +33,24 @@ fn references_and_order_survive_an_update_from_2026_6_1_to_2026_9_6() {
     let set = [&["models", "auth", "order", "set"], &PROVIDER[..], &wanted].concat();
     let _ = home.openclaw(&set).ok();
     home.world.init();
-    let _ = home.world.run(&["migrate", "--yes", "--install"]).ok();
+    let _ = home.clawkeep(&["migrate", "--yes", "--install"]).ok();
     home.holds_none();
     assert_eq!(order(&home), wanted);
 
     home.openclaw = new;
+    // OpenClaw moves a device's identity by a native part that not every installation of it has.
+    std::fs::remove_dir_all(home.world.home().join(".openclaw/identity")).unwrap();
     let _ = home
         .openclaw(&["doctor", "--fix", "--non-interactive"])
         .ok();
     // The doctor leaves an archive, which holds references only; linking says so.
-    let linked = home.world.run(&["link", "--yes"]).fails(1);
+    let linked = home.clawkeep(&["link", "--yes"]).fails(1);
     let hint = linked
         .stderr
         .lines()
         .find_map(|line| line.strip_prefix("hint: rm "));
     std::fs::remove_file(hint.unwrap_or_else(|| panic!("{linked}"))).unwrap();
-    let _ = home.world.run(&["link", "--yes"]).ok();
+    let _ = home.clawkeep(&["link", "--yes"]).ok();
     assert_eq!(order(&home), wanted);
     let profiles = home.profiles();
     assert!(
@@ -63,5 +65,5 @@ fn references_and_order_survive_an_update_from_2026_6_1_to_2026_9_6() {
     );
     home.arrives(&["--local"], ANTHROPIC);
     home.holds_none();
-    let _ = home.world.run(&["scan"]).ok();
+    let _ = home.clawkeep(&["scan"]).ok();
 }

@@ -25,7 +25,7 @@ fn there_and_back(which: Which) {
     );
 
     home.world.init();
-    let run = home.world.run(&["migrate", "--yes", "--install"]).ok();
+    let run = home.clawkeep(&["migrate", "--yes", "--install"]).ok();
     for value in home.values() {
         assert!(!run.stdout.contains(value) && !run.stderr.contains(value));
     }
@@ -42,15 +42,14 @@ fn there_and_back(which: Which) {
         "{log}"
     );
     home.holds_none();
-    let again = home.world.run(&["migrate", "--yes"]).ok();
+    let again = home.clawkeep(&["migrate", "--yes"]).ok();
     assert!(
         again.stderr.contains("No plaintext credential was found"),
         "{again}"
     );
 
     let _ = home
-        .world
-        .run(&["migrate", "--undo", "--yes", "--as-root"])
+        .clawkeep(&["migrate", "--undo", "--yes", "--as-root"])
         .ok();
     assert_eq!(home.dotenv(), Home::whole_dotenv());
     assert_eq!(home.profiles(), profiles);
@@ -81,7 +80,7 @@ fn works(home: &Home, said: &str) {
     // Green in each of these versions: the default model's provider has one profile, so that the newer
     // ones get a reference in openclaw.json.
     let _ = home.openclaw(&["models", "status", "--check"]).ok();
-    let _ = home.world.run(&["scan"]).ok();
+    let _ = home.clawkeep(&["scan"]).ok();
 }
 
 #[test]
