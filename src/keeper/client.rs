@@ -165,6 +165,7 @@ impl Client {
 
     fn receive(&mut self, deadline: Instant) -> std::io::Result<Zeroizing<Vec<u8>>> {
         let mut length = [0; 4];
+        socket::look_out(&self.stream);
         self.fill(&mut length, deadline)?;
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > MAX_ANSWER {

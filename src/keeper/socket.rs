@@ -36,17 +36,18 @@ pub struct Peer {
 #[cfg(unix)]
 pub use unix::{Stream, connect, forget, listen, own_uid, peer};
 #[cfg(unix)]
-pub(super) use unix::{silent, wait_at_most};
+pub(super) use unix::{look_out, silent, wait_at_most};
 
 #[cfg(windows)]
 pub use super::pipe::{Stream, connect, default_path, forget, listen, own_uid, peer};
 #[cfg(windows)]
-pub(super) use super::pipe::{silent, wait_at_most};
+pub(super) use super::pipe::{look_out, silent, wait_at_most};
 
 #[cfg(unix)]
 mod unix {
     use super::{ANSWER_WAIT, Error, Path, Peer, Result};
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
     use std::fs::File;
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::net::UnixListener;
@@ -162,6 +163,22 @@ mod unix {
     pub(in super::super) fn wait_at_most(stream: &Stream, wait: Duration) -> std::io::Result<()> {
         stream.set_read_timeout(Some(wait))?;
         stream.set_write_timeout(Some(wait))
+    }
+
+    /// Waits awake for an answer, a moment and no longer: to fall asleep and be woken costs more than a
+    /// keeper takes to answer (measured: a third of a whole `resolve`). Whoever else wants the processor
+    /// has it in between.
+    pub(in super::super) fn look_out(stream: &Stream) {
+        /// More than a keeper takes with a vault that it has open.
+        const MOMENT: Duration = Duration::from_micros(400);
+        let by = Instant::now() + MOMENT;
+        let is_there = || {
+            let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            rustix::net::recv(stream, &mut [0; 1], flags) != Err(Errno::AGAIN)
+        };
+        while !is_there() && Instant::now() < by {
+            std::thread::yield_now();
+        }
     }
 
     pub(in super::super) fn silent(path: &Path) -> Error {
