@@ -125,10 +125,9 @@ fn show(app: &App, glance: &Glance) -> Result<()> {
             let until = newest
                 .ends()
                 .map_or_else(|| "kept".to_owned(), |at| format!("until {}", ui::date(at)));
-            match older.len() {
-                0 => format!("1 migration, {until}"),
-                older => format!("{} migrations, the newest {until}", older + 1),
-            }
+            let all = ui::counted(older.len() as u64 + 1, "migration", "migrations");
+            let newest = if older.is_empty() { "" } else { "the newest " };
+            format!("{all}, {newest}{until}")
         }
     };
     let rows = [

@@ -181,6 +181,11 @@ fn wrap(line: &str, width: Option<usize>, hanging: &str, out: &mut String) {
     out.push('\n');
 }
 
+/// So many of them: `1 place`, `2 places`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// The text with its first letter large, where a message begins a sentence.
 pub fn capital(text: &str) -> String {
     let mut chars = text.chars();

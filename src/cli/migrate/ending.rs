@@ -9,6 +9,7 @@ use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
 use crate::cli::preview;
 use crate::cli::reload::{self, Reload};
+use crate::cli::ui;
 use crate::error::{Error, Result};
 use crate::migrate::digest::Digest;
 use crate::migrate::plan::{Fate, Plan};
@@ -217,10 +218,11 @@ fn said(
         .filter(|row| row.fate.is_gone())
         .flat_map(|row| row.ids.iter().map(crate::secret::SecretId::as_str))
         .collect();
+    let clean = plan.rows.iter().filter(|row| row.fate.is_gone()).count();
     app.ui.say(&format!(
-        "Moved: {} values are in the vault, and {} places are clean.",
-        moved.len(),
-        plan.rows.iter().filter(|row| row.fate.is_gone()).count()
+        "Moved: {} in the vault, and {} clean.",
+        ui::counted(moved.len() as u64, "value is", "values are"),
+        ui::counted(clean as u64, "place is", "places are")
     ));
     let mut handed = BTreeSet::new();
     for row in &plan.rows {
@@ -243,9 +245,9 @@ fn said(
     }
     if !marked.is_empty() {
         app.ui.say(&format!(
-            "{} values stood in plaintext, so copies may be left in backups, snapshots, disk blocks and \
+            "{} stood in plaintext, so copies may be left in backups, snapshots, disk blocks and \
              processes that run: only a new one from the provider makes an old one worthless.",
-            marked.len()
+            ui::counted(marked.len() as u64, "value", "values")
         ));
         let providers: BTreeSet<&ProviderId> = marked
             .iter()

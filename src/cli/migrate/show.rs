@@ -150,7 +150,8 @@ pub(super) fn count(plan: &Plan) -> String {
             parts.push(format!("{many} {word}"));
         }
     }
-    format!("{} places: {}.", plan.rows.len(), parts.join(", "))
+    let places = ui::counted(plan.rows.len() as u64, "place", "places");
+    format!("{places}: {}.", parts.join(", "))
 }
 
 /// One conflict for a person, with the values masked.

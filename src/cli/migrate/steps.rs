@@ -12,7 +12,7 @@ use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
 use crate::cli::record::{self, LinkRecord};
 use crate::cli::survey::{self, Survey};
-use crate::cli::{link, proof};
+use crate::cli::{link, proof, ui};
 use crate::error::{Error, Kind, Result};
 use crate::file;
 use crate::migrate::item::Unseen;
@@ -124,7 +124,8 @@ fn store(app: &App, opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result
         batch.push((secret.id.clone(), values.copy(&secret.value)?, meta));
     }
     if !batch.is_empty() {
-        app.ui.say(&format!("storing {} values …", batch.len()));
+        let values = ui::counted(batch.len() as u64, "value", "values");
+        app.ui.say(&format!("storing {values} …"));
         opened.put_all(batch)?;
     }
     opened.refresh()?;

@@ -177,20 +177,19 @@ fn not_seen(unseen: &Unseen) -> String {
 fn searched(scanned: &Scanned) -> String {
     let searched = scanned.report.searched;
     let processes = if scanned.with_processes {
-        format!(", {}", counted(searched.processes, "process", "processes"))
+        format!(
+            ", {}",
+            ui::counted(searched.processes, "process", "processes")
+        )
     } else {
         String::new()
     };
     format!(
         "Searched {}, {}{processes}, for {} and for keys by their shape.",
-        counted(searched.files, "file", "files"),
+        ui::counted(searched.files, "file", "files"),
         size(searched.bytes),
-        counted(scanned.values as u64, "value", "values"),
+        ui::counted(scanned.values as u64, "value", "values"),
     )
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// `1.4 GiB`
