@@ -113,12 +113,15 @@ impl Names {
                 });
             }
         }
-        // Whose first variable it is owns it; among those, the one that is named as the variable.
+        // `P_API_KEY` is P's. Else whose first variable it is owns it; among those, the one that is named as
+        // the variable.
         for (name, readers) in &mut known {
             readers.sort_by_key(|reader| {
-                let named = name.starts_with(&stem_of(reader.provider.as_str()));
+                let stem = stem_of(reader.provider.as_str());
+                let is_own = name.strip_suffix("_API_KEY") == Some(&stem);
+                let named = name.starts_with(&stem);
                 let length = reader.provider.as_str().len();
-                (reader.rank.clone(), !named, length)
+                (!is_own, reader.rank.clone(), !named, length)
             });
         }
         // `GEMINI_API_KEYS` and `Z_AI_API_KEY_1` are as good as those with the provider's own name.
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_of_a_variable_is_the_one_that_reads_it_first() {
+    fn the_owner_of_a_variable_is_named_as_it_or_reads_it_first() {
         for (name, provider) in [
             ("ANTHROPIC_API_KEY", "anthropic"),
             ("OPENROUTER_API_KEY", "openrouter"),
@@ -269,6 +272,7 @@ mod tests {
             ("GOOGLE_API_KEYS", "google"),
             ("OPENCLAW_LIVE_ANTHROPIC_KEY", "anthropic"),
             ("VERCEL_AI_GATEWAY_API_KEYS", "vercel-ai-gateway"),
+            ("MINIMAX_API_KEY", "minimax"),
             ("OPENCLAW_GATEWAY_TOKEN", "GatewayToken"),
             ("GITHUB_TOKEN", "Unknown"),
             ("MY_TOKEN", "Unknown"),
