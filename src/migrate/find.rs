@@ -214,6 +214,19 @@ impl Found {
                 Err(error) => self.unseen_value(&at, source, error.message()),
             }
         }
+        for login in contents.logins {
+            let at = row(&login.place, &login.profile);
+            self.unseen_value(&at, source(&login.file), plaintext::LOGIN);
+        }
+        for own in contents.own {
+            let at = At::Json(vec!["openclaw secrets store".to_owned(), own.name]);
+            let reason = if own.is_removed {
+                "OpenClaw marked it as removed, and keeps the value: only replacing it helps"
+            } else {
+                "it is in OpenClaw's own store of secrets, which has no references to another"
+            };
+            self.unseen_value(&at, source(&own.file), reason);
+        }
     }
 
     fn unseen_value(&mut self, at: &At, source: usize, reason: &str) {
@@ -284,4 +297,45 @@ pub fn json_places(
 /// An error of a file, with its name.
 pub fn in_file(path: &std::path::Path, error: Error) -> Error {
     error.context(path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openclaw::database::{Contents, Login, Own, Place};
+    use crate::provider::ProviderId;
+
+    /// What OpenClaw's databases hold and keep is listed with the reason, without its value.
+    #[test]
+    fn what_stays_in_a_database_is_listed() {
+        let file = std::path::PathBuf::from("/state/openclaw.sqlite");
+        let own = |name: &str, is_removed| Own {
+            file: file.clone(),
+            name: name.to_owned(),
+            value: Zeroizing::new("FAKE-own-0123456789".to_owned()),
+            is_removed,
+        };
+        let contents = Contents {
+            files: vec![file.clone()],
+            logins: vec![Login {
+                place: Place::Shared,
+                file: file.clone(),
+                profile: ProfileId::parse("openai:me").unwrap(),
+                provider: ProviderId::parse("openai").unwrap(),
+            }],
+            own: vec![own("ONE", false), own("TWO", true)],
+            ..Contents::default()
+        };
+        let mut found = Found::new().unwrap();
+        found.database(contents, |_| 0);
+        let reasons: Vec<&str> = found
+            .items
+            .iter()
+            .map(|item| match &item.what {
+                What::Stays(reason) => reason.split_whitespace().nth(1).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(reasons, ["renews", "is", "marked"]);
+    }
 }

@@ -11,7 +11,7 @@
 
 use super::claims;
 use super::digest::Digest;
-use super::item::{Item, What};
+use super::item::{At, Item, What};
 use super::names::{self, Names};
 use crate::expiry::Millis;
 use crate::openclaw::reference::GATEWAY_TOKEN;
@@ -243,9 +243,7 @@ fn held_back(facts: &Facts<'_>, item: &Item) -> Option<Fate> {
         Access::Later(when) => return Some(Fate::Waits(when.clone())),
         Access::No(reason) => return Some(Fate::Stays(reason.clone())),
     }
-    if let (Some(reason), What::Profile { .. } | What::ProviderKey { .. } | What::Slot(_)) =
-        (facts.no_refs, &item.what)
-    {
+    if let (Some(reason), At::Json(_) | At::Row { .. }) = (facts.no_refs, &item.at) {
         return Some(Fate::Stays(reason.to_owned()));
     }
     if let (Some(reason), What::GatewayToken) = (facts.no_gateway_ref.or(facts.no_refs), &item.what)
@@ -366,6 +364,10 @@ pub fn leave(plan: &mut Plan, items: &[Item], refused: &BTreeMap<ProviderId, Str
             .is_some_and(|(.., provider)| refused.contains_key(provider));
         !left && kept.contains(&secret.value) || secret.is_there
     });
+    let ids: BTreeSet<&SecretId> = plan.secrets.iter().map(|secret| &secret.id).collect();
+    for row in &mut plan.rows {
+        row.ids.retain(|id| ids.contains(id));
+    }
     plan.profiles
         .retain(|(.., provider)| !refused.contains_key(provider));
     plan.orders

@@ -20,6 +20,8 @@ pub struct Gone {
     assignments: BTreeSet<usize>,
     /// Values that go from a JSON document.
     values: BTreeSet<Digest>,
+    /// Places in it that stay, whatever they hold.
+    stay: BTreeSet<Vec<String>>,
 }
 
 impl Gone {
@@ -65,7 +67,13 @@ pub fn gone(plan: &Plan, items: &[Item]) -> BTreeMap<usize, Gone> {
                     .values
                     .insert(item.value);
             }
-            (At::Json(_) | At::Row { .. }, _) => {}
+            (At::Json(place), false) => {
+                all.entry(item.source)
+                    .or_default()
+                    .stay
+                    .insert(place.clone());
+            }
+            (At::Row { .. }, _) => {}
         }
     }
     // One variable can hold several keys, some of which stay.
@@ -74,7 +82,7 @@ pub fn gone(plan: &Plan, items: &[Item]) -> BTreeMap<usize, Gone> {
             gone.assignments.remove(&index);
         }
     }
-    all.retain(|_, gone| !gone.is_empty());
+    all.retain(|_, gone| !gone.is_empty() || !gone.stay.is_empty());
     all
 }
 
@@ -103,7 +111,8 @@ pub fn scrubbed(
                 return Ok(None);
             }
             let goes = |value: &crate::secret::Secret| gone.values.contains(&values.digest(value));
-            let places = find::json_places(*document, bytes, &source.path, &goes)?;
+            let mut places = find::json_places(*document, bytes, &source.path, &goes)?;
+            places.retain(|(place, _)| !gone.stay.contains(place));
             if places.is_empty() {
                 return Ok(None);
             }

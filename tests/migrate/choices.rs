@@ -244,3 +244,45 @@ fn a_vault_comes_first_but_a_look_needs_none() {
     let run = scene.run(&["migrate", "--yes"]).fails(1);
     assert!(run.stderr.contains("there is no vault"), "{run}");
 }
+
+/// What came into the vault while the question waited is newer than what was listed.
+#[test]
+fn a_value_that_was_stored_since_is_not_written_over() {
+    let scene = Scene::new("2026.6.1");
+    scene.world.write(ENV, format!("OPENAI_API_KEY={OPENAI}\n"));
+    let mut pty = Pty::start(scene.cmd(&["migrate"]));
+    pty.expect("Move these into the vault?");
+    let args = ["models", "auth", "paste-api-key", "--provider", "openai"];
+    let args = [&args[..], &["--profile-id", "openai:default"]].concat();
+    let _ = scene.cmd(&args).stdin(OTHER).run().ok();
+    pty.send_line("y");
+    let run = pty.finish().run.fails(1);
+    assert!(
+        run.stdout.contains("another value for openai:default"),
+        "{run}"
+    );
+    assert_eq!(get(&scene, "openai:default"), OTHER);
+    assert!(scene.show(ENV).contains(OPENAI));
+}
+
+/// One of two profiles with one key stays: its place keeps the key, and it is not said to be stored.
+#[test]
+fn a_place_that_stays_keeps_a_value_that_goes_elsewhere() {
+    let scene = Scene::new("2026.6.1");
+    let profile = |provider: &str| serde_json::json!({"type": "api_key", "provider": provider, "key": OPENAI});
+    let profiles = serde_json::json!({"version": 1, "profiles": {
+        "moonshot:default": profile("moonshot"), "kimi:default": profile("kimi")}});
+    scene
+        .world
+        .write(crate::home::PROFILES, profiles.to_string());
+    let run = scene.run(&["migrate", "--yes"]);
+    let left: serde_json::Value =
+        serde_json::from_slice(&scene.world.read(crate::home::PROFILES)).unwrap();
+    let list = scene.run(&["secret", "list"]).ok().stdout;
+    for id in ["moonshot:default", "kimi:default"] {
+        let profile = &left["profiles"][id];
+        let is_stored = list.contains(id) && profile["keyRef"]["source"] == "exec";
+        let is_left = !list.contains(id) && profile["key"] == OPENAI;
+        assert!(is_stored || is_left, "{id}: {left:#}\n{list}\n{run}");
+    }
+}

@@ -123,3 +123,47 @@ fn a_file_that_changes_in_the_middle_is_left() {
         "{env}"
     );
 }
+
+/// Between a migration that was cut off and the next a person was at work: undoing leaves that work alone.
+#[test]
+fn what_a_person_did_between_two_runs_outlasts_undoing() {
+    let scene = scene("2026.6.1");
+    scene.hook("case \"$*\" in *audit*) kill -9 $PPID; exit 1 ;; esac");
+    assert_eq!(scene.run(&["migrate", "--yes"]).code, 137);
+    scene.hook("");
+    let text = scene.config_text();
+    let at = text.rfind('}').unwrap();
+    scene.config(&format!(
+        "{}  agents: {{ defaults: {{ workspace: '~/mine' }} }},\n}}\n",
+        &text[..at]
+    ));
+    let _ = scene.run(&["migrate", "--yes"]).ok();
+    let _ = scene.run(&["migrate", "--undo", "--yes", "--as-root"]).ok();
+    let text = scene.config_text();
+    assert!(text.contains("~/mine"), "{text}");
+    assert!(text.contains(crate::home::OPENROUTER), "{text}");
+    assert!(!text.contains("\"exec\""), "{text}");
+    assert!(scene.show(ENV).contains(crate::home::OPENAI));
+}
+
+/// Undoing asks first, and what is saved while it waits is not written over.
+#[test]
+fn an_edit_while_the_question_waits_stops_undoing() {
+    let scene = scene("2026.6.1");
+    let _ = scene.run(&["migrate", "--yes"]).ok();
+    let mut pty = crate::common::pty::Pty::start(scene.cmd(&["migrate", "--undo", "--as-root"]));
+    pty.expect("Put this back?");
+    let mut text = scene.config_text();
+    text.push_str("// Mine.\n");
+    scene.config(&text);
+    let env = scene.show(ENV);
+    pty.send_line("y");
+    let run = pty.finish().run.fails(1);
+    // The terminal breaks the line somewhere before.
+    assert!(
+        run.stdout.contains("this was shown; nothing was written"),
+        "{run}"
+    );
+    assert_eq!(scene.config_text(), text);
+    assert_eq!(scene.show(ENV), env);
+}

@@ -9,7 +9,7 @@ use super::steps::Done;
 use crate::cli::app::App;
 use crate::error::Result;
 use crate::migrate::digest::Digest;
-use crate::migrate::item::At;
+use crate::migrate::item::{At, What};
 use crate::migrate::plan::Plan;
 use crate::openclaw::config::Config;
 use crate::openclaw::database::{self, Running};
@@ -50,7 +50,12 @@ impl Pending {
             .found
             .items
             .iter()
-            .filter(|item| matches!(item.at, At::Row { .. }))
+            .filter(|item| {
+                matches!(
+                    (&item.at, &item.what),
+                    (At::Row { .. }, What::Profile { .. })
+                )
+            })
             .map(|item| listed.path(item.source))
             .collect();
         let mut files = Vec::new();

@@ -11,6 +11,7 @@ use crate::cli::preview;
 use crate::cli::reload::{self, Reload};
 use crate::cli::ui;
 use crate::error::{Error, Result};
+use crate::file::rooted;
 use crate::migrate::digest::Digest;
 use crate::migrate::plan::{Fate, Plan};
 use crate::openclaw::install::Install;
@@ -64,7 +65,16 @@ pub(super) fn end(
     if args.json {
         let mut document = show::document(listed, plan);
         document["dryRun"] = false.into();
-        document["undo"] = done.bundle.as_str().into();
+        document["undo"] = json!(done.bundle);
+        document["failed"] = done
+            .failed
+            .iter()
+            .map(|(path, error)| {
+                json!({ "file": path.display().to_string(), "reason": error.message() })
+            })
+            .collect::<Vec<_>>()
+            .into();
+        document["notes"] = json!(done.notes);
         document["cleaned"] = done
             .scrubbed
             .iter()
@@ -259,8 +269,10 @@ fn said(
             }
         }
     }
-    app.ui.say(&format!(
-        "To take it back: clawkeep migrate --undo {}",
-        done.bundle
-    ));
+    if let Some(bundle) = &done.bundle {
+        let as_root = if rooted::is_root() { " --as-root" } else { "" };
+        app.ui.say(&format!(
+            "To take it back: clawkeep migrate --undo {bundle}{as_root}"
+        ));
+    }
 }

@@ -9,7 +9,7 @@ use crate::cli::opened::Opened;
 use crate::error::Result;
 use crate::migrate::digest::Digest;
 use crate::migrate::find::Found;
-use crate::migrate::item::{self, Unseen};
+use crate::migrate::item::{self, At, Unseen, What};
 use crate::migrate::plan::{self, Access, Facts, Known, Plan};
 use crate::migrate::read::{self, Read};
 use crate::migrate::source::{self, Folders};
@@ -155,6 +155,36 @@ impl Listed {
             });
         }
         Ok(())
+    }
+
+    /// What stands for the value that the vault had under this name.
+    pub(super) fn known(&self, id: &SecretId) -> Option<Digest> {
+        let known = self.known.iter().find(|known| known.id == *id);
+        known.map(|known| known.value)
+    }
+
+    /// Whether OpenClaw's databases hold other values than were listed.
+    ///
+    /// # Errors
+    /// As reading them.
+    pub(super) fn has_other_rows(&self, lanes: &Lanes) -> Result<bool> {
+        let Some(survey) = lanes.survey().filter(|_| !self.databases.is_empty()) else {
+            return Ok(false);
+        };
+        let contents = database::read(&survey.install, &self.places, &self.config)?;
+        let values = &self.found.values;
+        let now = contents.stored.iter().map(|stored| {
+            let value = values.digest_of_bytes(stored.value.as_bytes());
+            (stored.place.agent(), stored.profile.clone(), value)
+        });
+        let then = self.found.items.iter().filter_map(|item| {
+            let (At::Row { agent, profile }, What::Profile { .. }) = (&item.at, &item.what) else {
+                return None;
+            };
+            let agent = agent.clone().unwrap_or_else(AgentId::main);
+            Some((agent, profile.clone(), item.value))
+        });
+        Ok(now.collect::<BTreeSet<_>>() != then.collect())
     }
 
     /// What stands in OpenClaw's databases.

@@ -72,7 +72,8 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
             )?;
         }
         let changed = steps::changed(&ready.listed);
-        if changed.is_empty() {
+        let has_other_rows = ready.listed.has_other_rows(&ready.lanes)?;
+        if changed.is_empty() && !has_other_rows {
             let Ready {
                 listed,
                 plan,
@@ -88,6 +89,10 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
                 "{} changed since it was listed; nothing was changed.",
                 listing_name(&ready.listed, path)
             ));
+        }
+        if has_other_rows {
+            app.ui
+                .say("OpenClaw's databases changed since they were listed; nothing was changed.");
         }
         if args.yes || args.json {
             return Err(Error::failed(

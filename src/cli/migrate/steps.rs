@@ -15,6 +15,7 @@ use crate::cli::survey::{self, Survey};
 use crate::cli::{link, proof, ui};
 use crate::error::{Error, Kind, Result};
 use crate::file;
+use crate::migrate::digest::Digest;
 use crate::migrate::item::Unseen;
 use crate::migrate::plan::{Access, Plan, Secret};
 use crate::migrate::read::{self, Read};
@@ -30,7 +31,7 @@ use crate::provider::AgentId;
 use crate::secret::SecretKind;
 use crate::store::{Meta, Resolve};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// How many ids the resolver is asked for at once: OpenClaw's own bound.
@@ -47,8 +48,8 @@ pub(super) struct Done {
     pub failed: Vec<(PathBuf, Error)>,
     /// Whole sentences about what could not be done.
     pub notes: Vec<String>,
-    /// The name of the undo bundle.
-    pub bundle: String,
+    /// The name of the undo bundle; `None` when there is nothing to take back.
+    pub bundle: Option<String>,
 }
 
 /// The files that are not as they were listed.
@@ -83,6 +84,7 @@ pub(super) fn run(
 ) -> Result<Done> {
     let _alone = undo::alone(&app.dir)?;
     crate::cli::undo::expire_old(app)?;
+    refuse_newer(opened, listed, plan)?;
     let mut keeping = Keeping::begin(app, opened, args, listed, plan, bound.as_ref())?;
     store(app, opened, listed, plan)?;
     prove(app, opened, listed, plan, bound.as_ref())?;
@@ -98,6 +100,23 @@ pub(super) fn run(
     }
     done.bundle = keeping.end()?;
     Ok(done)
+}
+
+/// Names were given by what the vault had when it was listed: another value that came in since stays.
+fn refuse_newer(opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result<()> {
+    opened.refresh()?;
+    for secret in &plan.secrets {
+        let now = opened.get(&secret.id)?;
+        let now = now.map(|(value, _)| listed.found.values.digest(&value));
+        if now != listed.known(&secret.id) && now != Some(secret.value) {
+            return Err(Error::failed(format!(
+                "the vault has another value for {} than when this was listed; nothing was changed",
+                secret.id
+            ))
+            .hint("clawkeep migrate"));
+        }
+    }
+    Ok(())
 }
 
 /// Every value into the vault in one write, and back from the disk.
@@ -337,7 +356,7 @@ fn scrub_all(
     let gone = scrub::gone(plan, &listed.found.items);
     let of_documents = scrub::of_documents(&gone);
     let since = copies_since(listed, done)?;
-    let mut writes: Vec<(&Read, Zeroizing<Vec<u8>>)> = Vec::new();
+    let mut writes: Vec<(&Read, Rewrite)> = Vec::new();
     for (at, read) in listed.reads.iter().chain(&since).enumerate() {
         let mut gone = gone.get(&at).cloned().unwrap_or_default();
         if read.source.form.is_copy() {
@@ -347,24 +366,49 @@ fn scrub_all(
             continue;
         }
         match scrubbed(listed, read, &gone) {
-            Ok(Some(bytes)) => {
-                keeping.note(&read.source.path, &bytes);
-                writes.push((read, bytes));
+            Ok(Some(rewrite)) => {
+                keeping.note(&read.source.path, &rewrite.after);
+                writes.push((read, rewrite));
             }
             Ok(None) => {}
             Err(error) => done.failed.push((read.source.path.clone(), error)),
         }
     }
     keeping.save()?;
-    for (read, bytes) in writes {
+    for (read, rewrite) in writes {
         let path = &read.source.path;
         app.ui.say(&format!("cleaning {} …", listed.short(path)));
-        match file::replace(path, &bytes, file::mode_of(path)) {
+        match write(listed, read, &rewrite) {
             Ok(()) => done.scrubbed.push(path.clone()),
             Err(error) => done.failed.push((path.clone(), error)),
         }
     }
     Ok(())
+}
+
+/// What a file gets, and what stands for the bytes that it was made of.
+struct Rewrite {
+    before: Digest,
+    after: Zeroizing<Vec<u8>>,
+}
+
+/// Saving the bundle and writing other files took time: what came into the file since is not lost.
+fn write(listed: &Listed, read: &Read, rewrite: &Rewrite) -> Result<()> {
+    let path = &read.source.path;
+    let now = read::read(&read.source, true).ok().flatten();
+    let values = &listed.found.values;
+    if now.is_none_or(|now| values.digest_of_bytes(&now.bytes) != rewrite.before) {
+        return Err(since_listed(path));
+    }
+    file::replace(path, &rewrite.after, file::mode_of(path))
+}
+
+fn since_listed(path: &Path) -> Error {
+    Error::failed(format!(
+        "{} changed since it was listed, and was left",
+        path.display()
+    ))
+    .hint("clawkeep migrate")
 }
 
 /// OpenClaw's copies that have come since everything was listed, or have another name since.
@@ -388,11 +432,7 @@ fn copies_since(listed: &Listed, done: &mut Done) -> Result<Vec<Read>> {
 }
 
 /// What a file is without what goes, read again: a link may have written it since.
-fn scrubbed(
-    listed: &Listed,
-    read: &Read,
-    gone: &scrub::Gone,
-) -> Result<Option<Zeroizing<Vec<u8>>>> {
+fn scrubbed(listed: &Listed, read: &Read, gone: &scrub::Gone) -> Result<Option<Rewrite>> {
     let path = &read.source.path;
     let now = match read::read(&read.source, true) {
         Ok(Some(now)) => now,
@@ -402,15 +442,14 @@ fn scrubbed(
     let values = &listed.found.values;
     let is_same = values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes);
     if !is_same && matches!(read.source.form, Form::Names(_)) {
-        return Err(Error::failed(format!(
-            "{} changed since it was listed, and was left",
-            path.display()
-        ))
-        .hint("clawkeep migrate"));
+        return Err(since_listed(path));
     }
     let scrubbed = scrub::scrubbed(&read.source, &now.bytes, gone, values)?;
     match now.access {
         Access::No(reason) if scrubbed.is_some() => Err(Error::failed(reason)),
-        _ => Ok(scrubbed),
+        _ => Ok(scrubbed.map(|after| Rewrite {
+            before: values.digest_of_bytes(&now.bytes),
+            after,
+        })),
     }
 }

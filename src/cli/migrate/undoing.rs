@@ -116,6 +116,8 @@ fn read(path: &Path) -> Option<(Zeroizing<Vec<u8>>, u32)> {
 pub(super) struct Keeping {
     bundles: Bundles,
     bundle: Bundle,
+    /// Files that a migration which was cut off, or somebody since, has changed.
+    others: BTreeSet<PathBuf>,
 }
 
 impl Keeping {
@@ -150,14 +152,21 @@ impl Keeping {
         {
             changed.entry(path).or_insert(false);
         }
+        let mut others = BTreeSet::new();
         for (path, is_copy) in changed {
             let values = at.remove(&path).unwrap_or_default();
-            take_in(&mut bundle, &path, is_copy, values);
+            if take_in(&mut bundle, &path, is_copy, values) {
+                others.insert(real(&path));
+            }
         }
         if let Some(bound) = bound {
             database(&mut bundle, listed, plan, bound)?;
         }
-        let keeping = Keeping { bundles, bundle };
+        let keeping = Keeping {
+            bundles,
+            bundle,
+            others,
+        };
         keeping.bundles.save(&keeping.bundle)?;
         Ok(keeping)
     }
@@ -194,32 +203,53 @@ impl Keeping {
         self.bundles.save(&self.bundle)
     }
 
-    /// Notes how every other file is now: the migration is done.
+    /// Notes how every other file is now: the migration is done. Gives the bundle's name, or `None` when
+    /// there is nothing to take back.
     ///
     /// # Errors
     /// As a write.
-    pub(super) fn end(mut self) -> Result<String> {
-        for file in &mut self.bundle.files {
+    pub(super) fn end(mut self) -> Result<Option<String>> {
+        let mut kept = Vec::new();
+        for mut file in std::mem::take(&mut self.bundle.files) {
+            let now = read(&file.path);
+            // What did not change needs no way back, and neither does what never was.
+            if is_as_before(&file, now.as_ref()) {
+                continue;
+            }
             if file.after == After::Unknown {
-                file.after = match read(&file.path) {
+                file.after = match now {
+                    // Whoever was there in between, his work is not ours to take back: no bytes of ours
+                    // are known, so that values return one by one.
+                    _ if self.others.contains(&file.path) => {
+                        After::of(file.before.as_ref().map_or(&[][..], |before| before))
+                    }
                     Some((bytes, _)) => After::of(&bytes),
                     None => After::Removed,
                 };
             }
+            kept.push(file);
         }
-        // What did not change needs no way back, and neither does what never was.
-        self.bundle.files.retain(|file| match &file.before {
-            Some(before) => !file.after.is(before),
-            None => file.after != After::Removed,
-        });
+        self.bundle.files = kept;
+        let Bundle {
+            files,
+            values,
+            planted,
+            orders,
+            ..
+        } = &self.bundle;
+        if files.is_empty() && values.is_empty() && planted.is_empty() && orders.is_empty() {
+            self.bundles.forget(&self.bundle.id)?;
+            return Ok(None);
+        }
         self.save()?;
-        Ok(self.bundle.id.to_string())
+        Ok(Some(self.bundle.id.to_string()))
     }
 }
 
 /// Takes a file in, as it is now. One that a migration which was cut off has kept already stays as it
-/// was then, unless it is a text that a person changed since.
-fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) {
+/// was then, unless it is a text that a person changed since. Gives whether that file has bytes that
+/// nobody can say whose they are.
+fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) -> bool {
     let path = real(path);
     let now = read(&path);
     if let Some(file) = bundle.files.iter_mut().find(|file| file.path == path) {
@@ -227,7 +257,8 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
         let is_json = now
             .as_ref()
             .is_some_and(|(bytes, _)| Config::parse(bytes, &path).is_ok());
-        if !is_ours && !is_json && !is_as_before(file, now.as_ref()) {
+        let is_others = !is_ours && !is_as_before(file, now.as_ref());
+        if is_others && !is_json {
             (file.before, file.mode) = split(now);
         }
         file.after = After::Unknown;
@@ -236,7 +267,7 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
                 file.values.push(value);
             }
         }
-        return;
+        return is_others && is_json;
     }
     let root = root(&path);
     if !bundle.roots.contains(&root) {
@@ -251,6 +282,7 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
         is_copy,
         values,
     });
+    false
 }
 
 fn split(now: Option<(Zeroizing<Vec<u8>>, u32)>) -> (Option<Zeroizing<Vec<u8>>>, u32) {

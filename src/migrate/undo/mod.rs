@@ -150,8 +150,10 @@ impl<'b> Plan<'b> {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
         self.refuse_edited()?;
+        self.refuse_changed()?;
+        let by_openclaw = self.needs_openclaw();
         let mut done = Done::default();
-        if self.needs_openclaw() {
+        if by_openclaw {
             let install = install.ok_or_else(|| {
                 Error::missing(
                     "values return to OpenClaw's database only by OpenClaw itself, and it was not found",
@@ -161,10 +163,18 @@ impl<'b> Plan<'b> {
             database::put_back(self.bundle, install, host.now(), &mut done, progress)?;
         }
         let mut roots = Roots::default();
-        for (file, planned) in self.bundle.files.iter().zip(&self.fates) {
+        let planned = self.fates.iter().map(Some);
+        for (file, planned) in self.bundle.files.iter().zip(planned) {
             progress(&format!("{}", file.path.display()));
             let (root, below) = roots.to(self.bundle, file)?;
-            let written = put_back(root, &below, file, planned, host, &mut done);
+            let written = put_back(
+                root,
+                &below,
+                file,
+                planned.filter(|_| by_openclaw),
+                host,
+                &mut done,
+            );
             match written {
                 // OpenClaw turned its copies round while it did its part.
                 Err(error) if file.is_copy && error.kind() != Kind::Missing => {
@@ -174,6 +184,21 @@ impl<'b> Plan<'b> {
             }
         }
         Ok(done)
+    }
+
+    /// A question may have waited for hours since the plan was made.
+    fn refuse_changed(&self) -> Result<()> {
+        let again = Plan::of(self.bundle, true)?;
+        for ((path, planned), (_, now)) in self.files().zip(again.files()) {
+            if planned.word() != now.word() {
+                return Err(Error::failed(format!(
+                    "{} changed since this was shown; nothing was written",
+                    path.display()
+                ))
+                .hint("clawkeep migrate --undo"));
+            }
+        }
+        Ok(())
     }
 
     fn refuse_edited(&self) -> Result<()> {
@@ -191,12 +216,13 @@ impl<'b> Plan<'b> {
     }
 }
 
-/// Puts one file back, by what it is now: OpenClaw may have written it since the plan was made.
+/// Puts one file back, by what it is now: where OpenClaw did a part it may have written it since the plan
+/// was made, and `planned` is what was planned then.
 fn put_back(
     root: &Root,
     below: &Below,
     file: &WasFile,
-    planned: &Fate,
+    planned: Option<&Fate>,
     host: &Host,
     done: &mut Done,
 ) -> Result<()> {
@@ -210,7 +236,7 @@ fn put_back(
     let found = root.read(below, MAX_WAS)?;
     let mut fate = fate::decide(file, found.as_ref())?;
     // It was untouched when the plan was made, and only OpenClaw's own commands came in between.
-    if let (Fate::Restore | Fate::Stands, Fate::Return { .. }) = (planned, &fate) {
+    if let (Some(Fate::Restore | Fate::Stands), Fate::Return { .. }) = (planned, &fate) {
         fate = Fate::Restore;
     }
     let seen = found.as_ref().map_or(Seen::Nothing, seen);

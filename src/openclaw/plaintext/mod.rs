@@ -23,6 +23,7 @@ mod stores;
 
 pub use placeholder::is_placeholder;
 pub use slots::takes_ref;
+pub use stores::LOGIN;
 
 use crate::error::Result;
 use crate::expiry::Millis;

@@ -25,7 +25,8 @@ const TOKEN_FIELDS: [&str; 4] = ["token", "key", "apiKey", "api_key"];
 /// What a login holds, besides whatever is named like a credential.
 const LOGIN_FIELDS: [&str; 3] = ["access", "refresh", "idToken"];
 
-const LOGIN: &str = "OpenClaw renews this OAuth login itself, so no ref can stand for it";
+/// Why a login that OpenClaw renews stays (a clause).
+pub const LOGIN: &str = "OpenClaw renews this OAuth login itself, so no ref can stand for it";
 const NO_PROFILE: &str =
     "OpenClaw passes over this entry: it has no type or provider that it knows";
 const NO_NAME: &str = "its profile or provider has a name under which clawkeep stores nothing";
