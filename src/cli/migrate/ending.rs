@@ -87,9 +87,12 @@ pub(super) fn end(
         said(app, listed, plan, done, &left, &marked);
     }
     if !left.is_empty() || !done.failed.is_empty() {
+        let places = match left.len().max(done.failed.len()) {
+            1 => "one place still holds".to_owned(),
+            many => format!("{many} places still hold"),
+        };
         return Err(Error::failed(format!(
-            "moved, but {} places still hold a value in plaintext, as named above",
-            left.len().max(done.failed.len())
+            "moved, but {places} a value in plaintext, as named above"
         ))
         .hint("clawkeep scan"))
         .map_err(|error| if args.json { Error::shown() } else { error });
@@ -217,10 +220,18 @@ fn said(
         .filter(|row| row.fate.is_gone())
         .flat_map(|row| row.ids.iter().map(crate::secret::SecretId::as_str))
         .collect();
+    let is_clean = |item: usize| {
+        let path = listed.path(listed.found.items[item].source);
+        done.failed.iter().all(|(failed, _)| failed != path)
+    };
+    let clean = plan
+        .rows
+        .iter()
+        .filter(|row| row.fate.is_gone() && is_clean(row.item));
     app.ui.say(&format!(
         "Moved: {} values are in the vault, and {} places are clean.",
         moved.len(),
-        plan.rows.iter().filter(|row| row.fate.is_gone()).count()
+        clean.count()
     ));
     let mut handed = BTreeSet::new();
     for row in &plan.rows {

@@ -352,7 +352,10 @@ fn scrub_all(
         app.ui.say(&format!("cleaning {} …", listed.short(path)));
         match file::replace(path, &bytes, file::mode_of(path)) {
             Ok(()) => done.scrubbed.push(path.clone()),
-            Err(error) => done.failed.push((path.clone(), error)),
+            Err(error) => {
+                keeping.take_back(path);
+                done.failed.push((path.clone(), error));
+            }
         }
     }
     Ok(())

@@ -171,6 +171,15 @@ impl Keeping {
         }
     }
 
+    /// Those bytes may not have come to it: what it is at the end counts.
+    pub(super) fn take_back(&mut self, path: &Path) {
+        let real = real(path);
+        let mut files = self.bundle.files.iter_mut();
+        if let Some(file) = files.find(|file| file.path == real) {
+            file.after = After::Unknown;
+        }
+    }
+
     /// Saves what was noted.
     ///
     /// # Errors
