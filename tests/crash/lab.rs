@@ -179,9 +179,19 @@ impl Lab {
         assert!(kills >= 2, "only {kills} steps of {args:?} were seen");
     }
 
+    /// Kills `args` as it enters the `at`-th call of that name.
     pub(crate) fn killed(&self, call: &str, at: u32, args: &[&str], stdin: &str) -> Run {
+        self.disturbed(call, at, "signal=KILL", args, stdin)
+    }
+
+    /// Lets the disk be full at the `at`-th call of that name.
+    pub(crate) fn full(&self, call: &str, at: u32, args: &[&str]) -> Run {
+        self.disturbed(call, at, "error=ENOSPC", args, "")
+    }
+
+    fn disturbed(&self, call: &str, at: u32, how: &str, args: &[&str], stdin: &str) -> Run {
         let trace = format!("trace=?{call}");
-        let inject = format!("inject=?{call}:signal=KILL:when={at}");
+        let inject = format!("inject=?{call}:{how}:when={at}");
         let program = env!("CARGO_BIN_EXE_clawkeep");
         let front = [
             "-qq",

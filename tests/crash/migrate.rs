@@ -1,5 +1,5 @@
-//! Kills while plaintext moves into the vault, at every system call that changes a file, with a stand-in
-//! in OpenClaw's place.
+//! Kills, and a disk that is full, while plaintext moves into the vault, at every system call that changes
+//! a file, with a stand-in in OpenClaw's place.
 //!
 //! Promise: each value is in the vault or where it was, every file is whole, and running `migrate` again
 //! ends in the state in which an undisturbed run ends.
@@ -198,6 +198,37 @@ impl Scene {
         state
     }
 
+    /// Running it again ends as an undisturbed run does.
+    fn finishes(&self, expected: &BTreeMap<String, String>, point: &str) {
+        let again = self.lab.world.run(&ARGS);
+        assert_eq!(again.code, 0, "{again:#}\n{point}");
+        self.ended(expected, &format!("{again:#}\n{point}"));
+    }
+
+    fn ended(&self, expected: &BTreeMap<String, String>, point: &str) {
+        let found = self.end_state();
+        for (name, text) in expected {
+            assert_eq!(found.get(name), Some(text), "{name}\n{point}");
+        }
+        let more: Vec<_> = found
+            .keys()
+            .filter(|name| !expected.contains_key(*name))
+            .collect();
+        assert!(more.is_empty(), "{more:?}\n{point}");
+        for (value, ..) in self.values() {
+            let left = self.lab.world.search_home(value);
+            assert!(left.is_empty(), "{left:?}\n{point}");
+        }
+        self.lab.no_temporary_file(point);
+    }
+
+    /// An end state that may have anything in this one place.
+    fn but_for(&self, name: &str, expected: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut expected = expected.clone();
+        expected.insert(name.to_owned(), self.end_state()[name].clone());
+        expected
+    }
+
     /// Every call of a run that changes a regular file or a folder, with its number among the calls of
     /// that name.
     fn steps(&self) -> Vec<(String, u32)> {
@@ -284,22 +315,7 @@ fn kill_at_every_step(version: &'static str) {
         }
         kills += 1;
         scene.nothing_is_lost(&point);
-        let again = scene.lab.world.run(&ARGS);
-        assert_eq!(again.code, 0, "{again:#}\n{point}");
-        let found = scene.end_state();
-        for (name, text) in &expected {
-            assert_eq!(found.get(name), Some(text), "{name}\n{again:#}\n{point}");
-        }
-        let more: Vec<_> = found
-            .keys()
-            .filter(|name| !expected.contains_key(*name))
-            .collect();
-        assert!(more.is_empty(), "{more:?}\n{point}");
-        for (value, ..) in scene.values() {
-            let left = scene.lab.world.search_home(value);
-            assert!(left.is_empty(), "{left:?}\n{point}");
-        }
-        scene.lab.no_temporary_file(&point);
+        scene.finishes(&expected, &point);
     }
     eprintln!("{version}: {kills} kills at {} of {all} steps", steps.len());
     assert!(kills * 10 >= steps.len() * 9, "{kills} of {}", steps.len());
@@ -313,4 +329,73 @@ fn a_killed_migration_loses_nothing_and_can_be_run_again() {
 #[test]
 fn a_killed_migration_to_a_database_loses_nothing_and_can_be_run_again() {
     kill_at_every_step("2026.9.6");
+}
+
+fn full_at_every_step(version: &'static str) {
+    if !ready() {
+        return;
+    }
+    let scene = scene(version);
+    scene.lab.keep();
+    let steps = scene.steps();
+    let expected = scene.end_state();
+    let (mut failures, mut unharmed) = (0, 0);
+    // A full disk still lets names and modes go.
+    let frees = ["unlink", "unlinkat", "fchmod", "fchmodat", "chmod"];
+    let steps: Vec<_> = steps
+        .into_iter()
+        .filter(|(call, _)| !frees.contains(&call.as_str()))
+        .collect();
+    for (call, at) in &steps {
+        scene.lab.put_back();
+        let run: Run = scene.lab.full(call, *at, &ARGS);
+        let point = format!("{version}: full at {call} {at}: {run:#}");
+        if run.code == 0 {
+            // What is written on the side (a log, a cache, a backup that the next step cleans too) stops
+            // nobody.
+            unharmed += 1;
+            scene.ended(&scene.but_for(BACKUP, &expected), &point);
+            continue;
+        }
+        failures += 1;
+        assert_eq!(run.code, 1, "{point}");
+        assert!(run.stderr.contains("the disk is full"), "{point}");
+        scene.nothing_is_lost(&point);
+        if !run.stderr.contains("clawkeep: moved, but") {
+            scene.finishes(&expected, &point);
+            continue;
+        }
+        // It came to its end, and has its bundle; what it had to leave is the next one's.
+        assert!(run.stderr.contains("left: cannot "), "{point}");
+        let again = scene.lab.world.run(&ARGS);
+        assert_eq!(again.code, 0, "{again:#}\n{point}");
+        scene.ended(&scene.but_for("bundles", &expected), &point);
+        // The newest first. One that had nothing to do made none.
+        let told = again.stderr.lines().chain(run.stderr.lines());
+        let undo = "To take it back: clawkeep migrate --undo ";
+        let bundles = told.filter_map(|line| line.strip_prefix(undo)?.split(' ').next());
+        let mut undone = String::new();
+        for id in bundles {
+            let args = ["migrate", "--undo", id, "--yes", "--as-root"];
+            let run = scene.lab.world.run(&args);
+            assert_eq!(run.code, 0, "{run:#}\n{point}");
+            let _ = writeln!(undone, "{run:#}");
+        }
+        for (value, _, files) in scene.values() {
+            let there = files.iter().all(|file| scene.text(file).contains(value));
+            assert!(there, "{value} did not come back\n{undone}\n{point}");
+        }
+    }
+    eprintln!("{version}: {failures} failures and {unharmed} without harm");
+    assert!(failures > unharmed, "{failures} of {}", steps.len());
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_loses_nothing() {
+    full_at_every_step("2026.6.1");
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_migration_to_a_database_loses_nothing() {
+    full_at_every_step("2026.9.6");
 }

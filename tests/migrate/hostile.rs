@@ -99,6 +99,108 @@ fn a_file_that_cannot_be_read_or_replaced_is_said_and_left() {
     assert!(said.contains("its folder cannot be written"), "{said}");
 }
 
+/// In a mount namespace of its own: the disk is gone with the program, however the test ends.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_on_a_read_only_disk_is_said_and_left() {
+    let scene = scene();
+    let key = "GROQ_API_KEY=gsk_FAKE0123456789abcdef\n";
+    scene
+        .world
+        .write("good/.env", format!("OPENAI_API_KEY={OPENAI}\n"));
+    scene.world.write("disk/here", "");
+    let unshare = |script: &str, program: &str| {
+        let mut args = vec!["--mount"];
+        if !rustix::process::geteuid().is_root() {
+            args.extend(["--user", "--map-root-user"]);
+        }
+        args.extend(["/bin/sh", "-ec", script, "sh", key, program]);
+        let path = format!(
+            "/usr/sbin:/usr/bin:/sbin:/bin:{}",
+            scene.world.bin().display()
+        );
+        let cmd = scene
+            .world
+            .program(std::path::Path::new("/usr/bin/unshare"), &args);
+        cmd.env("PATH", path)
+            .env("OPENCLAW_GATEWAY_PORT", "1")
+            .run()
+    };
+    let mount = "mount -t tmpfs -o mode=700 tmpfs disk; (umask 77; printf %s \"$1\" > disk/.env); \
+                 mount -o remount,ro disk";
+    let probe = unshare(mount, "");
+    if probe.code != 0 {
+        eprintln!("not run: this user may not mount a tmpfs: {probe}");
+        return;
+    }
+    let program = scene.world.home().join(".local/bin/clawkeep");
+    let script = format!(
+        "{mount}; \"$2\" migrate --yes good/.env disk/.env; code=$?; printf 'LEFT %s' \"$(cat disk/.env)\"; exit $code"
+    );
+    let run = unshare(&script, program.to_str().unwrap()).ok();
+    let told = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("~/disk/.env:1 GROQ_API_KEY"), "{run}");
+    assert!(told.contains("the file system is read-only"), "{run}");
+    assert!(
+        run.stdout.ends_with(&format!("LEFT {}", key.trim_end())),
+        "{run}"
+    );
+    assert_eq!(scene.world.read("good/.env"), b"", "{run}");
+    assert_eq!(
+        scene.run(&["secret", "get", "openai:default"]).ok().stdout,
+        OPENAI
+    );
+    assert_ne!(scene.run(&["secret", "get", "groq:default"]).code, 0);
+}
+
+/// OpenClaw's `config set` of 2026.6.1 notes its arguments in a log. A log is nobody's to rewrite.
+#[test]
+fn a_value_that_openclaws_own_log_holds_is_named_and_left() {
+    let scene = scene();
+    let log = ".openclaw/logs/config-audit.jsonl";
+    let noted = format!(
+        "{{\"event\":\"config.write\",\"argv\":[\"config\",\"get\",\"gateway\"]}}\n\
+         {{\"event\":\"config.write\",\"argv\":[\"config\",\"set\",\"models.providers.openai.apiKey\",\"{OPENAI}\"]}}\n"
+    );
+    scene.world.write(log, &noted);
+    scene
+        .world
+        .write(ENV, format!("OPENAI_API_KEY={OPENAI}\nPORT=1\n"));
+    let run = scene.run(&["migrate", "--yes"]).fails(1);
+    let left = "left: ~/.openclaw/logs/config-audit.jsonl:2 still holds openai:default";
+    assert!(run.stderr.contains(left), "{run}");
+    assert!(
+        run.stderr.contains("moved, but one place still holds"),
+        "{run}"
+    );
+    assert!(
+        !run.stderr.contains(OPENAI) && !run.stdout.contains(OPENAI),
+        "{run}"
+    );
+    assert_eq!(scene.world.read(log), noted.as_bytes());
+    assert_eq!(scene.world.read(ENV), b"PORT=1\n");
+    assert_eq!(
+        scene.run(&["secret", "get", "openai:default"]).ok().stdout,
+        OPENAI
+    );
+
+    // Two of them, and as a document.
+    let scene = self::scene();
+    scene.world.write(log, &noted);
+    scene
+        .world
+        .write(".openclaw/logs/other.log", format!("{OPENAI}\n"));
+    scene.world.write(ENV, format!("OPENAI_API_KEY={OPENAI}\n"));
+    let run = scene.run(&["migrate", "--yes"]).fails(1);
+    assert!(run.stderr.contains("2 places still hold a value"), "{run}");
+    let scene = self::scene();
+    scene.world.write(log, &noted);
+    scene.world.write(ENV, format!("OPENAI_API_KEY={OPENAI}\n"));
+    let run = scene.run(&["migrate", "--yes", "--json"]).fails(1).json();
+    assert_eq!(run["left"][0]["line"], 2, "{run}");
+    assert_eq!(scene.world.read(log), noted.as_bytes());
+}
+
 #[test]
 fn what_is_named_and_is_nothing_to_look_through_is_an_error() {
     let scene = scene();

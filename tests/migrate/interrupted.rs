@@ -1,8 +1,13 @@
-//! An `openclaw` that fails, ends clawkeep, or prints garbage, and a disk that takes nothing more: values
-//! stay in the vault or where they were, and running again finishes.
+//! An `openclaw` that fails, hangs, ends clawkeep, or prints garbage: values stay in the vault or where
+//! they were, and running again finishes.
 
+use crate::common::{Run, rounds};
 use crate::home::{CONFIG, ENV, PROFILES, furnish, moving};
 use crate::scene::Scene;
+use rustix::fs::{FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::time::Duration;
 
 fn outcome(scene: &Scene) -> String {
     let files = [
@@ -89,6 +94,86 @@ fn whichever_call_fails_running_again_finishes() {
             }
         }
     }
+}
+
+/// Runs `args` until OpenClaw's call `number` hangs, and ends that OpenClaw, as a person would. `None` when
+/// clawkeep came to its end without that call.
+fn hung(scene: &Scene, number: usize, args: &[&str]) -> Option<Run> {
+    let pipe = scene.theirs("pipe");
+    let _ = std::fs::remove_file(&pipe);
+    let (fifo, mode) = (FileType::Fifo, Mode::from_raw_mode(0o600));
+    mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
+    scene.hook(&format!(
+        "[ \"$(wc -l < \"$d/calls\")\" -eq {number} ] && {{ echo $$ > \"$d/pipe\"; exec tail -f /dev/null; }}"
+    ));
+    let cmd = scene.cmd(args);
+    // Both ways, so that opening waits for nobody.
+    let mut both = std::fs::File::options();
+    let mut end = both.read(true).write(true).open(&pipe).unwrap();
+    let mut heard = BufReader::new(end.try_clone().unwrap());
+    let working = std::thread::spawn(move || {
+        let run = cmd.run();
+        end.write_all(b"0\n").unwrap();
+        run
+    });
+    let mut pid = String::new();
+    heard.read_line(&mut pid).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    if let Some(pid) = pid {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    let run = working.join().unwrap();
+    scene.hook("");
+    pid.map(|_| run)
+}
+
+#[test]
+fn an_openclaw_that_hangs_and_is_ended_is_said_and_running_again_finishes() {
+    for version in ["2026.6.1", "2026.9.6"] {
+        let undisturbed = scene(version);
+        let args = ["migrate", "--yes"];
+        let _ = undisturbed.run(&args).ok();
+        let calls: Vec<String> = undisturbed.calls().lines().map(str::to_owned).collect();
+        let whole = outcome(&undisturbed).replace("// Mine.\n", "");
+        for (at, call) in calls.iter().enumerate() {
+            let scene = scene(version);
+            let run = hung(&scene, at + 1, &args);
+            let run = run.unwrap_or_else(|| panic!("{version}: {call} was not called"));
+            let point = format!("{version}: hung at {call}: {run}");
+            nothing_is_lost(&scene, &point);
+            assert!([0, 1].contains(&run.code), "{point}");
+            let said = run.stderr.contains("OpenClaw") || run.stderr.contains("openclaw");
+            assert!(said, "{point}");
+            let again = scene.run(&args).ok();
+            let found = outcome(&scene).replace("// Mine.\n", "");
+            assert_eq!(found, whole, "{point}\n{again}");
+        }
+    }
+}
+
+/// The limit itself, which is minutes.
+#[test]
+fn an_openclaw_that_hangs_and_that_nobody_ends_is_ended() {
+    if rounds(0, 1) == 0 {
+        eprintln!("not run: it takes the whole time that OpenClaw is given; scripts/test --long");
+        return;
+    }
+    let scene = scene("2026.9.6");
+    let hang = "exec tail -f /dev/null";
+    scene.hook(&format!("case \"$*\" in *--dry-run*) {hang} ;; esac"));
+    let before = outcome(&scene);
+    let cmd = scene.cmd(&["migrate", "--yes"]);
+    let run = cmd.limit(Duration::from_mins(20)).run().fails(1);
+    assert!(run.stderr.contains("openclaw secrets apply: "), "{run}");
+    assert!(
+        run.stderr.contains("did not end within 240 seconds"),
+        "{run}"
+    );
+    assert_eq!(outcome(&scene), before, "{run}");
+    nothing_is_lost(&scene, &run.to_string());
+    scene.hook("");
+    let _ = scene.run(&["migrate", "--yes"]).ok();
+    assert!(!scene.show(ENV).contains(crate::home::OPENAI));
 }
 
 /// Before OpenClaw has tried the plan nothing of its files is changed.

@@ -98,9 +98,12 @@ pub(super) fn end(
         said(app, listed, plan, done, &left, &marked);
     }
     if !left.is_empty() || !done.failed.is_empty() {
+        let places = match left.len().max(done.failed.len()) {
+            1 => "one place still holds".to_owned(),
+            many => format!("{many} places still hold"),
+        };
         return Err(Error::failed(format!(
-            "moved, but {} places still hold a value in plaintext, as named above",
-            left.len().max(done.failed.len())
+            "moved, but {places} a value in plaintext, as named above"
         ))
         .hint("clawkeep scan"))
         .map_err(|error| if args.json { Error::shown() } else { error });
@@ -228,7 +231,15 @@ fn said(
         .filter(|row| row.fate.is_gone())
         .flat_map(|row| row.ids.iter().map(crate::secret::SecretId::as_str))
         .collect();
-    let clean = plan.rows.iter().filter(|row| row.fate.is_gone()).count();
+    let is_clean = |item: usize| {
+        let path = listed.path(listed.found.items[item].source);
+        done.failed.iter().all(|(failed, _)| failed != path)
+    };
+    let clean = plan
+        .rows
+        .iter()
+        .filter(|row| row.fate.is_gone() && is_clean(row.item))
+        .count();
     app.ui.say(&format!(
         "Moved: {} in the vault, and {} clean.",
         ui::counted(moved.len() as u64, "value is", "values are"),

@@ -380,7 +380,10 @@ fn scrub_all(
         app.ui.say(&format!("cleaning {} …", listed.short(path)));
         match write(listed, read, &rewrite) {
             Ok(()) => done.scrubbed.push(path.clone()),
-            Err(error) => done.failed.push((path.clone(), error)),
+            Err(error) => {
+                keeping.take_back(path);
+                done.failed.push((path.clone(), error));
+            }
         }
     }
     Ok(())

@@ -195,6 +195,16 @@ impl Keeping {
         });
     }
 
+    /// Those bytes did not come to it: what is in it besides is somebody else's.
+    pub(super) fn take_back(&mut self, path: &Path) {
+        let real = real(path);
+        let mut files = self.bundle.files.iter_mut();
+        if let Some(file) = files.find(|file| file.path == real) {
+            file.after = After::Unknown;
+            self.others.insert(real);
+        }
+    }
+
     /// Saves what was noted.
     ///
     /// # Errors

@@ -332,7 +332,7 @@ fn run_plan(install: &Install, document: &Value, dry: bool) -> Result<()> {
     let dir = tempfile::Builder::new()
         .prefix("clawkeep-plan-")
         .tempdir()
-        .map_err(|error| Error::failed(format!("cannot make a folder: {}", error.kind())))?;
+        .map_err(|error| Error::io("make a folder in", &std::env::temp_dir(), &error))?;
     let path = dir.path().join("plan.json");
     file::create(&path, document.to_string().as_bytes(), 0o600)?;
     let said = path.to_string_lossy();
