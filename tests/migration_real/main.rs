@@ -4,14 +4,17 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     unreachable_pub,
-    reason = "a panic is how a test fails, and tests write files"
+    reason = "a panic is how a test fails, and tests write files and print what was left out"
 )]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(target_os = "linux")]
+mod boundaries;
 mod home;
 mod upgrade;
 mod whole;

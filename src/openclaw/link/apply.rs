@@ -75,14 +75,19 @@ fn validate(plan: &Plan, install: &Install) -> Result<()> {
     candidate.write()?;
     let variable = [("OPENCLAW_CONFIG_PATH", trial.0.as_os_str())];
     let output = install.run(&["config", "validate"], CLI_TIME, &variable)?;
-    if output.code == Some(0) {
-        return Ok(());
+    match output.code {
+        Some(0) => Ok(()),
+        Some(_) => Err(Error::failed(format!(
+            "OpenClaw {} would refuse openclaw.json as it would be then; nothing was written",
+            install.version()
+        ))
+        .hint("see whether it is valid now: openclaw config validate")),
+        None => expect(
+            &output,
+            install.version(),
+            "openclaw.json as it would be then; nothing was written",
+        ),
     }
-    Err(Error::failed(format!(
-        "OpenClaw {} would refuse openclaw.json as it would be then; nothing was written",
-        install.version()
-    ))
-    .hint("see whether it is valid now: openclaw config validate"))
 }
 
 /// A file that is gone afterwards.
