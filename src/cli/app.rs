@@ -149,7 +149,16 @@ impl App {
     /// `Missing`, `Locked` or `Broken`.
     pub fn open(&self) -> Result<Opened> {
         match self.find()? {
-            Found::Vault(Custody::Keychain) => self.open_items().map(Opened::Keychain),
+            Found::Vault(Custody::Keychain) => {
+                let items = self.open_items()?;
+                // The writers of a vault file do this; keychain items have no writer of their own. What
+                // cannot be destroyed now is no reason to give no value.
+                let over = crate::vault::undo::expire(&self.dir, self.host.now());
+                if over.is_ok_and(|over| !over.is_empty()) {
+                    items.forget_bundles(&self.dir)?;
+                }
+                Ok(Opened::Keychain(items))
+            }
             Found::Vault(Custody::File) => self.open_file_or_keeper(),
             Found::Nothing => Err(vault::none_in(&self.dir)),
         }

@@ -121,7 +121,7 @@ pub fn undo(app: &App, wish: &Wish<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `Missing` when there is no such bundle.
-pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
+pub fn forget(app: &App, which: &str, yes: bool, json: bool) -> Result<()> {
     let ids: Vec<BundleId> = if which == "all" {
         bundles::list(&app.dir)?
             .into_iter()
@@ -132,6 +132,7 @@ pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
     };
     if ids.is_empty() {
         app.ui.say("There is no undo bundle.");
+        forgotten(app, &ids, json)?;
         return forget_key(app);
     }
     let _alone = undo::alone(&app.dir)?;
@@ -148,7 +149,16 @@ pub fn forget(app: &App, which: &str, yes: bool) -> Result<()> {
         }
         app.ui.say(&format!("Destroyed the undo bundle {id}."));
     }
+    forgotten(app, &ids, json)?;
     forget_key(app)
+}
+
+fn forgotten(app: &App, ids: &[BundleId], json: bool) -> Result<()> {
+    if !json {
+        return Ok(());
+    }
+    let ids: Vec<&str> = ids.iter().map(BundleId::as_str).collect();
+    app.ui.document(&json!({ "destroyed": ids }))
 }
 
 /// Lists the bundles, without opening the vault.
@@ -261,6 +271,9 @@ fn show(app: &App, plan: &Plan<'_>, values: usize) {
 
 fn stopped(app: &App, edited: &[String], wish: &Wish<'_>) -> Result<()> {
     if let Some(path) = edited.first() {
+        if wish.json {
+            return Err(Error::shown());
+        }
         return Err(Error::failed(format!(
             "{path} was edited since the migration; nothing was written"
         ))

@@ -243,6 +243,30 @@ fn what_a_person_did_between_two_runs_outlasts_undoing() {
     assert!(scene.show(ENV).contains(crate::home::OPENAI));
 }
 
+/// With `--json` everything that has to do with bundles prints one document.
+#[test]
+fn bundles_say_one_document_each() {
+    let scene = scene("2026.6.1");
+    let run = scene.run(&["migrate", "--yes", "--json"]).ok();
+    let id = run.json()["undo"].clone();
+    let env = scene.show(ENV);
+    scene.world.write(ENV, "MINE=1\n");
+    let run = scene.run(&["migrate", "--undo", "--yes", "--as-root", "--json"]);
+    assert_eq!(run.code, 1, "{run}");
+    let files = run.json()["files"].as_array().unwrap().clone();
+    assert!(
+        files.iter().any(|file| file["fate"] == "edited"),
+        "{run}\n{env}"
+    );
+    let run = scene.run(&["migrate", "--forget", "all", "--yes", "--json"]);
+    assert_eq!(run.ok().json()["destroyed"], serde_json::json!([id]));
+    // A migration that changes nothing leaves nothing to take back.
+    let run = scene.run(&["migrate", "--yes"]).ok();
+    assert!(run.stderr.contains("There is nothing to move."), "{run}");
+    let run = scene.run(&["migrate", "--undo-list", "--json"]).ok();
+    assert_eq!(run.json()["bundles"], serde_json::json!([]));
+}
+
 /// Undoing asks first, and what is saved while it waits is not written over.
 #[test]
 fn an_edit_while_the_question_waits_stops_undoing() {

@@ -45,7 +45,7 @@ pub(super) fn command(app: &App, args: &Migrate) -> Option<Result<()>> {
         ));
     }
     if let Some(which) = &args.forget {
-        return Some(undo::forget(app, which, args.yes));
+        return Some(undo::forget(app, which, args.yes, args.json));
     }
     args.undo_list.then(|| undo::list(app, args.json))
 }
