@@ -195,13 +195,18 @@ impl Keeping {
         });
     }
 
-    /// Those bytes did not come to it: what is in it besides is somebody else's.
+    /// Writing those bytes failed. Where they did not come to it, what is in it is somebody else's.
     pub(super) fn take_back(&mut self, path: &Path) {
         let real = real(path);
+        let now = read(&real);
         let mut files = self.bundle.files.iter_mut();
-        if let Some(file) = files.find(|file| file.path == real) {
+        if let Some(file) = files.find(|file| file.path == real)
+            && !now.is_some_and(|(bytes, _)| file.after.is(&bytes))
+        {
             file.after = After::Unknown;
-            self.others.insert(real);
+            if !file.is_copy {
+                self.others.insert(real);
+            }
         }
     }
 
@@ -258,7 +263,7 @@ impl Keeping {
 
 /// Takes a file in, as it is now. One that a migration which was cut off has kept already stays as it
 /// was then, unless it is a text that a person changed since. Gives whether that file has bytes that
-/// nobody can say whose they are.
+/// nobody can say whose they are; in a copy they are nobody's work.
 fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) -> bool {
     let path = real(path);
     let now = read(&path);
@@ -277,7 +282,7 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
                 file.values.push(value);
             }
         }
-        return is_others && is_json;
+        return is_others && is_json && !is_copy;
     }
     let root = root(&path);
     if !bundle.roots.contains(&root) {
