@@ -133,6 +133,8 @@ impl Scene {
             said: String::new(),
             code: None,
         };
+        // Kept to the end: opening a pipe that nobody reads waits for a reader.
+        let _open = reader.try_clone().unwrap();
         for line in BufReader::new(reader).lines() {
             let line = line.unwrap();
             ran.said.push_str(&line);
