@@ -16,8 +16,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const ARGS: [&str; 3] = ["migrate", "--yes", "--install"];
+
+/// A migration starts OpenClaw some ten times.
+const LIMIT: Duration = Duration::from_mins(20);
 
 /// How each step is announced: by clawkeep itself, and by what is loaded into each OpenClaw that starts.
 const STEP: &str = " …";
@@ -129,6 +133,8 @@ impl Scene {
             said: String::new(),
             code: None,
         };
+        // Kept to the end: opening a pipe that nobody reads waits for a reader.
+        let _open = reader.try_clone().unwrap();
         for line in BufReader::new(reader).lines() {
             let line = line.unwrap();
             ran.said.push_str(&line);
@@ -176,7 +182,6 @@ impl Scene {
             (id.to_owned(), (told, world.get(id)))
         };
         let secrets = rows.iter().map(one).collect();
-        self.home.holds_none();
         let (code, report) = self.home.audit();
         assert_eq!(
             (code, &report["status"]),
@@ -185,12 +190,16 @@ impl Scene {
         );
         let args = "models auth order get --provider openrouter --json";
         let args: Vec<&str> = args.split(' ').collect();
-        End {
+        let end = End {
             secrets,
             profiles: self.home.profiles(),
             order: self.home.openclaw(&args).ok().json()["order"].clone(),
             dotenv: self.home.dotenv(),
-        }
+        };
+        // The program that was installed is large, and would be searched for each value.
+        std::fs::remove_file(world.home().join(".local/bin/clawkeep")).unwrap();
+        self.home.holds_none();
+        end
     }
 }
 
@@ -234,7 +243,7 @@ fn killed_at_every_boundary(which: Which) {
         kills += 1;
         eprintln!("{}: {at}. {}", which.version(), ran.steps[at - 1]);
         scene.nothing_is_lost(&expected, &point);
-        let again = scene.home.world.run(&ARGS);
+        let again = scene.home.world.cmd(&ARGS).limit(LIMIT).run();
         assert_eq!(again.code, 0, "{again}\n{point}");
         let found = scene.end(&format!("{again}\n{point}"));
         assert_eq!(found, expected, "{again}\n{point}");
