@@ -53,7 +53,7 @@ fn the_command_in_its_own_process() {
     let what = std::env::var("UNDO_WHAT").unwrap_or_default();
     let done = match what.as_str() {
         "list" => undo::list(&app, true),
-        "forget" => undo::forget(&app, "all", true),
+        "forget" => undo::forget(&app, "all", true, false),
         _ => undo::undo(
             &app,
             &Wish {
