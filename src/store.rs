@@ -28,6 +28,14 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Whose credential it is, as a profile; `None` for other secrets, also for those that name a
+    /// provider.
+    pub fn profile_of(&self) -> Option<&ProviderId> {
+        self.provider
+            .as_ref()
+            .filter(|_| self.kind != SecretKind::Secret)
+    }
+
     /// What is known of a value that is stored where `old` was. The id keeps its age; the mark goes
     /// with another value, and stays with the same one.
     #[must_use]

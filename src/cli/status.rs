@@ -12,7 +12,7 @@ use super::record::LinkRecord;
 use super::{ui, unasked};
 use crate::error::{Error, Kind, Result};
 use crate::provider::{ProviderId, pages};
-use crate::secret::{SecretId, SecretKind};
+use crate::secret::SecretId;
 use crate::store::{Meta, Store};
 use crate::vault::cache::{Cache, Custody};
 use crate::vault::id::VaultId;
@@ -81,9 +81,7 @@ fn was_plaintext(secrets: &[(SecretId, Meta)]) -> impl Iterator<Item = &(SecretI
 fn by_provider(secrets: &[(SecretId, Meta)]) -> BTreeMap<&ProviderId, usize> {
     let mut all = BTreeMap::new();
     for (_, meta) in was_plaintext(secrets) {
-        if let Some(provider) = meta.provider.as_ref()
-            && meta.kind != SecretKind::Secret
-        {
+        if let Some(provider) = meta.profile_of() {
             *all.entry(provider).or_default() += 1;
         }
     }
@@ -168,7 +166,7 @@ fn rotation(app: &App, secrets: &[(SecretId, Meta)]) {
         app.ui.say(&format!("  {provider} ({count}): {page}"));
     }
     let others = was_plaintext(secrets)
-        .filter(|(_, meta)| meta.provider.is_none() || meta.kind == SecretKind::Secret)
+        .filter(|(_, meta)| meta.profile_of().is_none())
         .count();
     if others > 0 {
         app.ui.say(&format!(

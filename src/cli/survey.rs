@@ -135,11 +135,7 @@ impl Survey {
             }
         }
         for (id, meta) in &stored {
-            let Some(provider) = meta
-                .provider
-                .clone()
-                .filter(|_| meta.kind != SecretKind::Secret)
-            else {
+            let Some(provider) = meta.profile_of().cloned() else {
                 continue;
             };
             let (agent, name) = match id

@@ -166,6 +166,15 @@ impl Item {
             At::Row { .. } => None,
         }
     }
+
+    /// The agent (`None` where all have it in common) and the profile, where it is a value of one in
+    /// OpenClaw's databases; not for what only stays there.
+    pub fn profile_row(&self) -> Option<(Option<&AgentId>, &ProfileId)> {
+        match (&self.at, &self.what) {
+            (At::Row { agent, profile }, What::Profile { .. }) => Some((agent.as_ref(), profile)),
+            _ => None,
+        }
+    }
 }
 
 /// A path below the home as a person writes it.

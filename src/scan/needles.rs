@@ -103,8 +103,10 @@ impl Needles {
             return Err(Error::failed("there are too many values to look for"));
         }
         let mut made = Making {
-            text: Zeroizing::new(Vec::with_capacity(room)),
-            needles: Vec::new(),
+            made: Made {
+                text: Zeroizing::new(Vec::with_capacity(room)),
+                needles: Vec::new(),
+            },
             masks,
             plain: Zeroizing::new(Vec::new()),
             standard: Zeroizing::new(Vec::new()),
@@ -135,7 +137,7 @@ impl Needles {
             names.sort();
         }
         too_short.sort();
-        let Making { text, needles, .. } = made;
+        let Made { text, needles } = made.made;
         let entries = needles.iter().map(|needle| Entry {
             bytes: text_of(&text, needle),
             dots: needle.dots,
@@ -235,9 +237,14 @@ fn room(buffer: &mut Zeroizing<Vec<u8>>, len: usize) -> &mut [u8] {
     &mut buffer[..len]
 }
 
-struct Making {
+/// What was made by now.
+struct Made {
     text: Zeroizing<Vec<u8>>,
     needles: Vec<Needle>,
+}
+
+struct Making {
+    made: Made,
     masks: &'static [Mask],
     /// Used again for each value.
     plain: Zeroizing<Vec<u8>>,
@@ -247,7 +254,7 @@ struct Making {
 
 impl Making {
     fn forms(&mut self, value: usize, text: &str) {
-        self.add(value, Kind::Plain, &[text.as_bytes()]);
+        self.made.add(value, Kind::Plain, &[text.as_bytes()]);
         if text.contains('\n') {
             // As a file with the other kind of line ends has it.
             let unix = Zeroizing::new(text.replace("\r\n", "\n"));
@@ -256,7 +263,7 @@ impl Making {
             } else {
                 unix
             };
-            self.add(value, Kind::Plain, &[other.as_bytes()]);
+            self.made.add(value, Kind::Plain, &[other.as_bytes()]);
         }
         for before in 0..3 {
             self.base64(value, text.as_bytes(), before);
@@ -269,8 +276,8 @@ impl Making {
                 let (head, tail) = (&text[..head], &text[text.len() - tail..]);
                 let kind = Kind::Mask(head.len() + tail.len());
                 let parts = [head.as_bytes(), dots.as_bytes(), tail.as_bytes()];
-                self.add(value, kind, &parts);
-                if let Some(mask) = self.needles.last_mut() {
+                self.made.add(value, kind, &parts);
+                if let Some(mask) = self.made.needles.last_mut() {
                     mask.dots = Some((head.len(), head.len() + dots.len()));
                 }
             }
@@ -292,16 +299,15 @@ impl Making {
         // The room is what base64 takes.
         debug_assert!(wrote.is_ok());
         let is_one = standard[range.clone()] == url[range.clone()];
-        let standard = std::mem::take(&mut self.standard);
-        self.add(value, Kind::Base64, &[&standard[range.clone()]]);
-        self.standard = standard;
+        self.made
+            .add(value, Kind::Base64, &[&standard[range.clone()]]);
         if !is_one {
-            let url = std::mem::take(&mut self.url);
-            self.add(value, Kind::Base64, &[&url[range]]);
-            self.url = url;
+            self.made.add(value, Kind::Base64, &[&url[range]]);
         }
     }
+}
 
+impl Made {
     fn add(&mut self, value: usize, kind: Kind, parts: &[&[u8]]) {
         let start = self.text.len();
         for part in parts {

@@ -290,14 +290,26 @@ fn list_files(dir: &Path, told: &mut String) {
     }
 }
 
-fn kill_at_every_step(version: &'static str) {
+type Steps = Vec<(String, u32)>;
+type End = BTreeMap<String, String>;
+
+/// A scene that can be put back, its steps, and how an undisturbed run ends. `None` where nothing can be
+/// disturbed.
+fn undisturbed(version: &'static str) -> Option<(Scene, Steps, End)> {
     if !ready() {
-        return;
+        return None;
     }
     let scene = scene(version);
     scene.lab.keep();
     let steps = scene.steps();
-    let expected = scene.end_state();
+    let end = scene.end_state();
+    Some((scene, steps, end))
+}
+
+fn kill_at_every_step(version: &'static str) {
+    let Some((scene, steps, expected)) = undisturbed(version) else {
+        return;
+    };
     for (value, ..) in scene.values() {
         assert!(scene.lab.world.search_home(value).is_empty(), "{value}");
     }
@@ -332,13 +344,9 @@ fn a_killed_migration_to_a_database_loses_nothing_and_can_be_run_again() {
 }
 
 fn full_at_every_step(version: &'static str) {
-    if !ready() {
+    let Some((scene, steps, expected)) = undisturbed(version) else {
         return;
-    }
-    let scene = scene(version);
-    scene.lab.keep();
-    let steps = scene.steps();
-    let expected = scene.end_state();
+    };
     let (mut failures, mut unharmed) = (0, 0);
     // A full disk still lets names and modes go.
     let frees = ["unlink", "unlinkat", "fchmod", "fchmodat", "chmod"];

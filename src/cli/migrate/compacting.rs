@@ -9,7 +9,6 @@ use super::steps::Done;
 use crate::cli::app::App;
 use crate::error::Result;
 use crate::migrate::digest::Digest;
-use crate::migrate::item::{At, What};
 use crate::migrate::plan::Plan;
 use crate::openclaw::config::Config;
 use crate::openclaw::database::{self, Running};
@@ -43,19 +42,14 @@ impl Pending {
             .iter()
             .filter(|row| row.fate.is_gone())
             .map(|row| &listed.found.items[row.item])
-            .filter(|item| matches!(item.at, At::Row { .. }))
+            .filter(|item| item.profile_row().is_some())
             .map(|item| listed.path(item.source))
             .collect();
         let live: BTreeSet<&Path> = listed
             .found
             .items
             .iter()
-            .filter(|item| {
-                matches!(
-                    (&item.at, &item.what),
-                    (At::Row { .. }, What::Profile { .. })
-                )
-            })
+            .filter(|item| item.profile_row().is_some())
             .map(|item| listed.path(item.source))
             .collect();
         let mut files = Vec::new();

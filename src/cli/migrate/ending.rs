@@ -18,7 +18,6 @@ use crate::openclaw::install::Install;
 use crate::openclaw::link::{self, Applied};
 use crate::provider::ProviderId;
 use crate::scan::{self, Needles, Options, Place, What};
-use crate::secret::SecretKind;
 use crate::store::Store;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,10 +199,7 @@ fn marked(opened: &Opened) -> Result<Vec<(String, Option<ProviderId>)>> {
         .list()?
         .into_iter()
         .filter(|(_, meta)| meta.was_plaintext)
-        .map(|(id, meta)| {
-            let provider = meta.provider.filter(|_| meta.kind != SecretKind::Secret);
-            (id.to_string(), provider)
-        })
+        .map(|(id, meta)| (id.to_string(), meta.profile_of().cloned()))
         .collect())
 }
 

@@ -9,7 +9,7 @@ use crate::cli::opened::Opened;
 use crate::error::Result;
 use crate::migrate::digest::Digest;
 use crate::migrate::find::Found;
-use crate::migrate::item::{self, At, Unseen, What};
+use crate::migrate::item::{self, Unseen};
 use crate::migrate::plan::{self, Access, Facts, Known, Plan};
 use crate::migrate::read::{self, Read};
 use crate::migrate::source::{self, Folders};
@@ -20,7 +20,7 @@ use crate::openclaw::link;
 use crate::openclaw::places::Places;
 use crate::openclaw::version::Lane;
 use crate::provider::{AgentId, ProfileId};
-use crate::secret::{SecretId, SecretKind};
+use crate::secret::SecretId;
 use crate::store::{Resolve, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -131,19 +131,15 @@ impl Listed {
             let Some((value, _)) = opened.get(&id)? else {
                 continue;
             };
-            let was_plaintext = meta.was_plaintext;
-            let profile = meta
-                .provider
-                .filter(|_| meta.kind != SecretKind::Secret)
-                .and_then(|provider| {
-                    let (agent, profile) = match profiles.get(&id) {
-                        Some(known) => known.clone(),
-                        None => profile_of(&id)?,
-                    };
-                    Some((agent, profile, provider))
-                });
+            let profile = meta.profile_of().and_then(|provider| {
+                let (agent, profile) = match profiles.get(&id) {
+                    Some(known) => known.clone(),
+                    None => profile_of(&id)?,
+                };
+                Some((agent, profile, provider.clone()))
+            });
             let value = self.found.values.keep(value);
-            if was_plaintext {
+            if meta.was_plaintext {
                 self.marked.push((id.to_string(), value));
             }
             self.known.push(Known {
@@ -157,10 +153,10 @@ impl Listed {
         Ok(())
     }
 
-    /// What stands for the value that the vault had under this name.
-    pub(super) fn known(&self, id: &SecretId) -> Option<Digest> {
-        let known = self.known.iter().find(|known| known.id == *id);
-        known.map(|known| known.value)
+    /// What stands for each value that the vault had, by name.
+    pub(super) fn known(&self) -> BTreeMap<&SecretId, Digest> {
+        let known = self.known.iter();
+        known.map(|known| (&known.id, known.value)).collect()
     }
 
     /// Whether OpenClaw's databases hold other values than were listed.
@@ -178,10 +174,8 @@ impl Listed {
             (stored.place.agent(), stored.profile.clone(), value)
         });
         let then = self.found.items.iter().filter_map(|item| {
-            let (At::Row { agent, profile }, What::Profile { .. }) = (&item.at, &item.what) else {
-                return None;
-            };
-            let agent = agent.clone().unwrap_or_else(AgentId::main);
+            let (agent, profile) = item.profile_row()?;
+            let agent = agent.cloned().unwrap_or_else(AgentId::main);
             Some((agent, profile.clone(), item.value))
         });
         Ok(now.collect::<BTreeSet<_>>() != then.collect())

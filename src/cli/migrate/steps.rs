@@ -55,18 +55,18 @@ pub(super) struct Done {
 /// The files that are not as they were listed.
 pub(super) fn changed(listed: &Listed) -> Vec<PathBuf> {
     let values = &listed.found.values;
-    let is_same = |read: &Read| {
-        let now = read::read(&read.source, true).ok().flatten();
-        now.is_some_and(|now| {
-            values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes)
-        })
-    };
     listed
         .reads
         .iter()
-        .filter(|read| !is_same(read))
+        .filter(|read| now(listed, read) != Some(values.digest_of_bytes(&read.bytes)))
         .map(|read| read.source.path.clone())
         .collect()
+}
+
+/// What stands for the bytes that a file has now; `None` where it cannot be read any more.
+fn now(listed: &Listed, read: &Read) -> Option<Digest> {
+    let now = read::read(&read.source, true).ok().flatten()?;
+    Some(listed.found.values.digest_of_bytes(&now.bytes))
 }
 
 /// Does what the plan says.
@@ -105,10 +105,11 @@ pub(super) fn run(
 /// Names were given by what the vault had when it was listed: another value that came in since stays.
 fn refuse_newer(opened: &mut Opened, listed: &Listed, plan: &Plan) -> Result<()> {
     opened.refresh()?;
+    let known = listed.known();
     for secret in &plan.secrets {
         let now = opened.get(&secret.id)?;
         let now = now.map(|(value, _)| listed.found.values.digest(&value));
-        if now != listed.known(&secret.id) && now != Some(secret.value) {
+        if now.as_ref() != known.get(&secret.id) && now != Some(secret.value) {
             return Err(Error::failed(format!(
                 "the vault has another value for {} than when this was listed; nothing was changed",
                 secret.id
@@ -398,9 +399,7 @@ struct Rewrite {
 /// Saving the bundle and writing other files took time: what came into the file since is not lost.
 fn write(listed: &Listed, read: &Read, rewrite: &Rewrite) -> Result<()> {
     let path = &read.source.path;
-    let now = read::read(&read.source, true).ok().flatten();
-    let values = &listed.found.values;
-    if now.is_none_or(|now| values.digest_of_bytes(&now.bytes) != rewrite.before) {
+    if now(listed, read) != Some(rewrite.before) {
         return Err(since_listed(path));
     }
     file::replace(path, &rewrite.after, file::mode_of(path))
@@ -443,16 +442,14 @@ fn scrubbed(listed: &Listed, read: &Read, gone: &scrub::Gone) -> Result<Option<R
         Err(unseen) => return Err(Error::failed(unseen.reason)),
     };
     let values = &listed.found.values;
-    let is_same = values.digest_of_bytes(&now.bytes) == values.digest_of_bytes(&read.bytes);
+    let before = values.digest_of_bytes(&now.bytes);
+    let is_same = before == values.digest_of_bytes(&read.bytes);
     if !is_same && matches!(read.source.form, Form::Names(_)) {
         return Err(since_listed(path));
     }
     let scrubbed = scrub::scrubbed(&read.source, &now.bytes, gone, values)?;
     match now.access {
         Access::No(reason) if scrubbed.is_some() => Err(Error::failed(reason)),
-        _ => Ok(scrubbed.map(|after| Rewrite {
-            before: values.digest_of_bytes(&now.bytes),
-            after,
-        })),
+        _ => Ok(scrubbed.map(|after| Rewrite { before, after })),
     }
 }

@@ -156,7 +156,7 @@ impl Keeping {
         for (path, is_copy) in changed {
             let values = at.remove(&path).unwrap_or_default();
             if take_in(&mut bundle, &path, is_copy, values) {
-                others.insert(real(&path));
+                others.insert(path);
             }
         }
         if let Some(bound) = bound {
@@ -181,18 +181,16 @@ impl Keeping {
             file.after = after;
             return;
         }
-        let root = root(&path);
-        if !self.bundle.roots.contains(&root) {
-            self.bundle.roots.push(root);
-        }
-        files.push(WasFile {
+        let (before, mode) = split(None);
+        let new = WasFile {
             path,
-            mode: 0o600,
-            before: None,
+            mode,
+            before,
             after,
             is_copy: true,
             values: Vec::new(),
-        });
+        };
+        add(&mut self.bundle, new);
     }
 
     /// Writing those bytes failed. Where they did not come to it, what is in it is somebody else's.
@@ -261,17 +259,16 @@ impl Keeping {
     }
 }
 
-/// Takes a file in, as it is now. One that a migration which was cut off has kept already stays as it
+/// Takes a file in, as it is now; `path` is its real one. One that a migration which was cut off has kept already stays as it
 /// was then, unless it is a text that a person changed since. Gives whether that file has bytes that
 /// nobody can say whose they are; in a copy they are nobody's work.
 fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) -> bool {
-    let path = real(path);
-    let now = read(&path);
+    let now = read(path);
     if let Some(file) = bundle.files.iter_mut().find(|file| file.path == path) {
         let is_ours = now.as_ref().is_some_and(|(bytes, _)| file.after.is(bytes));
         let is_json = now
             .as_ref()
-            .is_some_and(|(bytes, _)| Config::parse(bytes, &path).is_ok());
+            .is_some_and(|(bytes, _)| Config::parse(bytes, path).is_ok());
         let is_others = !is_ours && !is_as_before(file, now.as_ref());
         if is_others && !is_json {
             (file.before, file.mode) = split(now);
@@ -284,20 +281,26 @@ fn take_in(bundle: &mut Bundle, path: &Path, is_copy: bool, values: Vec<WasAt>) 
         }
         return is_others && is_json && !is_copy;
     }
-    let root = root(&path);
-    if !bundle.roots.contains(&root) {
-        bundle.roots.push(root);
-    }
     let (before, mode) = split(now);
-    bundle.files.push(WasFile {
-        path,
+    let new = WasFile {
+        path: path.to_owned(),
         mode,
         before,
         after: After::Unknown,
         is_copy,
         values,
-    });
+    };
+    add(bundle, new);
     false
+}
+
+/// Adds a file, with the folder below which it may be put back.
+fn add(bundle: &mut Bundle, file: WasFile) {
+    let root = root(&file.path);
+    if !bundle.roots.contains(&root) {
+        bundle.roots.push(root);
+    }
+    bundle.files.push(file);
 }
 
 fn split(now: Option<(Zeroizing<Vec<u8>>, u32)>) -> (Option<Zeroizing<Vec<u8>>>, u32) {

@@ -163,15 +163,14 @@ impl<'b> Plan<'b> {
             database::put_back(self.bundle, install, host.now(), &mut done, progress)?;
         }
         let mut roots = Roots::default();
-        let planned = self.fates.iter().map(Some);
-        for (file, planned) in self.bundle.files.iter().zip(planned) {
+        for (file, planned) in self.bundle.files.iter().zip(&self.fates) {
             progress(&format!("{}", file.path.display()));
             let (root, below) = roots.to(self.bundle, file)?;
             let written = put_back(
                 root,
                 &below,
                 file,
-                planned.filter(|_| by_openclaw),
+                by_openclaw.then_some(planned),
                 host,
                 &mut done,
             );
