@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::openclaw::document::Document;
 use crate::openclaw::order;
+use crate::openclaw::profiles::ProfilesFile;
 use crate::provider::{ProfileId, ProviderId};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -27,6 +28,18 @@ pub const FILE_NAME: &str = "auth-state.json";
 /// `Broken` when the file cannot be read.
 pub fn order_in_state(path: &Path, provider: &ProviderId) -> Result<Option<Vec<ProfileId>>> {
     Ok(Document::load(path)?.and_then(|state| order::get(&state.root, provider)))
+}
+
+/// `profiles` with the order and the use that the auth-state.json at `path` has laid over its own. For
+/// reading; nothing changes where there is no such file.
+///
+/// # Errors
+/// `Broken` when the file cannot be read.
+pub fn over(mut profiles: ProfilesFile, path: &Path) -> Result<ProfilesFile> {
+    if let Some(state) = Document::load(path)? {
+        profiles.state_under(&state.root);
+    }
+    Ok(profiles)
 }
 
 /// Stores the order of `provider` in the auth-state.json at `path`, or clears it (`None`), under

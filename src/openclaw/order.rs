@@ -21,6 +21,16 @@ pub(super) fn get(root: &Map<String, Value>, provider: &ProviderId) -> Option<Ve
         .next_back()
 }
 
+/// The providers that have an order.
+pub(super) fn providers(root: &Map<String, Value>) -> impl Iterator<Item = ProviderId> {
+    root.get(ORDER)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, list)| ids(list).is_some())
+        .filter_map(|(key, _)| ProviderId::parse(key).ok())
+}
+
 /// Stores an order, each id once. An empty one is cleared.
 pub(super) fn set(root: &mut Map<String, Value>, provider: &ProviderId, ids: &[ProfileId]) {
     if ids.is_empty() {
@@ -52,6 +62,20 @@ pub(super) fn set(root: &mut Map<String, Value>, provider: &ProviderId, ids: &[P
         .unwrap_or_else(|| provider.as_str().to_owned());
     order.retain(|other, _| *other == key || !names(other, provider));
     order.insert(key, Value::Array(list));
+}
+
+/// Lays the orders of `over` over those of `root`, provider by provider. For reading.
+pub(super) fn lay_over(root: &mut Map<String, Value>, over: &Map<String, Value>) {
+    let Some(orders) = over.get(ORDER).and_then(Value::as_object) else {
+        return;
+    };
+    for key in orders.keys() {
+        if let Ok(provider) = ProviderId::parse(key)
+            && let Some(order) = get(over, &provider)
+        {
+            set(root, &provider, &order);
+        }
+    }
 }
 
 /// Removes the order of `provider`. `false` when there was none.

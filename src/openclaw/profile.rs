@@ -63,6 +63,17 @@ impl Expires {
     }
 }
 
+/// Whether a profile has anything to show a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A value in the clear or a ref of any source; of a login its `access` or `refresh`.
+    Credential,
+    /// A login that lies in the credentials folder of an older OpenClaw (`oauthRef`).
+    OldLogin,
+    /// Neither.
+    Nothing,
+}
+
 /// One profile as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -77,6 +88,8 @@ pub struct Profile {
     pub reference: Option<SecretRef>,
     /// Whether a key or token stands there in the clear, be it beside a ref. Never for oauth.
     pub plaintext: bool,
+    /// Whether it holds anything at all.
+    pub holds: Holds,
     /// When it stops working.
     pub expires: Expires,
 }
@@ -99,6 +112,7 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
                 kind,
                 reference: None,
                 plaintext: false,
+                holds: login(fields),
                 expires: expires(fields.get("expires")),
             });
         }
@@ -115,11 +129,69 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
         plaintext: ["key", "apiKey", "api_key", "token"]
             .into_iter()
             .any(|field| fields.get(field).is_some_and(is_plaintext)),
+        holds: if has_credential(fields, value_field, ref_field) {
+            Holds::Credential
+        } else {
+            Holds::Nothing
+        },
         expires: match kind {
             ProfileKind::Token => expires(fields.get("expires")),
             ProfileKind::ApiKey | ProfileKind::Oauth => Expires::Never,
         },
     })
+}
+
+/// Whether OpenClaw's loader takes it, whatever clawkeep can name of it.
+pub(super) fn is_read(entry: &Value) -> bool {
+    entry.as_object().is_some_and(|fields| {
+        let provider = fields.get("provider").and_then(Value::as_str);
+        kind_of(fields).is_some() && provider.is_some_and(is_said)
+    })
+}
+
+/// As OpenClaw sees it once it has mended the misspellings: `apiKey` counts only without a `key`.
+fn has_credential(fields: &Map<String, Value>, value_field: &str, ref_field: &str) -> bool {
+    let is_text = |field: &str| {
+        fields
+            .get(field)
+            .and_then(Value::as_str)
+            .is_some_and(is_said)
+    };
+    fields.get(ref_field).is_some_and(is_ref)
+        || fields.get(value_field).is_some_and(is_ref)
+        || is_text(value_field)
+        || (value_field == "key" && !fields.contains_key("key") && is_text("apiKey"))
+}
+
+fn login(fields: &Map<String, Value>) -> Holds {
+    let is_text = |field: &str| {
+        fields
+            .get(field)
+            .and_then(Value::as_str)
+            .is_some_and(is_said)
+    };
+    if is_text("access") || is_text("refresh") {
+        return Holds::Credential;
+    }
+    let text = |field: &str| fields.get("oauthRef")?.get(field)?.as_str();
+    let is_hex = |id: &str| {
+        id.len() == 32
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    if text("source") == Some("openclaw-credentials")
+        && text("provider") == Some("openai-codex")
+        && text("id").is_some_and(is_hex)
+    {
+        Holds::OldLogin
+    } else {
+        Holds::Nothing
+    }
+}
+
+fn is_said(text: &str) -> bool {
+    !text.trim().is_empty()
 }
 
 pub(super) fn kind_of(fields: &Map<String, Value>) -> Option<ProfileKind> {

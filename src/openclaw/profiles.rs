@@ -18,11 +18,12 @@ use crate::host::Host;
 use crate::openclaw::document::{Document, wipe};
 use crate::openclaw::order;
 use crate::openclaw::profile::{self, is_oauth, moment, with_ref};
-pub use crate::openclaw::profile::{Expires, Profile, ProfileKind};
+pub use crate::openclaw::profile::{Expires, Holds, Profile, ProfileKind};
 use crate::openclaw::reference::SecretRef;
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -30,8 +31,9 @@ use zeroize::Zeroizing;
 pub const FILE_NAME: &str = "auth-profiles.json";
 
 const PROFILES: &str = "profiles";
+const USAGE: &str = "usageStats";
 /// The fields of a file that are not profiles of the flat form.
-const STATE: [&str; 3] = ["order", "lastGood", "usageStats"];
+const STATE: [&str; 3] = ["order", "lastGood", USAGE];
 
 /// What OpenClaw remembers of a profile's use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +44,34 @@ pub struct Usage {
     pub disabled_until: Option<Millis>,
     /// When it last worked.
     pub last_used: Option<Millis>,
+    /// Why it cools, where that is one of OpenClaw's own words.
+    pub cooldown_reason: Option<&'static str>,
+    /// Why it is disabled, likewise.
+    pub disabled_reason: Option<&'static str>,
+    /// When a request with it last failed.
+    pub last_failure: Option<Millis>,
+    /// How many failed in a row.
+    pub errors: u64,
 }
+
+/// What OpenClaw calls the ways in which a request fails (`AUTH_FAILURE_REASONS`), and why it waits for
+/// a subscription (`AUTH_BLOCKED_REASONS`). Another word is passed over, there and here.
+const FAILURES: [&str; 14] = [
+    "auth",
+    "auth_permanent",
+    "format",
+    "overloaded",
+    "rate_limit",
+    "billing",
+    "timeout",
+    "model_not_found",
+    "session_expired",
+    "empty_response",
+    "no_error_details",
+    "unclassified",
+    "unknown",
+    "subscription_limit",
+];
 
 /// The file.
 pub struct ProfilesFile {
@@ -206,7 +235,7 @@ impl ProfilesFile {
         forget_in(root, "lastGood", |_, last| {
             last.as_str().map(str::trim) == Some(id.as_str())
         });
-        forget_in(root, "usageStats", |key, _| key.trim() == id.as_str());
+        forget_in(root, USAGE, |key, _| key.trim() == id.as_str());
         true
     }
 
@@ -248,24 +277,73 @@ impl ProfilesFile {
         order::clear(&mut self.document.root, provider)
     }
 
+    /// The providers that have an order, in the file's order.
+    pub fn ordered(&self) -> impl Iterator<Item = ProviderId> {
+        order::providers(&self.document.root)
+    }
+
     /// What OpenClaw remembers of a profile's use. Nothing where it is not this file that it keeps
     /// that in (from 2026.4.7).
     pub fn usage(&self, id: &ProfileId) -> Usage {
-        let stats = self
-            .document
+        let mut of = self.stats().filter(|(key, _)| *key == id.as_str());
+        of.next_back()
+            .map(|(_, stats)| usage(stats))
+            .unwrap_or_default()
+    }
+
+    /// The same of all profiles, by their ids.
+    pub fn usages(&self) -> HashMap<String, Usage> {
+        self.stats()
+            .map(|(id, stats)| (id.to_owned(), usage(stats)))
+            .collect()
+    }
+
+    /// A later entry counts more than an earlier one.
+    fn stats(&self) -> impl DoubleEndedIterator<Item = (&str, &Map<String, Value>)> {
+        self.document
             .root
-            .get("usageStats")
+            .get(USAGE)
             .and_then(Value::as_object)
             .into_iter()
-            .flatten()
-            .filter(|(key, _)| key.trim() == id.as_str())
-            .filter_map(|(_, stats)| stats.as_object())
-            .next_back();
-        let at = |key: &str| moment(stats?.get(key)?);
-        Usage {
-            cooldown_until: at("cooldownUntil").max(at("blockedUntil")),
-            disabled_until: at("disabledUntil"),
-            last_used: at("lastUsed"),
+            .flat_map(Map::iter)
+            .filter_map(|(id, stats)| Some((id.trim(), stats.as_object()?)))
+    }
+
+    /// This file with another one over it, as OpenClaw reads main's file under another agent's, and
+    /// auth-profiles.json under auth-state.json: of each profile, of each provider's order and of each
+    /// profile's use what `over` has counts. For reading, as [`ProfilesFile::joined`].
+    #[must_use]
+    pub fn under(mut self, over: &Self) -> Self {
+        let root = &mut self.document.root;
+        if let Some(entries) = object(root, PROFILES) {
+            for (id, entry) in over.entries() {
+                // One that OpenClaw does not read hides none.
+                if profile::is_read(entry)
+                    && let Some(mut hidden) = entries.insert(id.clone(), entry.clone())
+                {
+                    wipe(&mut hidden);
+                }
+            }
+        }
+        self.state_under(&over.document.root);
+        self
+    }
+
+    /// The same with the content of an auth-state.json, which has no profiles.
+    pub(super) fn state_under(&mut self, over: &Map<String, Value>) {
+        let root = &mut self.document.root;
+        order::lay_over(root, over);
+        let Some(stats) = over.get(USAGE).and_then(Value::as_object) else {
+            return;
+        };
+        let Some(below) = object(root, USAGE) else {
+            return;
+        };
+        for (id, entry) in stats {
+            if entry.as_object().is_some_and(|entry| !entry.is_empty()) {
+                below.retain(|other, _| other.trim() != id.trim());
+                below.insert(id.clone(), entry.clone());
+            }
         }
     }
 
@@ -304,6 +382,38 @@ pub fn edit<T>(
         *document = file.document;
         Ok(done)
     })
+}
+
+fn usage(stats: &Map<String, Value>) -> Usage {
+    let at = |key: &str| moment(stats.get(key)?);
+    let word = |key: &str| {
+        let said = stats.get(key)?.as_str()?;
+        FAILURES.into_iter().find(|known| *known == said)
+    };
+    let (cooldown, blocked) = (at("cooldownUntil"), at("blockedUntil"));
+    Usage {
+        cooldown_until: cooldown.max(blocked),
+        disabled_until: at("disabledUntil"),
+        last_used: at("lastUsed"),
+        cooldown_reason: if blocked > cooldown {
+            word("blockedReason")
+        } else {
+            word("cooldownReason")
+        },
+        disabled_reason: word("disabledReason"),
+        last_failure: at("lastFailureAt"),
+        errors: stats
+            .get("errorCount")
+            .and_then(Value::as_u64)
+            .unwrap_or_default(),
+    }
+}
+
+/// The object `field`, made where there is none; `None` when something else stands there.
+fn object<'r>(root: &'r mut Map<String, Value>, field: &str) -> Option<&'r mut Map<String, Value>> {
+    root.entry(field)
+        .or_insert_with(|| Value::Object(Map::new()))
+        .as_object_mut()
 }
 
 /// Removes what `forget` names from the object `field`; an object that this empties goes too.

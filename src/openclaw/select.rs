@@ -1,58 +1,344 @@
-//! Which profile of a provider is next: what the selection id `provider/<p>` stands for. Ring 2';
-//! pure: a file and the time in, profiles out.
+//! Which profile of a provider is next, and why the others are not. Ring 2'; pure: stores, settings and
+//! the time in, profiles out; never a value.
 //!
 //! Source: OpenClaw 2026.6.1, `src/agents/auth-profiles/order.ts` (`resolveAuthProfileOrder`,
-//! `orderProfilesByMode`) and `usage-state.ts`, without what only openclaw.json knows.
-//! - The stored order counts if there is one, else all profiles of the provider. A stored order of
-//!   ids that are all gone counts as none.
-//! - With an order: as given. Without: tokens before API keys, then whatever was used longest ago;
-//!   never used is first. Cooling and disabled profiles go last, the soonest end first.
-//! - Expired profiles are left out.
+//! `resolveAuthProfileEligibility`, `orderProfilesByMode`), `credential-state.ts`, `usage-state.ts`, and
+//! `providerAuthAliases` of its plugins.
+//! - The base list is the stored order; else `auth.order` of openclaw.json; else the ids of
+//!   `auth.profiles` there; else all profiles of the provider. A list whose ids are all gone counts as
+//!   none, but one of `auth.order` alone does not.
+//! - What is not eligible is left out: see [`Reason`].
+//! - With an order: as given. Without: logins before tokens before API keys, then whatever was used
+//!   longest ago; never used is first. Cooling and disabled profiles go last, the soonest end first.
+//! - A pinned profile that is not left out comes first.
 //!
-//! Promises: only profiles whose ref is ours and names one stored value are candidates, so never an
-//! oauth login; and as long as there is any, there is a first. (Where OpenClaw leaves every profile
-//! out because all are expired, an answer of "not found" would stop a gateway of 2026.6.1.)
+//! Two questions are answered by these rules: [`Selector::select`], what OpenClaw itself would use; and
+//! [`candidates`], what the selection id `provider/<p>` stands for.
+
+mod reason;
+mod settings;
+
+pub use reason::{Reason, Source};
+pub use settings::Settings;
 
 use crate::expiry::Millis;
-use crate::openclaw::profiles::{Profile, ProfilesFile};
-use crate::provider::ProviderId;
+use crate::openclaw::profiles::{Expires, Holds, Profile, ProfileKind, ProfilesFile, Usage};
+use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretId;
-use std::collections::HashSet;
+use settings::Mode;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The providers whose cooldowns OpenClaw pays no heed to.
 const NEVER_COOLING: [&str; 2] = ["openrouter", "kilocode"];
 
-/// The profiles of `provider` in the order in which they are to be tried at `now`; the first is the
-/// next. Empty only when none has a ref of ours.
-pub fn candidates(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<Profile> {
-    let stored = file.profiles();
-    let order = file.order(provider).filter(|order| {
-        // OpenClaw looks at ids alone here: one that is another provider's is not gone.
-        stored.iter().any(|profile| order.contains(&profile.id))
-    });
-    let ours: Vec<Profile> = match &order {
-        Some(order) => {
-            let mut seen = HashSet::new();
-            order
-                .iter()
-                .filter(|id| seen.insert(*id))
-                .filter_map(|id| stored.iter().find(|profile| profile.id == *id))
-                .filter(|profile| is_ours(profile, provider))
-                .cloned()
-                .collect()
+/// Providers that use another one's profiles, as the plugins of 2026.6.1 say (`providerAuthAliases`, and
+/// former names of a choice at login that could be a provider's).
+const ACCOUNTS: [(&str, &str); 17] = [
+    ("byteplus-plan", "byteplus"),
+    ("claude-cli", "anthropic"),
+    ("gmi-cloud", "gmi"),
+    ("gmicloud", "gmi"),
+    ("minimax-api", "minimax"),
+    ("minimax-api-key-cn", "minimax"),
+    ("minimax-api-lightning", "minimax"),
+    ("minimax-cloud", "minimax"),
+    ("minimax-cn", "minimax"),
+    ("minimax-portal-cn", "minimax-portal"),
+    ("moonshot-ai", "moonshot"),
+    ("moonshotai", "moonshot"),
+    ("novita-ai", "novita"),
+    ("novitaai", "novita"),
+    ("qwen-cli", "qwen-oauth"),
+    ("qwen-portal", "qwen-oauth"),
+    ("volcengine-plan", "volcengine"),
+];
+
+/// The provider whose profiles this one uses: mostly itself.
+pub fn account(provider: &ProviderId) -> &str {
+    let name = provider.as_str();
+    ACCOUNTS
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(name, |(_, account)| account)
+}
+
+/// One profile that is known to a store, or named by an order or by openclaw.json.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: ProfileId,
+    /// What the store has of it; `None` when it is only named.
+    pub profile: Option<Profile>,
+    /// Why it is tried, or is not.
+    pub reason: Reason,
+    /// Until when OpenClaw puts it behind the others; `None` when it does not. In the future.
+    pub cooling: Option<Cooling>,
+    /// What OpenClaw remembers of its use.
+    pub usage: Usage,
+}
+
+impl Candidate {
+    /// Whether OpenClaw tries it at all.
+    pub fn is_tried(&self) -> bool {
+        self.reason == Reason::Ok
+    }
+}
+
+/// A pause that OpenClaw has given to a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cooling {
+    /// Its end.
+    pub until: Millis,
+    /// `disabled` (billing, or a key that was refused for good) and not only `cooldown`.
+    pub disabled: bool,
+    /// OpenClaw's word for what went wrong, where it noted one it knows: `rate_limit`, `billing`.
+    pub reason: Option<&'static str>,
+}
+
+/// The answer: what OpenClaw would use for one provider, and what it would not.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Whence the list of those that are tried comes.
+    pub source: Source,
+    /// The list that would have come first, but names only profiles that are gone.
+    pub passed_over: Option<Source>,
+    /// All profiles that are known or named: first those that are tried, in the order of trying; then
+    /// the others, those of the list first. Each id once.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Selection {
+    /// Those that are tried, in the order of trying.
+    pub fn tried(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter().filter(|one| one.is_tried())
+    }
+
+    /// The one that is used next. It may be cooling: then all are.
+    pub fn next(&self) -> Option<&Candidate> {
+        self.tried().next()
+    }
+
+    /// The profile with that id.
+    pub fn get(&self, id: &ProfileId) -> Option<&Candidate> {
+        self.candidates.iter().find(|one| one.id == *id)
+    }
+}
+
+/// All that a choice depends on, read once for however many providers are asked about.
+///
+/// ```
+/// # use clawkeep::expiry::Millis;
+/// # use clawkeep::openclaw::profiles::ProfilesFile;
+/// # use clawkeep::openclaw::select::{Selector, Settings};
+/// # use clawkeep::provider::ProviderId;
+/// let store = ProfilesFile::empty();
+/// let settings = Settings::default();
+/// let now = Millis::new(1_800_000_000_000).unwrap();
+/// let selector = Selector::new(&store, &settings, now);
+/// let selection = selector.select(&ProviderId::parse("anthropic").unwrap(), None);
+/// assert!(selection.next().is_none());
+/// ```
+pub struct Selector<'s> {
+    store: &'s ProfilesFile,
+    settings: &'s Settings,
+    now: Millis,
+    stored: Vec<Profile>,
+    /// Where each stands in `stored`.
+    by_id: HashMap<ProfileId, usize>,
+    /// The ids of each account's, in the file's order.
+    by_account: HashMap<String, Vec<ProfileId>>,
+    usages: HashMap<String, Usage>,
+}
+
+impl<'s> Selector<'s> {
+    /// Reads the stores and settings of one agent, to choose at `now`.
+    ///
+    /// `store` is all that the agent's stores hold: an agent's own file over that of `main`
+    /// ([`ProfilesFile::under`]), each with its auth-state.json over it
+    /// ([`crate::openclaw::auth_state::over`]).
+    pub fn new(store: &'s ProfilesFile, settings: &'s Settings, now: Millis) -> Self {
+        let stored = store.profiles();
+        let mut by_id = HashMap::new();
+        let mut by_account: HashMap<String, Vec<ProfileId>> = HashMap::new();
+        for (at, profile) in stored.iter().enumerate() {
+            by_id.insert(profile.id.clone(), at);
+            let account = account(&profile.provider).to_owned();
+            let of_account = by_account.entry(account).or_default();
+            of_account.push(profile.id.clone());
         }
-        None => stored
-            .into_iter()
-            .filter(|profile| is_ours(profile, provider))
-            .collect(),
-    };
+        Selector {
+            store,
+            settings,
+            now,
+            stored,
+            by_id,
+            by_account,
+            usages: store.usages(),
+        }
+    }
+
+    /// Every provider that has a profile here, or an order, or an entry in openclaw.json. Sorted.
+    pub fn providers(&self) -> Vec<ProviderId> {
+        let stored = self.stored.iter().map(|profile| profile.provider.clone());
+        let ordered = self.store.ordered();
+        let all: BTreeSet<_> = stored
+            .chain(ordered)
+            .chain(self.settings.providers())
+            .collect();
+        all.into_iter().collect()
+    }
+
+    /// What OpenClaw would use for `provider`. `pinned` is the profile that a person named, as
+    /// `/model <alias>@<profile>` does; it changes nothing unless it is one that is tried.
+    pub fn select(&self, provider: &ProviderId, pinned: Option<&ProfileId>) -> Selection {
+        let base = self.base(provider);
+        let listed: HashSet<&ProfileId> = base.ids.iter().collect();
+        let mut seen = HashSet::new();
+        let (mut tried, mut left): (Vec<_>, Vec<_>) = base
+            .ids
+            .iter()
+            .chain(&base.named)
+            .chain(pinned)
+            .filter(|id| seen.insert(*id))
+            .map(|id| self.candidate(id, provider, listed.contains(id)))
+            .partition(Candidate::is_tried);
+        sort(&mut tried, base.source.is_order(), |candidate| Rank {
+            cooling: candidate.cooling.map(|cooling| cooling.until),
+            kind: candidate.profile.as_ref().map(|profile| profile.kind),
+            last_used: candidate.usage.last_used,
+        });
+        if let Some(at) = tried.iter().position(|tried| Some(&tried.id) == pinned) {
+            tried[..=at].rotate_right(1);
+        }
+        tried.append(&mut left);
+        Selection {
+            source: base.source,
+            passed_over: base.passed_over,
+            candidates: tried,
+        }
+    }
+
+    fn candidate(&self, id: &ProfileId, provider: &ProviderId, is_listed: bool) -> Candidate {
+        let profile = self.profile(id);
+        let reason = if is_listed {
+            eligibility(id, profile, self.settings, provider, self.now)
+        } else {
+            excluded(profile, provider)
+        };
+        Candidate {
+            id: id.clone(),
+            profile: profile.cloned(),
+            reason,
+            cooling: self.cooling(id),
+            usage: self.usage(id),
+        }
+    }
+
+    fn profile(&self, id: &ProfileId) -> Option<&Profile> {
+        self.by_id.get(id).and_then(|at| self.stored.get(*at))
+    }
+
+    fn usage(&self, id: &ProfileId) -> Usage {
+        self.usages.get(id.as_str()).copied().unwrap_or_default()
+    }
+
+    /// The pause that is not over.
+    fn cooling(&self, id: &ProfileId) -> Option<Cooling> {
+        let provider = self.profile(id).map(|profile| profile.provider.as_str());
+        if provider.is_some_and(|name| NEVER_COOLING.contains(&name)) {
+            return None;
+        }
+        let usage = self.usage(id);
+        let pause = |until: Option<Millis>, disabled, reason| {
+            let until = until.filter(|until| *until > self.now)?;
+            Some(Cooling {
+                until,
+                disabled,
+                reason,
+            })
+        };
+        let cooldown = pause(usage.cooldown_until, false, usage.cooldown_reason);
+        let disabled = pause(usage.disabled_until, true, usage.disabled_reason);
+        // The later end is the one that is waited for.
+        match (cooldown, disabled) {
+            (Some(cooldown), Some(disabled)) if cooldown.until > disabled.until => Some(cooldown),
+            (cooldown, disabled) => disabled.or(cooldown),
+        }
+    }
+
+    fn base(&self, provider: &ProviderId) -> Base {
+        let settings = self.settings;
+        let in_store = || {
+            let own = self.by_account.get(account(provider));
+            own.cloned().unwrap_or_default()
+        };
+        let configured: Vec<ProfileId> = settings
+            .of(provider)
+            .map(|entry| entry.id.clone())
+            .collect();
+        let of_account = || ProviderId::parse(account(provider)).ok();
+        let order = of_account()
+            .and_then(|account| self.store.order(&account))
+            .or_else(|| self.store.order(provider));
+        let (mut source, mut ids) = match (order, settings.order(provider)) {
+            (Some(ids), _) => (Source::Stored, ids),
+            (None, Some(ids)) => (Source::ConfigOrder, ids.to_vec()),
+            (None, None) if !configured.is_empty() => (Source::ConfigProfiles, configured.clone()),
+            (None, None) => (Source::All, in_store()),
+        };
+        // OpenClaw looks at ids alone here: one that is another provider's is not gone.
+        let is_gone =
+            |id: &ProfileId| !self.by_id.contains_key(id) && !settings.is_aws(id, provider);
+        let falls_back = source == Source::Stored || !configured.is_empty();
+        let mut named = Vec::new();
+        let mut passed_over = None;
+        if falls_back && !ids.is_empty() && ids.iter().all(is_gone) {
+            passed_over = Some(std::mem::replace(&mut source, Source::All));
+            named = std::mem::replace(&mut ids, in_store());
+        }
+        named.extend(in_store());
+        named.extend(configured);
+        Base {
+            source,
+            passed_over,
+            ids,
+            named,
+        }
+    }
+}
+
+/// The profiles of `provider` that a selection id stands for, in the order in which they are to be tried
+/// at `now`; the first is the next.
+///
+/// Only profiles whose ref is ours and names one stored value are candidates, so never an oauth login;
+/// and as long as there is any, there is a first. (Where OpenClaw leaves every profile out because all
+/// are expired, an answer of "not found" would stop a gateway of 2026.6.1.) What only openclaw.json
+/// says is not looked at: the answer must not wait for it.
+pub fn candidates(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<Profile> {
+    let settings = Settings::default();
+    let selector = Selector::new(file, &settings, now);
+    let base = selector.base(provider);
+    let mut seen = HashSet::new();
+    let ours: Vec<Profile> = base
+        .ids
+        .iter()
+        .filter(|id| seen.insert(*id))
+        .filter_map(|id| selector.profile(id))
+        .filter(|profile| is_ours(profile, provider))
+        .cloned()
+        .collect();
     let usable: Vec<Profile> = ours
         .iter()
         .filter(|profile| !profile.expires.is_over(now))
         .cloned()
         .collect();
-    let chosen = if usable.is_empty() { ours } else { usable };
-    sorted(file, chosen, order.is_some(), now)
+    let mut chosen = if usable.is_empty() { ours } else { usable };
+    sort(&mut chosen, base.source.is_order(), |profile| Rank {
+        cooling: selector.cooling(&profile.id).map(|cooling| cooling.until),
+        kind: Some(profile.kind),
+        last_used: selector.usage(&profile.id).last_used,
+    });
+    chosen
 }
 
 fn is_ours(profile: &Profile, provider: &ProviderId) -> bool {
@@ -63,25 +349,84 @@ fn is_ours(profile: &Profile, provider: &ProviderId) -> bool {
         })
 }
 
-fn sorted(file: &ProfilesFile, chosen: Vec<Profile>, ordered: bool, now: Millis) -> Vec<Profile> {
-    let mut keyed: Vec<_> = chosen
-        .into_iter()
-        .map(|profile| {
-            let usage = file.usage(&profile.id);
-            let until = usage.cooldown_until.max(usage.disabled_until);
-            let heeded = !NEVER_COOLING.contains(&profile.provider.as_str());
-            let cooling = until.filter(|until| heeded && *until > now);
-            let key = match (cooling, ordered) {
-                (Some(until), _) => (Some(until), None),
-                (None, true) => (None, None),
-                (None, false) => (None, Some((profile.kind, usage.last_used))),
-            };
-            (key, profile)
-        })
-        .collect();
+/// Those that may be tried.
+struct Base {
+    source: Source,
+    passed_over: Option<Source>,
+    /// In the list's order; an id may stand in it twice.
+    ids: Vec<ProfileId>,
+    /// The provider's other profiles: stored, or named by openclaw.json or by a list that counts as
+    /// none.
+    named: Vec<ProfileId>,
+}
+
+/// Whether OpenClaw would use the profile (`resolveAuthProfileEligibility`). A ref of any source counts:
+/// whether it resolves is not known here.
+fn eligibility(
+    id: &ProfileId,
+    profile: Option<&Profile>,
+    settings: &Settings,
+    provider: &ProviderId,
+    now: Millis,
+) -> Reason {
+    let Some(profile) = profile else {
+        return if settings.is_aws(id, provider) {
+            Reason::Ok
+        } else {
+            Reason::ProfileMissing
+        };
+    };
+    if account(&profile.provider) != account(provider) {
+        return Reason::ProviderMismatch;
+    }
+    if let Some(entry) = settings.entry(id) {
+        if account(&entry.provider) != account(provider) {
+            return Reason::ProviderMismatch;
+        }
+        let token_for_login =
+            entry.mode == Mode::Kind(ProfileKind::Oauth) && profile.kind == ProfileKind::Token;
+        if entry.mode != Mode::Kind(profile.kind) && !token_for_login {
+            return Reason::ModeMismatch;
+        }
+    }
+    match (profile.holds, profile.kind, profile.expires) {
+        (Holds::Nothing, _, _) => Reason::MissingCredential,
+        (Holds::OldLogin, _, _) => Reason::UnresolvedRef,
+        (Holds::Credential, ProfileKind::Token, Expires::Invalid) => Reason::InvalidExpires,
+        (Holds::Credential, ProfileKind::Token, expires) if expires.is_over(now) => Reason::Expired,
+        (Holds::Credential, _, _) => Reason::Ok,
+    }
+}
+
+/// Why a profile is not in the list.
+fn excluded(profile: Option<&Profile>, provider: &ProviderId) -> Reason {
+    match profile {
+        None => Reason::ProfileMissing,
+        Some(profile) if account(&profile.provider) != account(provider) => {
+            Reason::ProviderMismatch
+        }
+        Some(_) => Reason::ExcludedByAuthOrder,
+    }
+}
+
+/// What decides between two profiles.
+struct Rank {
+    cooling: Option<Millis>,
+    kind: Option<ProfileKind>,
+    last_used: Option<Millis>,
+}
+
+fn sort<T>(all: &mut [T], ordered: bool, rank: impl Fn(&T) -> Rank) {
     // Stable: whatever is equal stays in its order. `None` is before every moment.
-    keyed.sort_by_key(|(key, _)| *key);
-    keyed.into_iter().map(|(_, profile)| profile).collect()
+    all.sort_by_cached_key(|one| {
+        let rank = rank(one);
+        let among_fresh = match (rank.cooling, ordered) {
+            // What has no type at all, AWS's own, comes after all that have one.
+            (None, false) => Some((rank.kind.is_none(), rank.kind, rank.last_used)),
+            _ => None,
+        };
+        (rank.cooling, among_fresh)
+    });
 }
 
 #[cfg(test)]

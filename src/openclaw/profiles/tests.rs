@@ -257,7 +257,8 @@ fn usage_is_read_and_nonsense_in_it_passed_over() {
         Usage {
             cooldown_until: at(11),
             disabled_until: at(9),
-            last_used: at(7)
+            last_used: at(7),
+            ..Usage::default()
         }
     );
     assert_eq!(file.usage(&id("openai:me")), Usage::default());
@@ -389,4 +390,63 @@ fn a_ref_takes_the_value_of_every_spelling_away() {
         assert!(!after.contains("FAKE-key"), "{after}");
         assert!(!file.profiles()[0].plaintext);
     }
+}
+
+#[test]
+fn a_failure_has_one_of_openclaws_words_or_none() {
+    let usage = |stats: &str| {
+        let text = format!(r#"{{"profiles":{{}},"usageStats":{{"a:b":{stats}}}}}"#);
+        parse(&text).unwrap().usage(&id("a:b"))
+    };
+    let known = usage(
+        r#"{"cooldownUntil":9,"cooldownReason":"rate_limit","disabledUntil":3,
+            "disabledReason":"billing","errorCount":4,"lastFailureAt":2}"#,
+    );
+    assert_eq!(known.cooldown_reason, Some("rate_limit"));
+    assert_eq!(known.disabled_reason, Some("billing"));
+    assert_eq!((known.errors, known.last_failure), (4, at(2)));
+    let blocked = usage(
+        r#"{"cooldownUntil":9,"cooldownReason":"rate_limit","blockedUntil":10,
+            "blockedReason":"subscription_limit"}"#,
+    );
+    assert_eq!(blocked.cooldown_reason, Some("subscription_limit"));
+    let odd = usage(r#"{"cooldownReason":"sk-ant-FAKE","disabledReason":7,"errorCount":-1}"#);
+    assert_eq!(odd, Usage::default());
+}
+
+#[test]
+fn another_agents_file_lies_over_mains() {
+    let main = parse(
+        r#"{"profiles":{"a:1":{"type":"token","provider":"a","token":"FAKE-1"},"a:2":{"type":"token","provider":"a"}},
+            "order":{"a":["a:1"],"b":["b:1"]},"usageStats":{" a:1":{"lastUsed":1},"a:2":{"lastUsed":2}}}"#,
+    )
+    .unwrap();
+    let own = parse(
+        r#"{"profiles":{"a:3":{"type":"api_key","provider":"a"},"a:1":{"type":"api_key","provider":"a"},"a:2":{"type":"odd"}},
+            "order":{"A":["a:3"]},"usageStats":{"a:1":{"lastUsed":9},"a:2":{},"a:3":7}}"#,
+    )
+    .unwrap();
+    let both = main.under(&own);
+    let profiles: Vec<_> = both
+        .profiles()
+        .into_iter()
+        .map(|profile| (profile.id.to_string(), profile.kind))
+        .collect();
+    // Main's come first, and an entry that OpenClaw does not read hides none.
+    let expected = [
+        ("a:1", ProfileKind::ApiKey),
+        ("a:2", ProfileKind::Token),
+        ("a:3", ProfileKind::ApiKey),
+    ];
+    assert_eq!(profiles, expected.map(|(id, kind)| (id.to_owned(), kind)));
+    assert_eq!(both.order(&provider("a")), Some(vec![id("a:3")]));
+    assert_eq!(both.order(&provider("b")), Some(vec![id("b:1")]));
+    assert_eq!(both.usage(&id("a:1")).last_used, at(9));
+    assert_eq!(both.usage(&id("a:2")).last_used, at(2));
+    let all = both.usages();
+    assert_eq!(all.len(), 2);
+    assert!(
+        all.iter()
+            .all(|(name, usage)| *usage == both.usage(&id(name)))
+    );
 }
