@@ -6,6 +6,8 @@ mod backup;
 mod keeper;
 mod link;
 mod migrate;
+mod order;
+mod pick;
 mod run;
 mod scan;
 mod service;
@@ -16,6 +18,8 @@ pub use backup::{Backup, Export, ExportFormat, Restore};
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
+pub use order::{Order, OrderCommand, OrderSet};
+pub use pick::Pick;
 pub use run::Run;
 pub use scan::Scan;
 pub use service::{
@@ -178,6 +182,11 @@ pub enum Command {
 pub enum Models {
     /// Store, list and remove credentials
     Auth(Auth),
+    /// Show which profile of a provider OpenClaw uses next, and why not the others
+    ///
+    /// Exits 1 when there is none that it would use. No value is shown and the vault may be locked.
+    #[command(after_help = "Example:  clawkeep models pick --provider anthropic")]
+    Pick(Pick),
 }
 
 /// Store, list and remove credentials.
@@ -214,6 +223,9 @@ pub enum AuthCommand {
     /// Remove a profile and its value
     #[command(after_help = "Example:  clawkeep models auth logout --profile-id anthropic:manual")]
     Logout(Logout),
+    /// The order in which an agent tries a provider's profiles
+    #[command(subcommand)]
+    Order(OrderCommand),
 }
 
 /// A credential to store.

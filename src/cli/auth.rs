@@ -39,6 +39,7 @@ pub fn run(app: &App, auth: &Auth) -> Result<()> {
         AuthCommand::Add(add_args) => add(app, &agent, add_args),
         AuthCommand::List(list_args) => list(app, &agent, list_args),
         AuthCommand::Logout(logout_args) => super::logout::run(app, &agent, logout_args),
+        AuthCommand::Order(command) => super::order::run(app, &agent, command),
     }
 }
 

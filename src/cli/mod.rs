@@ -27,6 +27,8 @@ pub mod once;
 #[path = "no_once.rs"]
 pub mod once;
 pub mod opened;
+pub mod order;
+pub mod pick;
 pub mod pins;
 pub mod planting;
 pub mod plugin;
@@ -50,6 +52,7 @@ pub mod slot;
 pub mod slot_list;
 pub mod start;
 pub mod status;
+pub mod stores;
 pub mod survey;
 pub mod target;
 pub mod ui;
@@ -118,6 +121,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Run(args) => run::run(app, args),
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
+        Command::Models(Models::Pick(args)) => pick::run(app, args),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
         Command::Service(command) => service::run(app, command),
@@ -161,9 +165,12 @@ fn works_on_the_vault(command: &Command) -> bool {
 
 fn wants_json(command: &Command) -> bool {
     match command {
-        Command::Models(Models::Auth(auth)) => {
-            matches!(&auth.command, AuthCommand::List(list) if list.json)
-        }
+        Command::Models(Models::Auth(auth)) => match &auth.command {
+            AuthCommand::List(list) => list.json,
+            AuthCommand::Order(command) => command.order().json,
+            _ => false,
+        },
+        Command::Models(Models::Pick(pick)) => pick.json,
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
         Command::Service(ServiceCommand::Status(status)) => status.json,

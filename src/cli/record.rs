@@ -181,9 +181,20 @@ impl LinkRecord {
         }
     }
 
-    /// OpenClaw's own auth-profiles.json of the agent, where it reads profile refs from there.
-    fn theirs(&self, agent: &AgentId) -> Option<&PathBuf> {
-        let reads = self.lane == LaneName::File && !self.pending;
+    /// Whether the first link is only being made: OpenClaw may know nothing of ours yet.
+    pub fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// Whether this OpenClaw reads profile refs from its own auth-profiles.json.
+    pub fn reads_profiles(&self) -> bool {
+        self.lane == LaneName::File && !self.pending
+    }
+
+    /// OpenClaw's own auth-profiles.json of the agent, where it reads profile refs from there and the
+    /// agent was linked.
+    pub fn theirs(&self, agent: &AgentId) -> Option<&PathBuf> {
+        let reads = self.reads_profiles();
         self.profiles.get(agent.as_str()).filter(|_| reads)
     }
 
