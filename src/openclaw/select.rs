@@ -431,3 +431,7 @@ fn sort<T>(all: &mut [T], ordered: bool, rank: impl Fn(&T) -> Rank) {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_naive;
+#[cfg(test)]
+mod tests_selector;
