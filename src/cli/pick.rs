@@ -53,7 +53,12 @@ pub fn run(app: &App, args: &Pick) -> Result<()> {
         notes.push("openclaw.json includes another file, which was not read");
     }
     if let Some(id) = &pinned {
-        let known = stores.known();
+        // Some providers use another one's profiles: those are theirs too.
+        let is_theirs = |of: &ProviderId| select::account(of) == select::account(&provider);
+        let mut known = stores.known();
+        for (_, of) in known.iter_mut().filter(|(_, of)| is_theirs(of)) {
+            of.clone_from(&provider);
+        }
         let dir = app.dir.join("agents").join(agent.as_str());
         let theirs = stores.link.as_ref().and_then(|link| link.theirs(&agent));
         let dir = theirs.and_then(|path| path.parent()).unwrap_or(&dir);
@@ -163,8 +168,12 @@ impl Picked<'_> {
         }
         if let Some(gone) = self.selection.passed_over {
             ui.say(&format!(
-                "note: every profile of the {} is gone; OpenClaw passes it over",
-                said(gone)
+                "note: OpenClaw passes over the list that is {}: every profile in it is gone",
+                match gone {
+                    Source::Stored => "stored for the agent",
+                    Source::ConfigOrder => "in auth.order of openclaw.json",
+                    Source::ConfigProfiles | Source::All => "in auth.profiles of openclaw.json",
+                }
             ));
         }
         if let Some(pinned) = self.unusable_pin() {
@@ -265,9 +274,9 @@ fn kind(candidate: &Candidate) -> Option<&'static str> {
 
 fn said(source: Source) -> &'static str {
     match source {
-        Source::Stored => "order that is stored for the agent",
-        Source::ConfigOrder => "auth.order of openclaw.json",
-        Source::ConfigProfiles => "list in auth.profiles of openclaw.json",
-        Source::All => "none: each in turn",
+        Source::Stored => "stored for the agent",
+        Source::ConfigOrder => "in auth.order of openclaw.json",
+        Source::ConfigProfiles => "none, but a list in auth.profiles of openclaw.json",
+        Source::All => "none, each in turn",
     }
 }
