@@ -102,6 +102,7 @@ fn names_in_a_file_cannot_drive_a_terminal_and_values_are_not_shown() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, a command line a row")]
 fn what_is_typed_wrong_is_not_repeated() {
     let scene = scene();
     let before = scene.world.tree();

@@ -38,6 +38,7 @@ fn profile(now: i64) -> impl Strategy<Value = Value> {
             let word = if misspelt { "mode" } else { "type" };
             let mut profile = json!({word: kind, "provider": provider});
             let reference = json!({"source": "exec", "provider": "clawkeep", "id": "fake:id"});
+            let variable = json!({"source": "env", "provider": "default", "id": "FAKE_KEY"});
             let (value, by_ref) = match kind {
                 "oauth" => ("access", "refresh"),
                 "token" => ("token", "tokenRef"),
@@ -49,10 +50,7 @@ fn profile(now: i64) -> impl Strategy<Value = Value> {
                 2 if kind != "oauth" => profile[value] = reference,
                 3 if kind == "apiKey" => profile["apiKey"] = json!("FAKE"),
                 4 | 5 if kind != "oauth" => profile[by_ref] = reference,
-                6 => {
-                    profile[by_ref] =
-                        json!({"source": "env", "provider": "default", "id": "FAKE_KEY"})
-                }
+                6 => profile[by_ref] = variable,
                 7 => profile[value] = json!("${FAKE_KEY}"),
                 8 => profile[by_ref] = json!({"source": "exec"}),
                 _ => profile[value] = json!("FAKE"),

@@ -53,7 +53,11 @@ fn login() -> Value {
     json!({"type": "oauth", "provider": "anthropic", "access": "FAKE", "expires": 1})
 }
 
+/// The rule, the store, openclaw.json, the pin; then whence the list comes, and all profiles.
+type Row<'a> = (&'a str, Value, &'a str, Option<&'a str>, Source, &'a str);
+
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, a rule a row")]
 fn every_rule_of_openclaws() {
     use Source::{All, ConfigOrder, ConfigProfiles, Stored};
     let three = json!({"a:k": key(), "a:t": token(None), "a:o": login()});
@@ -69,7 +73,7 @@ fn every_rule_of_openclaws() {
         "b:1": {"type": "api_key", "provider": "openai", "key": "FAKE"},
     });
     let order = |ids: &[&str]| json!({"anthropic": ids});
-    let table: Vec<(&str, Value, &str, Option<&str>, Source, &str)> = vec![
+    let table: Vec<Row> = vec![
         (
             "types: logins, tokens, keys",
             json!({"profiles": three}),
