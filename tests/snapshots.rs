@@ -413,7 +413,7 @@ fn wrong_usage() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 46] = [
+    let commands: [&[&str]; 51] = [
         &[],
         &["onboard"],
         &["init"],
@@ -425,6 +425,11 @@ fn every_help() {
         &["models", "auth", "add"],
         &["models", "auth", "list"],
         &["models", "auth", "logout"],
+        &["models", "auth", "order"],
+        &["models", "auth", "order", "get"],
+        &["models", "auth", "order", "set"],
+        &["models", "auth", "order", "clear"],
+        &["models", "pick"],
         &["secret"],
         &["secret", "set"],
         &["secret", "get"],

@@ -192,7 +192,7 @@ pub enum Models {
 /// Store, list and remove credentials.
 #[derive(Debug, Args)]
 pub struct Auth {
-    /// The OpenClaw agent that the credential is for
+    /// The OpenClaw agent whose profiles they are
     #[arg(long, global = true, default_value = "main", value_name = "ID")]
     pub agent: String,
     /// What to do.

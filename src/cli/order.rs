@@ -75,7 +75,7 @@ pub fn run(app: &App, agent: &AgentId, command: &OrderCommand) -> Result<()> {
 fn unique(texts: &[String]) -> Result<Vec<ProfileId>> {
     let mut ids = Vec::new();
     for text in texts {
-        let id = stores::named(text)?;
+        let id = ProfileId::parse(text)?;
         if !ids.contains(&id) {
             ids.push(id);
         }

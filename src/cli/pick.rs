@@ -36,7 +36,7 @@ struct Picked<'a> {
 pub fn run(app: &App, args: &Pick) -> Result<()> {
     let provider = ProviderId::parse(&args.provider)?;
     let agent = AgentId::parse(&args.agent)?;
-    let pinned = args.profile.as_deref().map(stores::named).transpose()?;
+    let pinned = args.profile.as_deref().map(ProfileId::parse).transpose()?;
     let mut stores = Stores::read(app, &agent)?;
     let mut notes = Vec::new();
     if stores.in_database() && !stores.selects(&provider) {

@@ -13,7 +13,7 @@ use crate::openclaw::places::Places;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::select::{Selector, Settings};
 use crate::openclaw::version::{OrderHome, Version};
-use crate::provider::{self, AgentId, ProfileId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use std::path::{Path, PathBuf};
 
 /// All that the choice of a profile depends on, but the time.
@@ -136,20 +136,6 @@ pub fn theirs(
         let places = Places::find(&app.host).ok()?;
         Some(places.auth_profiles(agent, config))
     })
-}
-
-/// The profile that a person named, before anything is done with it.
-///
-/// # Errors
-/// `Usage` for what is no id; it is not repeated.
-pub fn named(text: &str) -> Result<ProfileId> {
-    if provider::is_shaped_as_credential(text.trim()) {
-        return Err(Error::usage(
-            "what stands in a profile's place looks like a token or key, and is in your shell's history now",
-        )
-        .hint("replace it at its provider, then: clawkeep models auth list"));
-    }
-    ProfileId::parse(text)
 }
 
 /// Refuses, in OpenClaw's words, a profile that `provider` does not have. `dir` is where it was looked
