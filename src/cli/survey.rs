@@ -289,8 +289,21 @@ impl Survey {
             })
             .collect();
         for (agent, provider) in held {
-            if let Some(order) = listing::order(&self.install, &agent, &provider)? {
-                self.orders.insert((agent, provider), order);
+            // Where a link was made before, one that is gone there was taken away since.
+            let is_known_there = self.record.as_ref().is_some_and(|record| {
+                let mut theirs = self.planted.iter();
+                record.lane == LaneName::Plan
+                    && !record.is_pending()
+                    && theirs.any(|held| held.agent == agent && held.provider == provider)
+            });
+            match listing::order(&self.install, &agent, &provider)? {
+                Some(order) => {
+                    self.orders.insert((agent, provider), order);
+                }
+                None if is_known_there => {
+                    self.orders.remove(&(agent, provider));
+                }
+                None => {}
             }
         }
         Ok(())

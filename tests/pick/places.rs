@@ -119,6 +119,12 @@ fn from_2026_6_5_openclaws_own_command_line_writes_it() {
         json!(["groq:1"]),
         "OpenClaw's is seen"
     );
+    // What OpenClaw forgot since does not come back with the next link.
+    let _ = order(&scene, &["set", "groq:2"]);
+    std::fs::remove_file(scene.theirs("orders/main-groq")).unwrap();
+    let _ = scene.link(&[]).ok();
+    assert_eq!(order(&scene, &["get"]), json!(null));
+    scene.has_order("main", "groq", "groq:1");
     let _ = order(&scene, &["clear"]);
     assert!(
         scene
