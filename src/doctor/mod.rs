@@ -221,7 +221,7 @@ pub const CHECKS: &[Check] = &[
     ),
     check(
         "identity-beside-vault",
-        Warning,
+        Error,
         "no backup takes the vault and a key to it together",
         vault::identity_beside_vault,
     ),

@@ -22,7 +22,7 @@ use crate::provider::SETUP_TOKEN_PREFIX;
 use crate::secret::SecretId;
 use crate::store::{Meta, Resolve as _, Store as _};
 use crate::vault::body::Contents;
-use crate::vault::cache::Custody;
+use crate::vault::cache::{Cache, Custody};
 use crate::vault::examine::{self, Opening};
 use crate::vault::slot::{Slot, SlotKind, is_credential};
 use crate::vault::unlock::Keys;
@@ -297,8 +297,18 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
     })
 }
 
+/// Of a vault that cannot be read the identity files are where they were last seen, or are by default.
 fn paths(app: &App, vault: &Vault) -> Vec<PathFact> {
-    near::paths(&app.dir, &vault.identities)
+    if vault.slots.is_ok() {
+        return near::paths(&app.dir, &vault.identities);
+    }
+    let cached = Cache::load(&app.dir).ok().flatten();
+    let slots = cached.map(|cache| cache.slots).unwrap_or_default();
+    let mut files: Vec<PathBuf> = slots.iter().filter_map(identity_of).collect();
+    if let (true, Ok(usual)) = (files.is_empty(), app.host.default_identity_file()) {
+        files.push(usual);
+    }
+    near::paths(&app.dir, &files)
 }
 
 /// This user's name.
