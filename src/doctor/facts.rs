@@ -139,6 +139,10 @@ impl SlotFact {
 
 /// Who releases values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, with a yes or a no"
+)]
 pub struct KeeperFact {
     /// Whether one runs.
     pub runs: bool,

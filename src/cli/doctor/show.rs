@@ -129,3 +129,53 @@ pub(super) fn document(report: &Report, mended: &[String]) -> Value {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{CHECKS, Facts, NotKnown, examine};
+
+    #[test]
+    fn a_document_has_an_entry_for_each_finding_and_for_each_check_without_one() {
+        let mut facts = Facts::healthy();
+        let fine = document(&examine(&facts), &[]);
+        assert_eq!(fine["ok"], true);
+        assert_eq!(fine["checks"].as_array().map(Vec::len), Some(CHECKS.len()));
+        facts.recovery = Ok(None);
+        facts.rollback = Err(NotKnown("locked".to_owned()));
+        facts.leftovers = vec![
+            "/nowhere/a.migrated-1".into(),
+            "/nowhere/b.migrated-1".into(),
+        ];
+        let report = examine(&facts);
+        let said = document(&report, &["chmod 600 /nowhere".to_owned()]);
+        assert_eq!(said["version"], 1);
+        assert_eq!(said["ok"], false);
+        assert_eq!(
+            said["summary"],
+            json!({"passed": CHECKS.len() - 3, "errors": 0, "warnings": 2, "notes": 1, "skipped": 1})
+        );
+        let of = |id: &str| -> Vec<Value> {
+            let all = said["checks"].as_array().unwrap().iter();
+            all.filter(|check| check["id"] == id).cloned().collect()
+        };
+        assert_eq!(of("residue").len(), 2);
+        assert_eq!(
+            of("rollback"),
+            [
+                json!({"id": "rollback", "severity": "error", "status": "skipped", "message": "not checked: locked", "hint": null})
+            ]
+        );
+        assert_eq!(
+            of("recovery-key")[0]["hint"],
+            "clawkeep rekey --new-recovery"
+        );
+        assert_eq!(
+            summed(&report),
+            format!(
+                "{} checks passed, 2 warnings, 1 note, 1 not checked: locked",
+                CHECKS.len() - 3
+            )
+        );
+    }
+}

@@ -17,7 +17,7 @@ use crate::openclaw::install::Install;
 use crate::openclaw::places::Places;
 use crate::openclaw::plaintext::ignores_ref;
 use crate::openclaw::profiles::ProfilesFile;
-use crate::openclaw::reference::SECRET_PROVIDER;
+use crate::openclaw::reference::{SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::Lane;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,7 +264,7 @@ impl Theirs {
             let record = self.record.iter();
             ids.extend(
                 record
-                    .flat_map(|record| record.planted_profiles())
+                    .flat_map(LinkRecord::planted_profiles)
                     .map(|held| held.profile.secret_id(&held.agent).to_string()),
             );
             return Ok(ids);
@@ -284,7 +284,7 @@ impl Theirs {
                 .filter_map(|profile| profile.reference);
             ids.extend(
                 references
-                    .filter(|reference| reference.is_ours())
+                    .filter(SecretRef::is_ours)
                     .map(|reference| reference.id),
             );
         }
