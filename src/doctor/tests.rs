@@ -126,6 +126,13 @@ fn the_silent_side_of_each_bound() {
             }),
         ),
         (
+            "vault",
+            Box::new(|f| {
+                f.vault = Ok(Some(trouble("the folder is open to other users")));
+                f.paths = vec![path(0o755)];
+            }),
+        ),
+        (
             "permissions",
             Box::new(|f| f.paths = vec![path(0o600), path(0o400)]),
         ),

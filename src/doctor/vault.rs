@@ -9,14 +9,12 @@ const YEAR_MS: i64 = 365 * 86_400_000;
 
 pub(super) fn vault(facts: &Facts) -> Outcome {
     let mut outcome = Outcome::fine();
-    let is_open = |path: &PathFact| path.path == facts.dir && path.mode & 0o077 != 0;
-    if facts.paths.iter().any(is_open) {
-        // It is not opened then, and what is to be done stands there.
-        outcome.not_checked("the folder's permissions come first");
-        return outcome;
-    }
     match &facts.vault {
         Ok(None) => {}
+        // What is open to others is not opened, and what is to be done is said there.
+        Ok(Some(_)) if facts.paths.iter().any(|path| path.mode & 0o077 != 0) => {
+            outcome.not_checked("the permissions come first");
+        }
         Ok(Some(trouble)) => {
             let hint = trouble.hint_or("clawkeep status");
             outcome.find(Severity::Error, &trouble.what, hint);
