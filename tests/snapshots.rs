@@ -57,11 +57,10 @@ impl Transcript {
             (r"\b\d+ MiB", "[N] MiB"),
             (r"\b\d+ KiB", "[N] KiB"),
             // What this machine's kernel has is not the program's doing.
-            (r"note  ptrace-scope.*\n.*\n\n?", ""),
-            (
-                r"\d+ checks passed(.*?)(, \d notes?)?\b",
-                "[N] checks passed$1",
-            ),
+            (r"\n\nnote  ptrace-scope.*\n.*\n", "\n"),
+            (r"note  ptrace-scope.*\n.*\n", ""),
+            (r"\d+ checks passed", "[N] checks passed"),
+            (r"(checks passed.*?), \d notes?", "$1"),
             (r" +\n", "\n"),
         ] {
             settings.add_filter(pattern, name);

@@ -106,9 +106,8 @@ fn what_is_locked_is_neither_found_nor_passed() {
 }
 
 /// What nearly fires, and does not.
-#[test]
-fn the_silent_side_of_each_bound() {
-    let silent: Vec<(&str, Change)> = vec![
+fn nearly() -> Vec<(&'static str, Change)> {
+    vec![
         ("token-expiring", Box::new(expiring(24 * HOUR_MS + 1))),
         ("token-expired", Box::new(expiring(1))),
         (
@@ -145,6 +144,12 @@ fn the_silent_side_of_each_bound() {
                 f.profiles = Ok(vec![own, profile("openrouter:x", false)]);
             }),
         ),
+    ]
+}
+
+/// The same, of what stands beside something else.
+fn nearly_beside() -> Vec<(&'static str, Change)> {
+    vec![
         // Profiles come before variables.
         (
             "plaintext-wins",
@@ -203,7 +208,13 @@ fn the_silent_side_of_each_bound() {
                 f.orders = vec![Ok(order)];
             }),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn the_silent_side_of_each_bound() {
+    let mut silent = nearly();
+    silent.extend(nearly_beside());
     for (id, change) in silent {
         let mut facts = Facts::healthy();
         change(&mut facts);
