@@ -9,7 +9,7 @@
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
-//! | 3 use cases | [`backup`] [`migrate`] [`scan`] | rings 0 to 2'; return data, print nothing, ask nobody |
+//! | 3 use cases | [`backup`] [`doctor`] [`migrate`] [`scan`] | rings 0 to 2'; return data, print nothing, ask nobody |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
 //! A value leaves its box (`expose_secret`) only where `#[allow(clippy::disallowed_methods)]` says
@@ -21,6 +21,7 @@ pub mod access;
 pub mod assignment;
 pub mod backup;
 pub mod cli;
+pub mod doctor;
 pub mod error;
 pub mod expiry;
 pub mod file;

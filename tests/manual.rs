@@ -371,6 +371,22 @@ fn worked(paper: &str, info: &[u8]) -> (BTreeMap<String, String>, Vec<(&'static 
     (rows, right)
 }
 
+/// Scripts name the ids, and people look them up.
+#[test]
+fn the_readme_lists_every_check_of_the_doctor() {
+    let listed = table(&text("README.md"), "## When something does not work");
+    let there: Vec<Vec<String>> = clawkeep::doctor::CHECKS
+        .iter()
+        .map(|check| {
+            let severity = check.severity.name();
+            [&format!("`{}`", check.id), severity, check.about]
+                .map(str::to_owned)
+                .to_vec()
+        })
+        .collect();
+    assert_eq!(listed, there);
+}
+
 #[test]
 fn the_formats_worked_example_is_right() {
     let (rows, right) = worked("docs/format.md", b"clawkeep/v1/mac/vault");

@@ -286,3 +286,75 @@ fn of_two_profiles_the_first_in_order_arrives_through_a_config_ref_2026_9_6() {
         let _ = scene.openclaw(&["models", "status", "--check"]).ok();
     }
 }
+
+/// A home that was linked just now: the doctor finds nothing to do, and notes alone.
+fn a_freshly_linked_home_is_clean(which: Which, provider: Provider, more: Option<&str>) {
+    let Some(scene) = Scene::new(which, provider) else {
+        return;
+    };
+    let kind = match provider {
+        Provider::Mock => "api-key",
+        Provider::Anthropic => "token",
+    };
+    let token = match provider {
+        Provider::Mock => "sk-fake-mock-key-doctor-0123456789".to_owned(),
+        Provider::Anthropic => setup_token(which),
+    };
+    scene.onboard(&format!("{}:work", provider.id()), kind, &token);
+    if let Some(second) = more {
+        scene.paste_api_key(
+            &format!("{}:{second}", provider.id()),
+            "sk-fake-mock-second-0123456789",
+        );
+        scene.link(&[]);
+    }
+    let run = scene.clawkeep(&["doctor", "--json"], "");
+    let report = run.json();
+    assert_eq!(report["ok"], true, "{run}");
+    let checks = report["checks"].as_array().unwrap();
+    let status = |id: &str| {
+        let check = checks.iter().find(|check| check["id"] == id).unwrap();
+        check["status"].as_str().unwrap().to_owned()
+    };
+    for check in checks {
+        let is_fine =
+            check["status"] == "ok" || check["status"] == "finding" && check["severity"] == "note";
+        assert!(is_fine, "{check}");
+    }
+    for id in [
+        "ref-resolves",
+        "command",
+        "ref-shadowed",
+        "plaintext-left",
+        "order-missing",
+    ] {
+        assert_eq!(status(id), "ok", "{id}");
+    }
+    scene.audit_is_clean();
+    // And what OpenClaw's audit complains of, the doctor finds: a key in its .env.
+    let key = "sk-ant-api03-FAKE-doctor-0123456789-0123456789";
+    scene
+        .world
+        .write(".openclaw/.env", format!("ANTHROPIC_API_KEY={key}\n"));
+    let run = scene.world.run(&["doctor"]).fails(1);
+    assert!(
+        run.stdout.contains("~/.openclaw/.env:1 ANTHROPIC_API_KEY"),
+        "{run}"
+    );
+    assert!(!run.stdout.contains(key));
+}
+
+#[test]
+fn the_doctor_finds_nothing_in_a_freshly_linked_home_2026_6_1() {
+    a_freshly_linked_home_is_clean(Which::V2026_6_1, Provider::Anthropic, None);
+}
+
+#[test]
+fn the_doctor_finds_nothing_in_a_freshly_linked_home_2026_9_6() {
+    a_freshly_linked_home_is_clean(Which::V2026_9_6, Provider::Anthropic, None);
+}
+
+#[test]
+fn the_doctor_finds_nothing_where_openclaw_has_profile_references_2026_9_6() {
+    a_freshly_linked_home_is_clean(Which::V2026_9_6, Provider::Mock, Some("second"));
+}

@@ -3,6 +3,7 @@
 //! Promise: there is no flag and no argument that takes a secret's value.
 
 mod backup;
+mod doctor;
 mod keeper;
 mod link;
 mod migrate;
@@ -15,6 +16,7 @@ mod slot;
 mod status;
 
 pub use backup::{Backup, Export, ExportFormat, Restore};
+pub use doctor::Doctor;
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
@@ -154,6 +156,14 @@ pub enum Command {
     /// Show the vault at a glance, and which values a person has yet to replace
     #[command(after_help = "Example:  clawkeep status")]
     Status(Status),
+    /// Look for what is wrong with the vault, its link to OpenClaw and this machine, and say what to type
+    ///
+    /// Nothing is asked, and a locked vault stays locked: what could not be looked at is said. Exits 1
+    /// on an error or a warning; notes change nothing.
+    #[command(
+        after_help = "Example:  clawkeep doctor\nScript:   clawkeep doctor --fix --yes --json"
+    )]
+    Doctor(Doctor),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),

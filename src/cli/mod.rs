@@ -8,6 +8,7 @@ pub mod backup;
 pub mod call;
 pub mod choice;
 pub mod dangling;
+pub mod doctor;
 pub mod ending;
 pub mod export;
 pub mod handing;
@@ -129,6 +130,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Recovery(command) => recovery::run(app, command),
         Command::Onboard(args) => onboard::run(app, args),
         Command::Status(args) => status::run(app, args),
+        Command::Doctor(args) => doctor::run(app, args),
         Command::Log(args) => log::run(app, args),
         Command::Backup(args) => backup::run(app, args),
         Command::Restore(args) => restore::run(app, args),
@@ -176,6 +178,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Service(ServiceCommand::Status(status)) => status.json,
         Command::Keeper(KeeperCommand::Status(status)) => status.json,
         Command::Status(status) => status.json,
+        Command::Doctor(doctor) => doctor.json,
         Command::Log(log) => log.json,
         Command::Migrate(migrate) => migrate.json,
         Command::Scan(scan) => scan.json,

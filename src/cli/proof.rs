@@ -4,14 +4,16 @@
 //! `passEnv`), in its own folder, with one request on stdin.
 
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::json::place;
 use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The most bytes of an answer that are read: OpenClaw's own bound.
@@ -35,6 +37,9 @@ impl Answers {
     }
 }
 
+/// How long a closing check waits: the longest time that OpenClaw can be told to.
+const LONGEST: Duration = Duration::from_mins(2);
+
 /// Asks `command args` for `ids`.
 ///
 /// # Errors
@@ -46,9 +51,66 @@ pub fn ask(
     pass_env: &[String],
     ids: &[String],
 ) -> Result<Answers> {
+    ask_within(LONGEST, host, command, args, pass_env, ids).map(|(answers, _)| answers)
+}
+
+/// The same within a time, and how long it took from the start of the program to the end of its answer.
+///
+/// # Errors
+/// As [`ask`]; `Failed` too when the time is over, and the program is ended then.
+pub fn ask_within(
+    limit: Duration,
+    host: &Host,
+    command: &Path,
+    args: &[String],
+    pass_env: &[String],
+    ids: &[String],
+) -> Result<(Answers, Duration)> {
     let request =
         serde_json::json!({"protocolVersion": 1, "provider": SECRET_PROVIDER, "ids": ids})
             .to_string();
+    let began = Instant::now();
+    let mut child = started(host, command, args, pass_env)?;
+    let stdin = child.stdin.take();
+    // A resolver that ends early is told by its answer, not by our pipe; one that reads nothing must
+    // not hold us.
+    std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(request.as_bytes())));
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take();
+    std::thread::spawn(move || {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(256 * 1024));
+        let read = stdout.map_or(Ok(0), |out| out.take(MAX_ANSWER).read_to_end(&mut bytes));
+        let _ = sender.send(read.map(|_| bytes));
+    });
+    let answer = receiver.recv_timeout(limit);
+    let ended = host::wait_for(&mut child, began + limit);
+    let took = began.elapsed();
+    let Ok(Some(status)) = ended else {
+        // Only this child: it was started here and not yet waited for.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(Error::failed(format!(
+            "{} did not answer within {} ms",
+            command.display(),
+            limit.as_millis()
+        ))
+        .hint(format!("{} --version", crate::error::typed(command))));
+    };
+    if !status.success() {
+        return Err(Error::failed(format!(
+            "{} did not answer as OpenClaw asks",
+            command.display()
+        ))
+        .hint(format!("{} --version", crate::error::typed(command))));
+    }
+    let bytes = match answer {
+        Ok(read) => read.map_err(|error| Error::io("read from", command, &error))?,
+        Err(_) => return Err(Error::broken("the resolver ended without an answer")),
+    };
+    parse(&bytes).map(|answers| (answers, took))
+}
+
+fn started(host: &Host, command: &Path, args: &[String], pass_env: &[String]) -> Result<Child> {
     let mut child = Command::new(command);
     child
         .args(args)
@@ -64,31 +126,9 @@ pub fn ask(
             child.env(name, value);
         }
     }
-    let mut child = child
+    child
         .spawn()
-        .map_err(|error| Error::io("run", command, &error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A resolver that ends early is told by its answer, not by our pipe.
-        let _ = stdin.write_all(request.as_bytes());
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(256 * 1024));
-    if let Some(stdout) = child.stdout.take() {
-        stdout
-            .take(MAX_ANSWER)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read from", command, &error))?;
-    }
-    let status = child
-        .wait()
-        .map_err(|error| Error::io("wait for", command, &error))?;
-    if !status.success() {
-        return Err(Error::failed(format!(
-            "{} did not answer as OpenClaw asks",
-            command.display()
-        ))
-        .hint(format!("{} --version", crate::error::typed(command))));
-    }
-    parse(&bytes)
+        .map_err(|error| Error::io("run", command, &error))
 }
 
 fn parse(bytes: &[u8]) -> Result<Answers> {

@@ -427,10 +427,15 @@ fn pass_env(opened: &Opened) -> Vec<String> {
             .any(|slot| slot.kind == SlotKind::Keychain),
     };
     if needs_keychain {
-        ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"]
-            .map(str::to_owned)
-            .to_vec()
+        keychain_env()
     } else {
         Vec::new()
     }
+}
+
+/// The variables without which the keychain is not found.
+pub fn keychain_env() -> Vec<String> {
+    ["HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"]
+        .map(str::to_owned)
+        .to_vec()
 }

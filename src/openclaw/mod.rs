@@ -14,6 +14,7 @@ pub mod install;
 pub mod link;
 pub mod listing;
 mod order;
+pub mod orders;
 pub mod places;
 pub mod plaintext;
 mod profile;

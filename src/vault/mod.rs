@@ -16,6 +16,7 @@ pub mod argon;
 pub mod body;
 pub mod cache;
 pub mod envelope;
+pub mod examine;
 pub mod held;
 pub mod id;
 pub mod identity;

@@ -129,6 +129,48 @@ pub(super) fn unseal(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
     }
 }
 
+/// What one slot gave.
+pub(super) enum Tried {
+    /// It opens the vault, whose body this is.
+    Opens(Body),
+    /// It is absent, a clause.
+    Absent(String),
+}
+
+/// Asks this slot alone, whatever others would give.
+///
+/// # Errors
+/// As [`unseal`], of this slot.
+pub(super) fn try_slot(
+    dir: &Path,
+    slot: &Slot,
+    cache: &Cache,
+    keys: &Keys<'_>,
+    file: &Sealed,
+) -> Result<Tried> {
+    let source = Source::Slot(slot);
+    let found = match ask(dir, &source, cache, keys)? {
+        Yield::Absent(reason) => return Ok(Tried::Absent(reason)),
+        Yield::Found(found) => found,
+    };
+    for identity in found {
+        match envelope::open(file, &identity) {
+            Ok(body) => {
+                check_pins(&identity, keys.pins)?;
+                return Ok(Tried::Opens(body));
+            }
+            Err(Refusal::NotForThisKey) => {}
+            Err(Refusal::Error(error)) => return Err(error),
+        }
+    }
+    Err(Error::broken(format!(
+        "{} gives the identity of another vault than the one in {}",
+        describe(&source),
+        dir.display()
+    ))
+    .hint("put the vault and its slots back from one backup, then: clawkeep slot list"))
+}
+
 /// Whether the vault changed in the last seconds, so that a second look is worth its time.
 fn just_written(dir: &Path, keys: &Keys<'_>) -> bool {
     let ms = std::fs::metadata(dir.join("vault.age"))

@@ -22,7 +22,7 @@ mod slots;
 mod stores;
 
 pub use placeholder::is_placeholder;
-pub use slots::takes_ref;
+pub use slots::{ignores_ref, takes_ref};
 pub use stores::LOGIN;
 
 use crate::error::Result;

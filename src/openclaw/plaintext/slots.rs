@@ -5,6 +5,8 @@
 //! table only says where it is worth to ask. (2026.2.26 has no matrix; 2026.6.1 lacks some of the
 //! newer paths, `gateway.auth.token` is taken from 2026.3.7 on.)
 
+use crate::openclaw::version::{Lane, Version};
+
 /// Every path that takes a ref in 2026.9.6, sorted. `*` stands for any key.
 const PATHS: &[&str] = &[
     "agents.entries.*.memory.search.remote.apiKey",
@@ -137,6 +139,43 @@ const OLDER_PATHS: &[&str] = &[
     "tools.web.search.apiKey",
 ];
 
+/// What came after 2026.6.1.
+const NEWER_PATHS: &[&str] = &[
+    "agents.entries.*.memory.search.remote.apiKey",
+    "agents.entries.*.tts.personas.*.providers.*.apiKey",
+    "agents.entries.*.tts.providers.*.apiKey",
+    "channels.buzz.accounts.*.authTag",
+    "channels.buzz.accounts.*.privateKey",
+    "channels.buzz.authTag",
+    "channels.buzz.privateKey",
+    "channels.clickclack.accounts.*.token",
+    "channels.clickclack.token",
+    "channels.discord.accounts.*.voice.realtime.providers.*.apiKey",
+    "channels.discord.accounts.*.voice.tts.personas.*.providers.*.apiKey",
+    "channels.discord.voice.realtime.providers.*.apiKey",
+    "channels.discord.voice.tts.personas.*.providers.*.apiKey",
+    "channels.nostr.privateKey",
+    "channels.slack.accounts.*.relay.authToken",
+    "channels.slack.relay.authToken",
+    "memory.search.remote.apiKey",
+    "plugins.entries.codex.config.appServer.authToken",
+    "plugins.entries.codex.config.appServer.headers.*",
+    "plugins.entries.comfy.config.headers.*",
+    "plugins.entries.facetime.config.realtime.providers.*.apiKey",
+    "plugins.entries.firecrawl.config.webFetch.apiKey",
+    "plugins.entries.google-meet.config.realtime.providers.*.apiKey",
+    "plugins.entries.google.config.webSearch.headers.*",
+    "plugins.entries.imap.config.accounts.*.password",
+    "plugins.entries.parallel.config.webSearch.apiKey",
+    "plugins.entries.team-reports.config.discord.token",
+    "plugins.entries.team-reports.config.github.token",
+    "plugins.entries.typesafe.config.apiKey",
+    "plugins.entries.webhooks.config.routes.*.secret",
+    "talk.realtime.providers.*.apiKey",
+    "tts.personas.*.providers.*.apiKey",
+    "tts.providers.*.apiKey",
+];
+
 const RUNTIME: &str = "OpenClaw makes or changes it itself, so it takes no ref there";
 
 /// Credentials that never take a ref, and why.
@@ -163,6 +202,23 @@ pub fn takes_ref(path: &[String]) -> bool {
         .iter()
         .chain(OLDER_PATHS)
         .any(|pattern| fits(pattern, path))
+}
+
+/// Whether this version takes no ref at `path`. Of versions between the two that are known (2026.6.1 and
+/// 2026.9.6) it is said only where neither takes one.
+pub fn ignores_ref(path: &[String], version: &Version) -> bool {
+    let is_in = |table: &[&str]| table.iter().any(|pattern| fits(pattern, path));
+    if !takes_ref(path) {
+        return true;
+    }
+    if path.join(".") == "gateway.auth.token" {
+        return !version.takes_gateway_ref();
+    }
+    let newest = Version::parse("2026.9.6").is_ok_and(|newest| *version >= newest);
+    match version.lane() {
+        Lane::File => is_in(NEWER_PATHS),
+        Lane::Plan => newest && !is_in(PATHS),
+    }
 }
 
 /// Why OpenClaw never takes a ref at `path`; `None` when the table says nothing of it.
@@ -250,6 +306,31 @@ mod tests {
                 matrix(version, "auth-profile-store"),
                 set(&["profiles.*.key", "profiles.*.token"])
             );
+        }
+    }
+
+    #[test]
+    fn what_came_later_and_what_went_is_known_by_version() {
+        let newest = matrix(NEWEST, "openclaw.json");
+        let older = matrix(OLDER, "openclaw.json");
+        let later: BTreeSet<String> = newest.difference(&older).cloned().collect();
+        assert_eq!(set(NEWER_PATHS), later);
+        let ignores = |path: &str, version: &str| {
+            let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+            ignores_ref(&path, &Version::parse(version).unwrap())
+        };
+        for (path, version, said) in [
+            ("hooks.token", "2026.9.6", true),
+            ("memory.search.remote.apiKey", "2026.6.1", true),
+            ("memory.search.remote.apiKey", "2026.9.6", false),
+            ("tools.web.search.apiKey", "2026.6.1", false),
+            ("tools.web.search.apiKey", "2026.8.2", false),
+            ("tools.web.search.apiKey", "2026.9.6", true),
+            ("gateway.auth.token", "2026.3.2", true),
+            ("gateway.auth.token", "2026.3.7", false),
+            ("models.providers.anthropic.apiKey", "2026.2.26", false),
+        ] {
+            assert_eq!(ignores(path, version), said, "{path} {version}");
         }
     }
 

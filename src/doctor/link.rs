@@ -1,0 +1,214 @@
+//! The link: what openclaw.json names, what OpenClaw would run, and what it would get. Ring 3; pure.
+
+use super::facts::{Facts, LinkFact, ProfileHome};
+use super::{Fix, NotKnown, Outcome, Severity};
+use crate::secret::SELECTION_PREFIX;
+
+fn with(facts: &Facts, look: impl FnOnce(&LinkFact, &mut Outcome)) -> Outcome {
+    match &facts.link {
+        Ok(link) => {
+            let mut outcome = Outcome::fine();
+            look(link, &mut outcome);
+            outcome
+        }
+        Err(reason) => Outcome::unchecked(reason),
+    }
+}
+
+pub(super) fn readable(facts: &Facts) -> Outcome {
+    let mut outcome = Outcome::fine();
+    for trouble in &facts.broken {
+        outcome.find(
+            Severity::Error,
+            &trouble.what,
+            trouble.hint_or("openclaw config validate"),
+        );
+    }
+    outcome
+}
+
+pub(super) fn link(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| {
+        if let Some(trouble) = &link.trouble {
+            outcome.find(
+                Severity::Error,
+                &trouble.what,
+                trouble.hint_or(&link.relink),
+            );
+        }
+    })
+}
+
+pub(super) fn openclaw_updated(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| {
+        let version = match &facts.version {
+            Ok(version) => version,
+            Err(reason) => {
+                outcome.not_checked(&reason.0);
+                return;
+            }
+        };
+        if !version.has_refs() {
+            let what = format!("OpenClaw {version} knows no references: they came with 2026.2.26");
+            outcome.find(Severity::Error, what, "npm install -g openclaw@latest");
+        } else if let Some((linked, same_way)) = &link.linked_version
+            && !same_way
+        {
+            let what =
+                format!("OpenClaw {linked} was linked, and {version} keeps its profiles elsewhere");
+            outcome.find(
+                Severity::Error,
+                what,
+                format!("openclaw doctor --fix, then: {}", link.relink),
+            );
+        }
+    })
+}
+
+pub(super) fn command(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| {
+        let Some(trouble) = &link.command else {
+            return;
+        };
+        let fix = link
+            .command_mode
+            .clone()
+            .map(|(path, from, to)| Fix::Mode { path, from, to });
+        let hint = match fix {
+            Some(_) => "clawkeep doctor --fix".to_owned(),
+            None => trouble.hint_or("clawkeep link --install"),
+        };
+        outcome.add(Severity::Error, &trouble.what, hint, fix);
+    })
+}
+
+pub(super) fn pass_env(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| {
+        let needs = match &link.needs_env {
+            Ok(needs) => needs,
+            Err(reason) => {
+                outcome.not_checked(&reason.0);
+                return;
+            }
+        };
+        let missing: Vec<&str> = needs
+            .iter()
+            .filter(|name| !link.pass_env.contains(name))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            let what = format!(
+                "passEnv in {} lacks {}: without it the keychain slot is not found",
+                link.config.display(),
+                missing.join(", ")
+            );
+            outcome.find(Severity::Error, what, &link.relink);
+        }
+    })
+}
+
+pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
+    let asked = match &facts.asked {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(trouble)) => {
+            let mut outcome = Outcome::fine();
+            outcome.find(
+                Severity::Error,
+                &trouble.what,
+                trouble.hint_or("clawkeep link"),
+            );
+            return outcome;
+        }
+        Err(reason) => return Outcome::unchecked(reason),
+    };
+    let mut outcome = Outcome::fine();
+    for (id, code) in &asked.refused {
+        if code == "LOCKED" {
+            outcome.not_checked("locked");
+            continue;
+        }
+        let what = if code == "NOT_FOUND" {
+            format!("OpenClaw's files ask for {id}, and the vault has no such secret")
+        } else {
+            format!("OpenClaw's files ask for {id}, and the answer is {code}")
+        };
+        outcome.find(Severity::Error, what, mends(id));
+    }
+    outcome
+}
+
+/// What puts a value where `id` asks.
+fn mends(id: &str) -> String {
+    match id.strip_prefix(SELECTION_PREFIX) {
+        Some(provider) => format!("clawkeep models auth paste-api-key --provider {provider}"),
+        None => format!("clawkeep secret set {id}, or: clawkeep link"),
+    }
+}
+
+pub(super) fn resolve_time(facts: &Facts) -> Outcome {
+    let asked = match &facts.asked {
+        Ok(Ok(asked)) => asked,
+        Ok(Err(_)) => return Outcome::unchecked(&NotKnown("no answer".to_owned())),
+        Err(reason) => return Outcome::unchecked(reason),
+    };
+    let mut outcome = Outcome::fine();
+    let (took, limit) = (asked.took.as_millis(), asked.limit.as_millis());
+    let hint = "clawkeep service install: a keeper that holds the vault open answers faster";
+    if took > limit {
+        let what = format!("the answer took {took} ms, and OpenClaw waits {limit} ms");
+        outcome.find(Severity::Error, what, hint);
+    } else if took * 2 > limit {
+        let what = format!("the answer took {took} ms of the {limit} ms that OpenClaw waits");
+        outcome.find(Severity::Warning, what, hint);
+    }
+    outcome
+}
+
+pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| match &link.ignored {
+        Ok(ignored) => {
+            for path in ignored {
+                let version = facts
+                    .version
+                    .as_ref()
+                    .map_or_else(|_| "this version".to_owned(), ToString::to_string);
+                let what = format!(
+                    "{} holds a reference at {path}, where OpenClaw {version} takes none",
+                    link.config.display()
+                );
+                let hint = format!("openclaw config unset '{}'", path.replace('\'', ""));
+                outcome.find(Severity::Error, what, hint);
+            }
+        }
+        Err(reason) => outcome.not_checked(&reason.0),
+    })
+}
+
+pub(super) fn ref_shadowed(facts: &Facts) -> Outcome {
+    with(facts, |link, outcome| {
+        let profiles = match &facts.profiles {
+            Ok(profiles) => profiles,
+            Err(reason) => {
+                outcome.not_checked(&reason.0);
+                return;
+            }
+        };
+        for provider in link.config_refs() {
+            let covering: Vec<String> = profiles
+                .iter()
+                .filter(|profile| {
+                    profile.home == ProfileHome::OpenClaw && profile.provider == provider
+                })
+                .map(|profile| profile.id.to_string())
+                .collect();
+            if !covering.is_empty() {
+                let what = format!(
+                    "the reference of {provider} in {} is covered by the profile {} (REF_SHADOWED)",
+                    link.config.display(),
+                    covering.join(", ")
+                );
+                outcome.find(Severity::Error, what, &link.relink);
+            }
+        }
+    })
+}

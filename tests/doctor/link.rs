@@ -1,0 +1,300 @@
+//! The link: what OpenClaw's files say, what it would run, and what lies there in plaintext.
+
+use super::*;
+use std::os::unix::fs::symlink;
+
+#[test]
+fn a_configuration_that_asks_nobody_or_another_is_found() {
+    let world = linked();
+    assert_eq!(world.says("link"), "ok");
+    let mut other = entry(&world);
+    other["args"][2] = Value::from("/nowhere/other");
+    configure(&world, &other, &[provider_ref("anthropic")]);
+    assert!(
+        world
+            .says("link")
+            .contains("asks another vault, /nowhere/other")
+    );
+    let mut pinned = entry(&world);
+    let more = ["--vault-id".to_owned(), "0".repeat(64)];
+    pinned["args"]
+        .as_array_mut()
+        .unwrap()
+        .extend(more.map(Value::from));
+    configure(&world, &pinned, &[provider_ref("anthropic")]);
+    assert!(world.says("link").contains("names another vault id"));
+    world.write(".openclaw/openclaw.json", "{ not: json5");
+    let said = world.doctor();
+    assert!(
+        said["files-readable"].contains("is not readable as JSON5"),
+        "{}",
+        said["files-readable"]
+    );
+}
+
+#[test]
+fn a_program_that_openclaw_would_not_run_is_found_and_not_run() {
+    let world = linked();
+    let program = world.home().join(".local/bin/clawkeep");
+    assert_eq!(world.says("command"), "ok");
+    set_mode(&program, 0o775);
+    let said = world.doctor();
+    assert!(said["command"].contains("others may write it"));
+    assert_eq!(
+        said["ref-resolves"],
+        "not checked: OpenClaw would not run the program"
+    );
+    let _ = world.run(&["doctor", "--fix", "--yes"]).ok();
+    assert_eq!(mode(&program), 0o755);
+    let real = world.home().join("clawkeep-real");
+    std::fs::rename(&program, &real).unwrap();
+    symlink(&real, &program).unwrap();
+    assert!(world.says("command").contains("it is a symbolic link"));
+}
+
+#[test]
+fn a_variable_that_the_keychain_needs_and_does_not_get_is_found() {
+    let world = linked();
+    assert_eq!(world.says("pass-env"), "ok");
+    // What a keychain slot looks like in the list that is not secret.
+    let cache = world.vault().join("vault.json");
+    let text = std::fs::read_to_string(&cache).unwrap();
+    let mut cached: Value = serde_json::from_str(&text).unwrap();
+    cached["slots"] = serde_json::json!([{"name": "keychain", "created": 1_795_000_000_000_i64, "kind": "keychain"}]);
+    std::fs::write(&cache, cached.to_string()).unwrap();
+    let said = world.says("pass-env");
+    assert!(
+        said.contains("lacks HOME, XDG_RUNTIME_DIR, DBUS_SESSION_BUS_ADDRESS"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_reference_to_nothing_is_found_by_asking_as_the_gateway_asks() {
+    let world = linked();
+    assert_eq!(world.says("ref-resolves"), "ok");
+    assert_eq!(world.says("resolve-time"), "ok");
+    configure(&world, &entry(&world), &[provider_ref("openrouter")]);
+    assert!(
+        world
+            .says("ref-resolves")
+            .contains("ask for provider/openrouter, and the vault has no such")
+    );
+    // A program that never answers is ended when OpenClaw would end it.
+    let program = world.home().join(".local/bin/clawkeep");
+    std::fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    let mut short = entry(&world);
+    short["timeoutMs"] = Value::from(50);
+    configure(&world, &short, &[provider_ref("anthropic")]);
+    let said = world.doctor();
+    assert!(
+        said["ref-resolves"].contains("did not answer within 50 ms"),
+        "{}",
+        said["ref-resolves"]
+    );
+    assert_eq!(said["resolve-time"], "not checked: no answer");
+    std::fs::write(&program, "#!/bin/sh\nexit 7\n").unwrap();
+    configure(&world, &entry(&world), &[provider_ref("anthropic")]);
+    assert!(
+        world
+            .says("ref-resolves")
+            .contains("did not answer as OpenClaw asks")
+    );
+}
+
+#[test]
+fn a_reference_where_none_is_read_is_found() {
+    let world = linked();
+    assert_eq!(world.says("ref-ignored"), "ok");
+    let hooks = serde_json::json!({"token": reference("anthropic:work")});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("hooks", hooks)],
+    );
+    assert!(
+        world
+            .says("ref-ignored")
+            .contains("a reference at hooks.token, where OpenClaw 2026.6.1 takes none")
+    );
+}
+
+#[test]
+fn a_profile_over_a_reference_is_shadowing_and_its_plaintext_wins() {
+    let world = linked();
+    assert_eq!(world.says("ref-shadowed"), "ok");
+    let key = "sk-ant-api03-FAKE-0123456789-0123456789";
+    let old = serde_json::json!({"anthropic:old": {"type": "api_key", "provider": "anthropic", "key": key}});
+    world.write(AUTH, store(&old));
+    let said = world.doctor();
+    assert!(said["ref-shadowed"].contains("anthropic:old (REF_SHADOWED)"));
+    assert!(
+        said["plaintext-wins"].contains("auth-profiles.json profiles.anthropic:old.key"),
+        "{}",
+        said["plaintext-wins"]
+    );
+    let run = world.run(&["doctor"]).fails(1);
+    assert!(!run.stdout.contains(key) && !run.stderr.contains(key));
+}
+
+#[test]
+fn variables_that_win_over_a_reference_are_found_wherever_they_stand() {
+    let world = linked();
+    let key = "sk-ant-api03-FAKE-0123456789-0123456789";
+    assert_eq!(world.says("plaintext-wins"), "ok");
+    let run = world
+        .cmd(&["doctor", "--json"])
+        .env("ANTHROPIC_API_KEY", key)
+        .run();
+    assert!(checks(&run)["plaintext-wins"].contains("the environment, ANTHROPIC_API_KEY,"));
+    world.write(".openclaw/.env", format!("ANTHROPIC_API_KEY={key}\n"));
+    assert!(
+        world
+            .says("plaintext-wins")
+            .contains("~/.openclaw/.env:1 ANTHROPIC_API_KEY")
+    );
+    // A provider without a reference: it wins over nothing, and is left.
+    world.write(
+        ".openclaw/.env",
+        "OPENROUTER_API_KEY=sk-or-FAKE-0123456789-0123456789\n",
+    );
+    let said = world.doctor();
+    assert_eq!(said["plaintext-wins"], "ok");
+    assert!(said["plaintext-left"].contains("OPENROUTER_API_KEY"));
+    world.write(".openclaw/.env", "");
+    let vars = serde_json::json!({"ANTHROPIC_API_KEY": key});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("env", vars)],
+    );
+    assert!(
+        world
+            .says("plaintext-wins")
+            .contains("openclaw.json env.ANTHROPIC_API_KEY")
+    );
+}
+
+#[test]
+fn plaintext_in_a_services_file_and_in_old_copies_is_found() {
+    let world = linked();
+    let key = "sk-ant-api03-FAKE-0123456789-0123456789";
+    let said = world.doctor();
+    assert_eq!(
+        (&*said["service-plaintext"], &*said["residue"]),
+        ("ok", "ok")
+    );
+    world.write(
+        ".config/systemd/user/openclaw-gateway.service",
+        format!("[Service]\nEnvironment=ANTHROPIC_API_KEY={key}\nExecStart=/bin/true\n"),
+    );
+    let copy = format!(r#"{{models:{{providers:{{anthropic:{{apiKey:"{key}"}}}}}}}}"#);
+    world.write(".openclaw/openclaw.json.bak", copy);
+    let archive = format!("{AUTH}.migrated-1795000000000-fake");
+    world.write(&archive, store(&serde_json::json!({})));
+    let said = world.doctor();
+    assert!(said["service-plaintext"].contains("openclaw-gateway.service:2 ANTHROPIC_API_KEY"));
+    assert!(
+        said["residue"].contains("openclaw.json.bak"),
+        "{}",
+        said["residue"]
+    );
+    assert!(
+        said["residue"].contains("was left by an import"),
+        "{}",
+        said["residue"]
+    );
+    // An old copy without a credential is none: OpenClaw makes one at each change.
+    std::fs::remove_file(world.home().join(archive)).unwrap();
+    world.write(".openclaw/openclaw.json.bak", "{}");
+    assert_eq!(world.says("residue"), "ok");
+}
+
+#[test]
+fn the_file_of_an_older_openclaw_beside_a_newer_one_is_found() {
+    let world = linked();
+    world.write(AUTH, store(&serde_json::json!({})));
+    assert_eq!(world.says("auth-profiles-era"), "ok");
+    install_openclaw(&world, "2026.9.6");
+    assert!(
+        world
+            .says("auth-profiles-era")
+            .contains("lies beside OpenClaw 2026.9.6")
+    );
+}
+
+#[test]
+fn an_order_of_profiles_that_are_gone_is_found_and_mended() {
+    let world = linked();
+    assert_eq!(world.says("order-missing"), "ok");
+    let own = world.vault().join("agents/main/auth-profiles.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
+    file["order"] = serde_json::json!({"anthropic": ["anthropic:gone", "anthropic:work"]});
+    std::fs::write(&own, file.to_string()).unwrap();
+    let state = world.write(
+        ".openclaw/agents/main/agent/auth-state.json",
+        r#"{"version":1,"order":{"mock":["mock:gone"]},"lastGood":{"mock":"mock:x"}}"#,
+    );
+    let auth = serde_json::json!({"order": {"anthropic": ["anthropic:work", "anthropic:gone"]}});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("auth", auth)],
+    );
+    let said = world.says("order-missing");
+    assert_eq!(said.lines().count(), 3, "{said}");
+    let _ = world.run(&["doctor", "--fix", "--yes"]).ok();
+    assert_eq!(world.says("order-missing"), "ok");
+    let read =
+        |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        read(&own)["order"]["anthropic"],
+        serde_json::json!(["anthropic:work"])
+    );
+    assert_eq!(read(&state)["order"].get("mock"), None);
+    assert_eq!(
+        read(&state)["lastGood"]["mock"],
+        "mock:x",
+        "nothing else goes"
+    );
+    let config = read(&world.home().join(".openclaw/openclaw.json"));
+    assert_eq!(
+        config["auth"]["order"]["anthropic"],
+        serde_json::json!(["anthropic:work"])
+    );
+    assert!(config["models"].is_object());
+}
+
+#[test]
+fn a_setup_token_for_other_requests_is_found() {
+    let world = linked();
+    assert_eq!(world.says("claude-only-token"), "ok");
+    let skills = serde_json::json!({"entries": {"x": {"apiKey": reference("anthropic:work")}}});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("skills", skills)],
+    );
+    let said = world.says("claude-only-token");
+    assert!(
+        said.contains("skills.entries.x.apiKey asks for it"),
+        "{said}"
+    );
+    assert!(!said.contains("sk-ant-oat"), "{said}");
+}
+
+#[test]
+fn what_at_rest_does_not_keep_is_said_where_agents_have_a_shell() {
+    let world = linked();
+    let said = world.says("agent-reach");
+    assert!(said.starts_with(
+        "note: agents have a shell outside a sandbox, and the vault opens without a person"
+    ));
+    let agents = serde_json::json!({"defaults": {"sandbox": {"mode": "all"}}});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("agents", agents)],
+    );
+    assert_eq!(world.says("agent-reach"), "ok");
+}
