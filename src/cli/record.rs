@@ -244,7 +244,7 @@ impl LinkRecord {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|_| Error::failed("link.json cannot be written as JSON"))?;
         text.push(b'\n');
-        file::replace(&dir.join(NAME), &text, 0o600)
+        file::replace_beside(&dir.join(NAME), &text, 0o600)
     }
 
     /// Removes the record.
