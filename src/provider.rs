@@ -65,6 +65,12 @@ impl fmt::Display for ProviderId {
 pub struct ProfileId(String);
 
 impl ProfileId {
+    /// Several for people, separated by commas.
+    pub fn listed(ids: &[ProfileId]) -> String {
+        let ids: Vec<&str> = ids.iter().map(ProfileId::as_str).collect();
+        ids.join(", ")
+    }
+
     /// Parses a profile id.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ fn note_profiles(app: &App, backup: &mut Backup) -> Result<()> {
         }
         let providers: BTreeSet<_> = noted.profiles().into_iter().map(|p| p.provider).collect();
         for provider in providers {
-            let state = theirs.with_file_name("auth-state.json");
+            let state = auth_state::beside(theirs);
             let order = auth_state::order_in_state(&state, &provider)?;
             if let Some(order) = order.or_else(|| known.order(&provider)) {
                 noted.set_order(&provider, &order);

@@ -244,7 +244,9 @@ impl<'a> Orders<'a> {
                 ui.data(&super::ui::plain(&format!("{what}: {}", place.display())))?;
             }
             ui.data(&match order {
-                Some(ids) => super::ui::plain(&format!("Order override: {}", listed(ids))),
+                Some(ids) => {
+                    super::ui::plain(&format!("Order override: {}", ProfileId::listed(ids)))
+                }
                 None if asked => "Order override: (none)".to_owned(),
                 None => "Cleared per-agent order override.".to_owned(),
             })?;
@@ -275,7 +277,7 @@ fn theirs(
                 .hint("openclaw agents list"),
         );
     }
-    let state = stores::state_beside(&profiles);
+    let state = auth_state::beside(&profiles);
     Ok(match (order_home, install) {
         (OrderHome::AuthProfiles, _) => Home::Profiles(profiles),
         (OrderHome::AuthState, _) => Home::State { state, profiles },
@@ -290,9 +292,4 @@ fn theirs(
             .hint("name the folder that holds openclaw.mjs: --openclaw DIR"));
         }
     })
-}
-
-fn listed(ids: &[ProfileId]) -> String {
-    let names: Vec<&str> = ids.iter().map(ProfileId::as_str).collect();
-    names.join(", ")
 }

@@ -69,16 +69,11 @@ pub fn show(app: &App, survey: &Survey, plan: &Plan, has_token: bool) -> Result<
         ));
     }
     for order in &plan.orders {
-        let ids: Vec<&str> = order
-            .profiles
-            .iter()
-            .map(crate::provider::ProfileId::as_str)
-            .collect();
         say(format!(
             "    order of {} for agent {}: {}",
             order.provider,
             order.agent,
-            ids.join(", ")
+            crate::provider::ProfileId::listed(&order.profiles)
         ));
     }
     if plan.lane == Lane::Plan

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
 use crate::openclaw::link::Held;
 use crate::openclaw::profiles::{self, ProfilesFile};
+use crate::openclaw::version::Lane;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretId;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,16 @@ pub enum LaneName {
     File,
     /// They go through `openclaw secrets apply`.
     Plan,
+}
+
+impl LaneName {
+    /// The lane that it names.
+    pub fn lane(self) -> Lane {
+        match self {
+            LaneName::File => Lane::File,
+            LaneName::Plan => Lane::Plan,
+        }
+    }
 }
 
 /// The file's content.

@@ -116,7 +116,7 @@ fn of_one(
     };
     let mut theirs = ProfilesFile::load(&path)?.unwrap_or_else(ProfilesFile::empty);
     if in_state {
-        theirs = auth_state::over(theirs, &state_beside(&path))?;
+        theirs = auth_state::over(theirs, &auth_state::beside(&path))?;
     }
     Ok(match own {
         Some(own) => theirs.joined(&own),
@@ -162,9 +162,4 @@ pub fn require(
         .hint(hint())),
         Some(_) => Ok(()),
     }
-}
-
-/// auth-state.json, beside auth-profiles.json.
-pub fn state_beside(profiles: &Path) -> PathBuf {
-    profiles.with_file_name(auth_state::FILE_NAME)
 }

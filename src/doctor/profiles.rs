@@ -3,7 +3,7 @@
 use super::facts::{Facts, OrderFact, StoredFact};
 use super::{Fix, OrderFile, Outcome, Severity};
 use crate::expiry::{Millis, Span};
-use crate::provider::ProviderId;
+use crate::provider::{ProfileId, ProviderId};
 use crate::secret::{SELECTION_PREFIX, SecretKind};
 use std::collections::BTreeMap;
 
@@ -128,22 +128,15 @@ fn one_order(order: &OrderFact, outcome: &mut Outcome) {
     if gone.is_empty() {
         return;
     }
-    let names: Vec<&str> = gone
-        .iter()
-        .map(crate::provider::ProfileId::as_str)
-        .collect();
     let what = format!(
         "the order of {} in {} names {}, which is not there",
         order.provider,
         order.path.display(),
-        names.join(", ")
+        ProfileId::listed(&gone)
     );
     if order.home == OrderFile::Database {
         let verb = if there.is_empty() { "clear" } else { "set" };
-        let ids: Vec<&str> = there
-            .iter()
-            .map(crate::provider::ProfileId::as_str)
-            .collect();
+        let ids: Vec<&str> = there.iter().map(ProfileId::as_str).collect();
         let hint = format!(
             "openclaw models auth order {verb} --provider {} --agent {} {}",
             order.provider,

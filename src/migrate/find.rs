@@ -5,8 +5,8 @@
 //! of the same name) is found all the same.
 
 use super::item::{At, Item, Unseen, Values, What};
-use super::read::Read;
-use super::source::Form;
+use super::read::{self, Read};
+use super::source::{Form, Source};
 use super::variable::{Meaning, Names, Rank, split_list};
 use crate::assignment::{self, Language};
 use crate::error::{Error, Result};
@@ -40,6 +40,23 @@ impl Found {
             unseen: Vec::new(),
             names: Names::new(),
         })
+    }
+
+    /// Reads all of these and looks through each; what cannot be read is among the unseen. Gives what
+    /// was read: an item's source is its place there. `rc`: as [`read::read`].
+    pub fn files(&mut self, sources: &[Source], rc: bool) -> Vec<Read> {
+        let mut reads = Vec::new();
+        for source in sources {
+            match read::read(source, rc) {
+                Ok(Some(read)) => {
+                    self.file(reads.len(), &read);
+                    reads.push(read);
+                }
+                Ok(None) => {}
+                Err(unseen) => self.unseen.push(unseen),
+            }
+        }
+        reads
     }
 
     /// Looks through a file; `source` is its place in the list.
@@ -182,12 +199,13 @@ impl Found {
             && self.values.get(&self.values.digest(value)).is_none()
     }
 
-    /// The rows of OpenClaw's databases; `sources` gives a file's place in the list.
-    pub fn database(
-        &mut self,
-        contents: database::Contents,
-        source: impl Fn(&std::path::Path) -> usize,
-    ) {
+    /// The rows of OpenClaw's databases; `first` is the first database's place in the list of sources.
+    pub fn database(&mut self, contents: database::Contents, first: usize) {
+        let files = contents.files;
+        let source = |file: &std::path::Path| {
+            let at = files.iter().position(|known| known == file);
+            first + at.unwrap_or_default()
+        };
         for stored in contents.stored {
             let database::Stored {
                 place,
@@ -327,7 +345,7 @@ mod tests {
             ..Contents::default()
         };
         let mut found = Found::new().unwrap();
-        found.database(contents, |_| 0);
+        found.database(contents, 0);
         let reasons: Vec<&str> = found
             .items
             .iter()

@@ -16,10 +16,15 @@ use crate::openclaw::order;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::provider::{ProfileId, ProviderId};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name, beside auth-profiles.json.
 pub const FILE_NAME: &str = "auth-state.json";
+
+/// The one beside this auth-profiles.json.
+pub fn beside(profiles: &Path) -> PathBuf {
+    profiles.with_file_name(FILE_NAME)
+}
 
 /// The order stored for `provider` in the auth-state.json at `path`; `None` when there is none, or
 /// no such file.

@@ -8,8 +8,12 @@
 use crate::openclaw::document::wipe;
 use crate::provider::{ProfileId, ProviderId};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 const ORDER: &str = "order";
+
+/// An order and whose profiles it is of.
+pub type Ordered = (ProviderId, Vec<ProfileId>);
 
 /// The order stored for `provider`; `None` when there is none or it is empty.
 pub(super) fn get(root: &Map<String, Value>, provider: &ProviderId) -> Option<Vec<ProfileId>> {
@@ -29,6 +33,18 @@ pub(super) fn providers(root: &Map<String, Value>) -> impl Iterator<Item = Provi
         .flatten()
         .filter(|(_, list)| ids(list).is_some())
         .filter_map(|(key, _)| ProviderId::parse(key).ok())
+}
+
+/// Every order, sorted by provider.
+pub(super) fn all(root: &Map<String, Value>) -> Vec<Ordered> {
+    let providers: BTreeSet<ProviderId> = providers(root).collect();
+    providers
+        .into_iter()
+        .filter_map(|provider| {
+            let ids = get(root, &provider)?;
+            Some((provider, ids))
+        })
+        .collect()
 }
 
 /// Stores an order, each id once. An empty one is cleared.
@@ -117,7 +133,8 @@ fn names(key: &str, provider: &ProviderId) -> bool {
     ProviderId::parse(key).is_ok_and(|key| key == *provider)
 }
 
-fn ids(list: &Value) -> Option<Vec<ProfileId>> {
+/// A list of ids; `None` for what is none, or an empty one.
+pub(super) fn ids(list: &Value) -> Option<Vec<ProfileId>> {
     let ids: Vec<ProfileId> = list
         .as_array()?
         .iter()

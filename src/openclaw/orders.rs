@@ -6,36 +6,18 @@
 use super::config::Config;
 use super::document::Document;
 use super::order;
+pub use super::order::Ordered;
 use crate::error::Result;
-use crate::provider::{ProfileId, ProviderId};
-use serde_json::Value;
-use std::collections::BTreeSet;
+use crate::provider::ProviderId;
 use std::path::Path;
-
-/// An order and whose profiles it is of.
-pub type Ordered = (ProviderId, Vec<ProfileId>);
 
 /// The orders in the auth-profiles.json or auth-state.json at `path`; none when there is no file.
 ///
 /// # Errors
 /// `Broken` when the file cannot be read.
 pub fn in_file(path: &Path) -> Result<Vec<Ordered>> {
-    let Some(document) = Document::load(path)? else {
-        return Ok(Vec::new());
-    };
-    let keys = document.root.get("order").and_then(Value::as_object);
-    let providers: BTreeSet<ProviderId> = keys
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, _)| ProviderId::parse(key).ok())
-        .collect();
-    Ok(providers
-        .into_iter()
-        .filter_map(|provider| {
-            let ids = order::get(&document.root, &provider)?;
-            Some((provider, ids))
-        })
-        .collect())
+    let document = Document::load(path)?;
+    Ok(document.map_or_else(Vec::new, |document| order::all(&document.root)))
 }
 
 /// The orders in openclaw.json, with the provider as it is spelled there.
@@ -44,13 +26,8 @@ pub fn in_config(config: &Config) -> Vec<(String, Ordered)> {
     keys.into_iter()
         .filter_map(|key| {
             let provider = ProviderId::parse(&key).ok()?;
-            let list = config.get(&["auth", "order", &key])?;
-            let ids: Vec<ProfileId> = list
-                .as_array()?
-                .iter()
-                .filter_map(|id| ProfileId::parse(id.as_str()?).ok())
-                .collect();
-            (!ids.is_empty()).then_some((key, (provider, ids)))
+            let ids = order::ids(&config.get(&["auth", "order", &key])?)?;
+            Some((key, (provider, ids)))
         })
         .collect()
 }

@@ -138,7 +138,8 @@ impl Places {
 
     /// The agent's order and cooldowns, where that version keeps them in a file.
     pub fn auth_state(&self, agent: &AgentId, config: Option<&Config>) -> PathBuf {
-        self.agent_dir(agent, config).join("auth-state.json")
+        self.agent_dir(agent, config)
+            .join(crate::openclaw::auth_state::FILE_NAME)
     }
 
     /// The agents that have a folder, sorted; `main` is always among them. A folder whose name is no

@@ -282,6 +282,11 @@ impl ProfilesFile {
         order::providers(&self.document.root)
     }
 
+    /// Every order, sorted by provider.
+    pub fn orders(&self) -> Vec<order::Ordered> {
+        order::all(&self.document.root)
+    }
+
     /// What OpenClaw remembers of a profile's use. Nothing where it is not this file that it keeps
     /// that in (from 2026.4.7).
     pub fn usage(&self, id: &ProfileId) -> Usage {

@@ -149,26 +149,40 @@ pub(super) fn try_slot(
     file: &Sealed,
 ) -> Result<Tried> {
     let source = Source::Slot(slot);
-    let found = match ask(dir, &source, cache, keys)? {
-        Yield::Absent(reason) => return Ok(Tried::Absent(reason)),
-        Yield::Found(found) => found,
-    };
+    match ask(dir, &source, cache, keys)? {
+        Yield::Absent(reason) => Ok(Tried::Absent(reason)),
+        Yield::Found(found) => match fitting(file, found, keys)? {
+            Some((_, body)) => Ok(Tried::Opens(body)),
+            None => Err(of_another_vault(&describe(&source), dir)),
+        },
+    }
+}
+
+/// The identity that opens the file, with what is in it; `None` when none does.
+fn fitting(
+    file: &Sealed,
+    found: Vec<Identity>,
+    keys: &Keys<'_>,
+) -> Result<Option<(Identity, Body)>> {
     for identity in found {
         match envelope::open(file, &identity) {
             Ok(body) => {
                 check_pins(&identity, keys.pins)?;
-                return Ok(Tried::Opens(body));
+                return Ok(Some((identity, body)));
             }
             Err(Refusal::NotForThisKey) => {}
             Err(Refusal::Error(error)) => return Err(error),
         }
     }
-    Err(Error::broken(format!(
-        "{} gives the identity of another vault than the one in {}",
-        describe(&source),
+    Ok(None)
+}
+
+fn of_another_vault(by: &str, dir: &Path) -> Error {
+    Error::broken(format!(
+        "{by} gives the identity of another vault than the one in {}",
         dir.display()
     ))
-    .hint("put the vault and its slots back from one backup, then: clawkeep slot list"))
+    .hint("put the vault and its slots back from one backup, then: clawkeep slot list")
 }
 
 /// Whether the vault changed in the last seconds, so that a second look is worth its time.
@@ -213,33 +227,22 @@ fn attempt(dir: &Path, keys: &Keys<'_>) -> Result<Unsealed> {
                 continue;
             }
         };
-        for identity in found {
-            match envelope::open(&file, &identity) {
-                Ok(body) => {
-                    check_pins(&identity, keys.pins)?;
-                    let opened = match source {
-                        Source::Slot(slot) => Some(slot.kind.clone()),
-                        Source::Credential(_) => None,
-                    };
-                    return Ok(Unsealed {
-                        identity,
-                        body,
-                        cache,
-                        by,
-                        opened,
-                        passphrase_slot: attended,
-                        accept_rollback: keys.accept_rollback,
-                    });
-                }
-                Err(Refusal::NotForThisKey) => {}
-                Err(Refusal::Error(error)) => return Err(error),
-            }
+        if let Some((identity, body)) = fitting(&file, found, keys)? {
+            let opened = match source {
+                Source::Slot(slot) => Some(slot.kind.clone()),
+                Source::Credential(_) => None,
+            };
+            return Ok(Unsealed {
+                identity,
+                body,
+                cache,
+                by,
+                opened,
+                passphrase_slot: attended,
+                accept_rollback: keys.accept_rollback,
+            });
         }
-        let error = Error::broken(format!(
-            "{by} gives the identity of another vault than the one in {}",
-            dir.display()
-        ))
-        .hint("put the vault and its slots back from one backup, then: clawkeep slot list");
+        let error = of_another_vault(&by, dir);
         if settled {
             return Err(error);
         }

@@ -1,5 +1,6 @@
 //! What others can write into the files, and what people can type.
 
+use super::order_args;
 use super::scene::Scene;
 use serde_json::json;
 
@@ -31,34 +32,9 @@ fn a_broken_file_is_an_error_and_is_left_alone() {
         scene.world.write(place, text);
         for args in [
             &["models", "pick", "--provider", "groq", "--json"][..],
-            &[
-                "models",
-                "auth",
-                "order",
-                "get",
-                "--provider",
-                "groq",
-                "--json",
-            ],
-            &[
-                "models",
-                "auth",
-                "order",
-                "set",
-                "--provider",
-                "groq",
-                "groq:1",
-                "--json",
-            ],
-            &[
-                "models",
-                "auth",
-                "order",
-                "clear",
-                "--provider",
-                "groq",
-                "--json",
-            ],
+            &order_args(&["get", "--provider", "groq", "--json"]),
+            &order_args(&["set", "--provider", "groq", "groq:1", "--json"]),
+            &order_args(&["clear", "--provider", "groq", "--json"]),
         ] {
             let run = scene.run(args).fails(1);
             assert_eq!(run.json()["error"]["kind"], "broken", "{run}");
@@ -92,9 +68,7 @@ fn names_in_a_file_cannot_drive_a_terminal_and_values_are_not_shown() {
         );
         assert!(!more.is_empty() || !said.contains('\u{202e}'), "{said}");
     }
-    let run = scene
-        .run(&["models", "auth", "order", "get", "--provider", "groq"])
-        .ok();
+    let run = scene.run(&order_args(&["get", "--provider", "groq"])).ok();
     assert!(
         !run.stdout.contains('\u{202e}') && !run.stdout.contains('\u{1b}'),
         "{run}"
@@ -137,38 +111,13 @@ fn what_is_typed_wrong_is_not_repeated() {
             ],
             64,
         ),
+        (&order_args(&["get", "--provider", "gro q"]), 64),
         (
-            &["models", "auth", "order", "get", "--provider", "gro q"],
+            &order_args(&["set", "--provider", "groq", "groq:1\u{7}"]),
             64,
         ),
-        (
-            &[
-                "models",
-                "auth",
-                "order",
-                "set",
-                "--provider",
-                "groq",
-                "groq:1\u{7}",
-            ],
-            64,
-        ),
-        (
-            &[
-                "models",
-                "auth",
-                "order",
-                "set",
-                "--provider",
-                "groq",
-                &long,
-            ],
-            64,
-        ),
-        (
-            &["models", "auth", "order", "set", "--provider", "groq", ""],
-            64,
-        ),
+        (&order_args(&["set", "--provider", "groq", &long]), 64),
+        (&order_args(&["set", "--provider", "groq", ""]), 64),
         (
             &[
                 "models",
@@ -183,19 +132,10 @@ fn what_is_typed_wrong_is_not_repeated() {
             64,
         ),
         (
-            &[
-                "models",
-                "auth",
-                "order",
-                "set",
-                "--provider",
-                "groq",
-                "--",
-                "--force",
-            ],
+            &order_args(&["set", "--provider", "groq", "--", "--force"]),
             1,
         ),
-        (&["models", "auth", "order", "clear"], 64),
+        (&order_args(&["clear"]), 64),
         (&["models", "auth", "order"], 64),
     ] {
         let run = scene.run(args).fails(code);
@@ -217,15 +157,7 @@ fn an_order_never_reaches_through_a_link_that_another_user_could_set() {
     let outside = scene.world.write("outside.json", r#"{"version":1}"#);
     let state = scene.world.home().join(STATE);
     std::os::unix::fs::symlink(&outside, &state).unwrap();
-    let args = [
-        "models",
-        "auth",
-        "order",
-        "set",
-        "--provider",
-        "groq",
-        "groq:1",
-    ];
+    let args = order_args(&["set", "--provider", "groq", "groq:1"]);
     let _ = scene.run(&args).fails(1);
     assert_eq!(scene.world.read("outside.json"), br#"{"version":1}"#);
 }

@@ -22,3 +22,8 @@ mod places;
 mod real;
 mod said;
 mod stores;
+
+/// `models auth order …`.
+fn order_args<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [&["models", "auth", "order"], args].concat()
+}

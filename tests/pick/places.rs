@@ -1,5 +1,6 @@
 //! Where an order is written for each version of OpenClaw, and that only it is.
 
+use super::order_args;
 use super::scene::{Scene, mode};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -17,13 +18,8 @@ fn scene(version: &str) -> Scene {
 }
 
 fn order(scene: &Scene, args: &[&str]) -> Value {
-    let args = [
-        &["models", "auth", "order"],
-        args,
-        &["--provider", "groq", "--json"],
-    ]
-    .concat();
-    scene.run(&args).ok().json()["order"].clone()
+    let args = [args, &["--provider", "groq", "--json"]].concat();
+    scene.run(&order_args(&args)).ok().json()["order"].clone()
 }
 
 fn file(scene: &Scene, name: &str) -> Option<Value> {
@@ -133,15 +129,7 @@ fn from_2026_6_5_openclaws_own_command_line_writes_it() {
     );
     // A refusal is one here too, and nothing is noted.
     scene.hook("case \"$*\" in 'models auth order set'*) exit 1;; esac");
-    let args = [
-        "models",
-        "auth",
-        "order",
-        "set",
-        "--provider",
-        "groq",
-        "groq:2",
-    ];
+    let args = order_args(&["set", "--provider", "groq", "groq:2"]);
     let run = scene.run(&args).fails(1);
     assert!(run.stderr.contains("OpenClaw 2026.6.5 refused"), "{run}");
     assert_eq!(order(&scene, &["get"]), json!(null));
@@ -207,15 +195,7 @@ fn an_order_waits_for_openclaws_lock() {
     let now = jiff::Timestamp::try_from(std::time::SystemTime::now()).unwrap();
     let held = format!("{{\"pid\":{},\"createdAt\":\"{now}\"}}", std::process::id());
     std::fs::write(&lock, held).unwrap();
-    let args = [
-        "models",
-        "auth",
-        "order",
-        "set",
-        "--provider",
-        "groq",
-        "groq:2",
-    ];
+    let args = order_args(&["set", "--provider", "groq", "groq:2"]);
     let run = scene.run(&args).fails(1);
     assert!(run.stderr.contains("held OpenClaw's lock"), "{run}");
     assert!(file(&scene, "auth-state.json").is_none());

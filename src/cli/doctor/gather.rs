@@ -267,13 +267,14 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
     });
     let theirs = Theirs::take(app, &vault, keeper, record, &install, &mut broken)?;
     let home = app.host.home()?;
+    let paths = paths(app, &vault);
     let plain = plain::take(app, &theirs, &install);
     let (stores, orders) = super::stores::take(app, &theirs, &install, &plain, &mut broken);
     Ok(Facts {
         now: app.host.now(),
         dir: app.dir.clone(),
-        paths: paths(app, &vault),
-        identities: near::identities(&app.dir, &vault.identities, &home),
+        identities: near::identities(&app.dir, &paths, &vault.identities, &home),
+        paths,
         vault: vault.trouble,
         rollback: vault.rollback,
         slots: vault.slots,

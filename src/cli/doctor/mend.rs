@@ -57,7 +57,7 @@ fn said(fix: &Fix) -> String {
         } => format!(
             "{}: take {} out of the order of {provider}",
             path.display(),
-            listed(gone)
+            ProfileId::listed(gone)
         ),
     }
 }
@@ -74,18 +74,11 @@ fn back(fix: &Fix) -> String {
             let all = [ids.as_slice(), gone.as_slice()].concat();
             format!(
                 "storing {} again, and: clawkeep link --order {provider}={}",
-                listed(gone),
-                listed(&all).replace(", ", ",")
+                ProfileId::listed(gone),
+                ProfileId::listed(&all).replace(", ", ",")
             )
         }
     }
-}
-
-fn listed(ids: &[ProfileId]) -> String {
-    ids.iter()
-        .map(ProfileId::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 fn apply(app: &App, fix: &Fix) -> Result<()> {

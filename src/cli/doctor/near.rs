@@ -92,15 +92,19 @@ fn look(path: &Path) -> Option<PathFact> {
 
 /// Every key in the clear that may be taken away together with the vault: those of its slots, and
 /// whatever of that kind lies in its folder or beside it.
-pub(super) fn identities(dir: &Path, of_slots: &[PathBuf], home: &Path) -> Vec<IdentityFact> {
+/// `paths` are those that [`paths`] gave.
+pub(super) fn identities(
+    dir: &Path,
+    paths: &[PathFact],
+    of_slots: &[PathBuf],
+    home: &Path,
+) -> Vec<IdentityFact> {
     let mut found: Vec<IdentityFact> = Vec::new();
-    let mut files = Vec::new();
-    walk(dir, DEPTH, &mut files);
-    let inside = files
-        .into_iter()
-        .filter(|fact| !fact.is_dir && !fact.is_link);
+    let inside = paths
+        .iter()
+        .filter(|fact| !fact.is_dir && !fact.is_link && fact.path.starts_with(dir));
     let beside = dir.parent().map(listed).unwrap_or_default();
-    let candidates = inside.map(|fact| fact.path).chain(beside);
+    let candidates = inside.map(|fact| fact.path.clone()).chain(beside);
     let holding = candidates.filter(|path| holds_identity(path));
     for path in of_slots
         .iter()

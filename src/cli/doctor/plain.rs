@@ -8,7 +8,6 @@ use crate::doctor::{Known, NotKnown};
 use crate::error::{Error, Result};
 use crate::migrate::find::Found;
 use crate::migrate::item::{self, Item, What};
-use crate::migrate::read::{self, Read};
 use crate::migrate::source::{self, Folders, Form};
 use crate::migrate::variable::GATEWAY_TOKENS;
 use crate::openclaw::database;
@@ -66,31 +65,21 @@ fn look(
         current: &app.host.absolute(Path::new("."))?,
         named: &[],
     })?;
-    let mut reads: Vec<Read> = Vec::new();
+    let imports = sources
+        .iter()
+        .filter(|source| is_import(&source.path, &source.form));
+    plain
+        .leftovers
+        .extend(imports.map(|source| source.path.clone()));
     let mut found = Found::new()?;
-    for source in &sources {
-        if is_import(&source.path, &source.form) {
-            plain.leftovers.push(source.path.clone());
-        }
-        match read::read(source, false) {
-            Ok(Some(read)) => {
-                found.file(reads.len(), &read);
-                reads.push(read);
-            }
-            Ok(None) => {}
-            Err(unseen) => found.unseen.push(unseen),
-        }
-    }
+    let reads = found.files(&sources, false);
     let mut files = Vec::new();
     if let (Some(Lane::Plan), Ok(install)) = (theirs.lane, install) {
         match database::read(install, &theirs.places, &theirs.config) {
             Ok(contents) => {
                 files.clone_from(&contents.files);
                 plain.rows = rows(&contents);
-                found.database(contents, |file| {
-                    let at = files.iter().position(|known| known == file);
-                    reads.len() + at.unwrap_or_default()
-                });
+                found.database(contents, reads.len());
             }
             Err(error) => plain.unseen.push(reason(&error)),
         }

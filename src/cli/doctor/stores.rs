@@ -9,6 +9,7 @@ use crate::cli::record::{self, LinkRecord};
 use crate::doctor::facts::{OrderFact, ProfileFact, ProfileHome, Trouble};
 use crate::doctor::{Known, NotKnown, OrderFile};
 use crate::openclaw::install::Install;
+use crate::openclaw::orders::Ordered;
 use crate::openclaw::profiles::{Expires, Profile, ProfileKind, ProfilesFile};
 use crate::openclaw::version::Lane;
 use crate::openclaw::{listing, orders};
@@ -31,7 +32,6 @@ pub(super) fn take(
     for agent in record::agents(&app.dir, theirs.record.as_ref()) {
         let path = record::own_profiles_path(&app.dir, &agent);
         stores.file(&agent, &path, ProfileHome::Own, broken);
-        stores.orders_in(&agent, &path, OrderFile::Profiles, broken);
     }
     let agents: BTreeSet<AgentId> = theirs
         .places
@@ -44,9 +44,9 @@ pub(super) fn take(
             for agent in &agents {
                 let path = theirs.places.auth_profiles(agent, Some(&theirs.config));
                 stores.file(agent, &path, ProfileHome::OpenClaw, broken);
-                stores.orders_in(agent, &path, OrderFile::Profiles, broken);
                 let state = theirs.places.auth_state(agent, Some(&theirs.config));
-                stores.orders_in(agent, &state, OrderFile::State, broken);
+                let found = noted(orders::in_file(&state).map(Some), broken);
+                stores.orders(agent, found.unwrap_or_default(), &state, OrderFile::State);
             }
             Ok(None)
         }
@@ -77,23 +77,10 @@ impl Stores {
         let all = file.profiles().into_iter();
         self.profiles
             .extend(all.map(|profile| fact(agent, profile, home)));
+        self.orders(agent, file.orders(), path, OrderFile::Profiles);
     }
 
-    fn orders_in(
-        &mut self,
-        agent: &AgentId,
-        path: &Path,
-        home: OrderFile,
-        broken: &mut Vec<Trouble>,
-    ) {
-        // A profiles' file was said already.
-        let mut said = Vec::new();
-        let troubles = if home == OrderFile::Profiles {
-            &mut said
-        } else {
-            broken
-        };
-        let found = noted(orders::in_file(path).map(Some), troubles).unwrap_or_default();
+    fn orders(&mut self, agent: &AgentId, found: Vec<Ordered>, path: &Path, home: OrderFile) {
         for (provider, ids) in found {
             self.order(agent, provider, ids, path.to_owned(), home);
         }

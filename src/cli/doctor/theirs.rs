@@ -5,7 +5,7 @@ use super::gather::{Vault, not_known};
 use crate::cli::app::App;
 use crate::cli::pins::{self, ARGS};
 use crate::cli::proof;
-use crate::cli::record::{LaneName, LinkRecord};
+use crate::cli::record::LinkRecord;
 use crate::cli::survey;
 use crate::doctor::facts::{AskedFact, KeeperFact, LinkFact, Trouble};
 use crate::doctor::{Known, NotKnown};
@@ -71,10 +71,7 @@ impl Theirs {
         });
         let lane = match (install, &record) {
             (Ok(install), _) => Some(install.version().lane()),
-            (Err(_), Some(record)) => Some(match record.lane {
-                LaneName::File => Lane::File,
-                LaneName::Plan => Lane::Plan,
-            }),
+            (Err(_), Some(record)) => Some(record.lane.lane()),
             (Err(_), None) => None,
         };
         let mut theirs = Theirs {
@@ -126,11 +123,8 @@ impl Theirs {
             config: config.path().to_owned(),
             trouble: self.trouble(app, vault),
             linked_version: self.record.as_ref().map(|record| {
-                let lane = match record.lane {
-                    LaneName::File => Lane::File,
-                    LaneName::Plan => Lane::Plan,
-                };
-                (record.openclaw.clone(), self.lane == Some(lane))
+                let is_same = self.lane == Some(record.lane.lane());
+                (record.openclaw.clone(), is_same)
             }),
             relink: self
                 .record

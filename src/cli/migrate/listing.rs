@@ -11,7 +11,7 @@ use crate::migrate::digest::Digest;
 use crate::migrate::find::Found;
 use crate::migrate::item::{self, Unseen};
 use crate::migrate::plan::{self, Access, Facts, Known, Plan};
-use crate::migrate::read::{self, Read};
+use crate::migrate::read::Read;
 use crate::migrate::source::{self, Folders};
 use crate::migrate::{config, plan::Conflict};
 use crate::openclaw::config::Config;
@@ -89,16 +89,7 @@ impl Listed {
             needed: BTreeMap::new(),
             home,
         };
-        for source in &sources {
-            match read::read(source, args.rc) {
-                Ok(Some(read)) => {
-                    listed.found.file(listed.reads.len(), &read);
-                    listed.reads.push(read);
-                }
-                Ok(None) => {}
-                Err(unseen) => listed.found.unseen.push(unseen),
-            }
-        }
+        listed.reads = listed.found.files(&sources, args.rc);
         if let Some(opened) = opened {
             listed.know(opened, lanes)?;
         }
@@ -191,11 +182,7 @@ impl Listed {
         }
         let contents = database::read(&survey.install, &self.places, &self.config)?;
         self.databases.clone_from(&contents.files);
-        let (first, files) = (self.reads.len(), contents.files.clone());
-        self.found.database(contents, |file| {
-            let at = files.iter().position(|known| known == file);
-            first + at.unwrap_or_default()
-        });
+        self.found.database(contents, self.reads.len());
         Ok(())
     }
 

@@ -34,6 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::Lock;
 use crate::file::rooted::{self, Below, Found, Root, Seen};
 use crate::host::Host;
+use crate::openclaw::auth_state;
 use crate::openclaw::install::Install;
 use crate::openclaw::link::Held;
 use crate::openclaw::store_lock::{LOCK_NAME, StoreLock};
@@ -274,7 +275,7 @@ fn seen(found: &Found) -> Seen<'_> {
 
 /// Whether OpenClaw's lock of a folder guards a file of this name.
 fn guards(name: &std::ffi::OsStr) -> bool {
-    name == "auth-state.json"
+    name == auth_state::FILE_NAME
         || LOCK_NAME
             .strip_suffix(".lock")
             .is_some_and(|own| name == own)

@@ -223,11 +223,10 @@ impl Draft<'_, '_> {
                 .cloned()
                 .partition(|id| is_known(facts, agent, provider, id));
             if !unknown.is_empty() {
-                let names: Vec<&str> = unknown.iter().map(ProfileId::as_str).collect();
                 self.notes.push(format!(
                     "the order of {provider} for agent {agent} names profiles that are not there, \
                      which OpenClaw refuses; they are left out: {}",
-                    names.join(", ")
+                    ProfileId::listed(&unknown)
                 ));
             }
             if !known.is_empty() {

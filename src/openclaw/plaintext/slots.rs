@@ -7,26 +7,13 @@
 
 use crate::openclaw::version::{Lane, Version};
 
-/// Every path that takes a ref in 2026.9.6, sorted. `*` stands for any key.
-const PATHS: &[&str] = &[
-    "agents.entries.*.memory.search.remote.apiKey",
-    "agents.entries.*.tts.personas.*.providers.*.apiKey",
-    "agents.entries.*.tts.providers.*.apiKey",
-    "channels.buzz.accounts.*.authTag",
-    "channels.buzz.accounts.*.privateKey",
-    "channels.buzz.authTag",
-    "channels.buzz.privateKey",
-    "channels.clickclack.accounts.*.token",
-    "channels.clickclack.token",
+/// Every path that takes a ref in 2026.6.1 and in 2026.9.6, sorted. `*` stands for any key.
+const COMMON_PATHS: &[&str] = &[
     "channels.discord.accounts.*.pluralkit.token",
     "channels.discord.accounts.*.token",
-    "channels.discord.accounts.*.voice.realtime.providers.*.apiKey",
-    "channels.discord.accounts.*.voice.tts.personas.*.providers.*.apiKey",
     "channels.discord.accounts.*.voice.tts.providers.*.apiKey",
     "channels.discord.pluralkit.token",
     "channels.discord.token",
-    "channels.discord.voice.realtime.providers.*.apiKey",
-    "channels.discord.voice.tts.personas.*.providers.*.apiKey",
     "channels.discord.voice.tts.providers.*.apiKey",
     "channels.feishu.accounts.*.appSecret",
     "channels.feishu.accounts.*.encryptKey",
@@ -51,17 +38,14 @@ const PATHS: &[&str] = &[
     "channels.nextcloud-talk.accounts.*.botSecret",
     "channels.nextcloud-talk.apiPassword",
     "channels.nextcloud-talk.botSecret",
-    "channels.nostr.privateKey",
     "channels.qqbot.accounts.*.clientSecret",
     "channels.qqbot.clientSecret",
     "channels.slack.accounts.*.appToken",
     "channels.slack.accounts.*.botToken",
-    "channels.slack.accounts.*.relay.authToken",
     "channels.slack.accounts.*.signingSecret",
     "channels.slack.accounts.*.userToken",
     "channels.slack.appToken",
     "channels.slack.botToken",
-    "channels.slack.relay.authToken",
     "channels.slack.signingSecret",
     "channels.slack.userToken",
     "channels.sms.accounts.*.authToken",
@@ -79,7 +63,6 @@ const PATHS: &[&str] = &[
     "gateway.auth.token",
     "gateway.remote.password",
     "gateway.remote.token",
-    "memory.search.remote.apiKey",
     "models.providers.*.apiKey",
     "models.providers.*.headers.*",
     "models.providers.*.request.auth.token",
@@ -95,36 +78,20 @@ const PATHS: &[&str] = &[
     "models.providers.*.request.tls.passphrase",
     "plugins.entries.acpx.config.mcpServers.*.env.*",
     "plugins.entries.brave.config.webSearch.apiKey",
-    "plugins.entries.codex.config.appServer.authToken",
-    "plugins.entries.codex.config.appServer.headers.*",
-    "plugins.entries.comfy.config.headers.*",
     "plugins.entries.exa.config.webSearch.apiKey",
-    "plugins.entries.facetime.config.realtime.providers.*.apiKey",
-    "plugins.entries.firecrawl.config.webFetch.apiKey",
     "plugins.entries.firecrawl.config.webSearch.apiKey",
-    "plugins.entries.google-meet.config.realtime.providers.*.apiKey",
     "plugins.entries.google.config.webSearch.apiKey",
-    "plugins.entries.google.config.webSearch.headers.*",
-    "plugins.entries.imap.config.accounts.*.password",
     "plugins.entries.minimax.config.webSearch.apiKey",
     "plugins.entries.moonshot.config.webSearch.apiKey",
-    "plugins.entries.parallel.config.webSearch.apiKey",
     "plugins.entries.perplexity.config.webSearch.apiKey",
     "plugins.entries.tavily.config.webSearch.apiKey",
-    "plugins.entries.team-reports.config.discord.token",
-    "plugins.entries.team-reports.config.github.token",
-    "plugins.entries.typesafe.config.apiKey",
     "plugins.entries.voice-call.config.realtime.providers.*.apiKey",
     "plugins.entries.voice-call.config.streaming.providers.*.apiKey",
     "plugins.entries.voice-call.config.tts.providers.*.apiKey",
     "plugins.entries.voice-call.config.twilio.authToken",
-    "plugins.entries.webhooks.config.routes.*.secret",
     "plugins.entries.xai.config.webSearch.apiKey",
     "skills.entries.*.apiKey",
     "talk.providers.*.apiKey",
-    "talk.realtime.providers.*.apiKey",
-    "tts.personas.*.providers.*.apiKey",
-    "tts.providers.*.apiKey",
 ];
 
 /// What 2026.6.1 takes besides: paths that later versions gave other names. `[]` stands for any
@@ -139,7 +106,7 @@ const OLDER_PATHS: &[&str] = &[
     "tools.web.search.apiKey",
 ];
 
-/// What came after 2026.6.1.
+/// What 2026.9.6 takes besides.
 const NEWER_PATHS: &[&str] = &[
     "agents.entries.*.memory.search.remote.apiKey",
     "agents.entries.*.tts.personas.*.providers.*.apiKey",
@@ -198,9 +165,10 @@ const HOOKS: &str = "OpenClaw takes no ref for its hooks";
 /// Whether a version of OpenClaw takes a ref at `path` of `openclaw.json`. Keys and indices from the
 /// root; a provider's or profile's name is one key, whatever dots are in it.
 pub fn takes_ref(path: &[String]) -> bool {
-    PATHS
+    COMMON_PATHS
         .iter()
         .chain(OLDER_PATHS)
+        .chain(NEWER_PATHS)
         .any(|pattern| fits(pattern, path))
 }
 
@@ -217,7 +185,7 @@ pub fn ignores_ref(path: &[String], version: &Version) -> bool {
     let newest = Version::parse("2026.9.6").is_ok_and(|newest| *version >= newest);
     match version.lane() {
         Lane::File => is_in(NEWER_PATHS),
-        Lane::Plan => newest && !is_in(PATHS),
+        Lane::Plan => newest && is_in(OLDER_PATHS),
     }
 }
 
@@ -276,11 +244,11 @@ mod tests {
     fn the_paths_are_those_of_openclaws_matrices() {
         let newest = matrix(NEWEST, "openclaw.json");
         assert_eq!(newest.len(), 116);
-        assert_eq!(set(PATHS), newest);
+        assert_eq!(&set(COMMON_PATHS) | &set(NEWER_PATHS), newest);
         let older = matrix(OLDER, "openclaw.json");
         let only_older: BTreeSet<String> = older.difference(&newest).cloned().collect();
         assert_eq!(set(OLDER_PATHS), only_older);
-        assert!(PATHS.is_sorted() && OLDER_PATHS.is_sorted());
+        assert!(COMMON_PATHS.is_sorted() && OLDER_PATHS.is_sorted() && NEWER_PATHS.is_sorted());
     }
 
     #[test]
