@@ -17,7 +17,7 @@ use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::install::Install;
-use crate::openclaw::link::{self, Applied, Facts, Migrating, Plan};
+use crate::openclaw::link::{self, Applied, Facts, Migrating, Plan, Watch};
 use crate::openclaw::reference::{GATEWAY_TOKEN, SecretRef};
 use crate::openclaw::version::Lane;
 use crate::secret::{RefId, SecretId};
@@ -257,7 +257,7 @@ fn execute(
     program: PathBuf,
     how: &LinkHow,
 ) -> Result<Linked> {
-    let (record, done) = make(app, opened, survey, plan, program, how)?;
+    let (record, done) = make(app, opened, survey, plan, program, how, &mut ())?;
     Ok(Linked {
         ids: record.linked.iter().cloned().collect(),
         next: start::commands(survey, plan),
@@ -282,6 +282,7 @@ pub(super) fn make(
     plan: &Plan,
     program: PathBuf,
     how: &LinkHow,
+    watch: &mut dyn Watch,
 ) -> Result<(LinkRecord, Applied)> {
     let token_id = SecretId::parse(GATEWAY_TOKEN)?;
     planting::keep_gateway_token(app, opened, plan, &token_id)?;
@@ -306,6 +307,7 @@ pub(super) fn make(
         Some(&survey.install),
         &app.host,
         known_token.as_ref(),
+        watch,
         &mut |step| {
             app.ui.say(&format!("{step} …"));
         },
@@ -314,7 +316,7 @@ pub(super) fn make(
     record.planted(planted().chain(&done.still_there));
     record.save(&app.dir)?;
     let done = if plan.lane == Lane::File {
-        planting::write_profiles(app, survey, plan, done)?
+        planting::write_profiles(app, survey, plan, watch, done)?
     } else {
         done
     };

@@ -8,7 +8,7 @@ use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::host;
 use crate::openclaw::auth_state;
-use crate::openclaw::link::{self, Applied, GatewayToken, Plan, RefKind};
+use crate::openclaw::link::{self, Applied, GatewayToken, Plan, RefKind, Watch};
 use crate::openclaw::profiles::{self, ProfilesFile};
 use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, OrderHome};
@@ -124,6 +124,7 @@ pub fn write_profiles(
     app: &App,
     survey: &Survey,
     plan: &Plan,
+    watch: &mut dyn Watch,
     mut done: Applied,
 ) -> Result<Applied> {
     let agents: BTreeSet<&AgentId> = plan
@@ -138,6 +139,7 @@ pub fn write_profiles(
         let path = survey.places.auth_profiles(agent, Some(&survey.config));
         app.ui.say(&format!("writing {} …", path.display()));
         profiles::edit(&path, &app.host, |file| {
+            watch.before_writing(&path);
             for planted in plan
                 .profile_refs
                 .iter()
@@ -166,8 +168,10 @@ pub fn write_profiles(
             }
             Ok(())
         })?;
+        watch.written(&path, false);
         if order_home == OrderHome::AuthState {
             let state = survey.places.auth_state(agent, Some(&survey.config));
+            watch.before_writing(&state);
             for order in plan.orders.iter().filter(|order| order.agent == *agent) {
                 auth_state::set_order_in_state(
                     &state,
@@ -176,6 +180,7 @@ pub fn write_profiles(
                     &app.host,
                 )?;
             }
+            watch.written(&state, false);
         }
         forget_own(app, agent, plan)?;
     }

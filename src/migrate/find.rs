@@ -232,6 +232,14 @@ impl Found {
                 Err(error) => self.unseen_value(&at, source, error.message()),
             }
         }
+        for left in contents.residue {
+            let at = row(&left.place, &left.profile);
+            let reason = format!(
+                "it stands beside the profile's reference: openclaw models auth logout {}, then clawkeep link",
+                left.profile
+            );
+            self.unseen_value(&at, source(&left.file), &reason);
+        }
         for login in contents.logins {
             let at = row(&login.place, &login.profile);
             self.unseen_value(&at, source(&login.file), plaintext::LOGIN);

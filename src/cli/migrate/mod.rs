@@ -11,9 +11,11 @@ mod compacting;
 mod ending;
 mod lanes;
 mod listing;
+mod rows;
 mod show;
 mod steps;
 mod undoing;
+mod watching;
 
 use super::app::App;
 use super::args::Migrate;
@@ -75,13 +77,20 @@ pub fn run(app: &App, args: &Migrate) -> Result<()> {
         let has_other_rows = ready.listed.has_other_rows(&ready.lanes)?;
         if changed.is_empty() && !has_other_rows {
             let Ready {
+                lanes,
                 listed,
                 plan,
                 bound,
                 pending,
                 ..
             } = ready;
-            let done = steps::run(app, args, opened, &listed, &plan, bound, &pending)?;
+            let scene = steps::Scene {
+                lanes: &lanes,
+                listed: &listed,
+                plan: &plan,
+                pending: &pending,
+            };
+            let done = steps::run(app, args, opened, &scene, bound)?;
             return ending::end(app, args, opened, &listed, &plan, &done);
         }
         for path in &changed {

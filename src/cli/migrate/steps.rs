@@ -5,8 +5,10 @@
 
 use super::bind::Bound;
 use super::compacting::{self, Pending, Tools};
+use super::lanes::Lanes;
 use super::listing::Listed;
 use super::undoing::Keeping;
+use super::watching::Watching;
 use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
@@ -52,6 +54,14 @@ pub(super) struct Done {
     pub bundle: Option<String>,
 }
 
+/// What was listed, and what was planned from it.
+pub(super) struct Scene<'a> {
+    pub lanes: &'a Lanes,
+    pub listed: &'a Listed,
+    pub plan: &'a Plan,
+    pub pending: &'a Pending,
+}
+
 /// The files that are not as they were listed.
 pub(super) fn changed(listed: &Listed) -> Vec<PathBuf> {
     let values = &listed.found.values;
@@ -77,11 +87,15 @@ pub(super) fn run(
     app: &App,
     args: &Migrate,
     opened: &mut Opened,
-    listed: &Listed,
-    plan: &Plan,
+    scene: &Scene<'_>,
     bound: Option<Bound>,
-    pending: &Pending,
 ) -> Result<Done> {
+    let Scene {
+        lanes,
+        listed,
+        plan,
+        pending,
+    } = *scene;
     let _alone = undo::alone(&app.dir)?;
     crate::cli::undo::expire_old(app)?;
     refuse_newer(opened, listed, plan)?;
@@ -92,7 +106,8 @@ pub(super) fn run(
     let mut done = Done::default();
     let tools = bound.as_ref().map(Tools::of);
     if let Some(bound) = bound {
-        done.linked = Some(refer(app, args, opened, bound, &mut done.notes)?);
+        let watching = Watching::of(&mut keeping, listed, lanes);
+        done.linked = Some(refer(app, args, opened, bound, watching, &mut done.notes)?);
     }
     scrub_all(app, listed, plan, &mut keeping, &mut done)?;
     if let Some(tools) = tools {
@@ -285,6 +300,7 @@ fn refer(
     args: &Migrate,
     opened: &mut Opened,
     bound: Bound,
+    mut watching: Watching<'_>,
     notes: &mut Vec<String>,
 ) -> Result<LinkRecord> {
     let Bound {
@@ -293,7 +309,15 @@ fn refer(
         program,
         ..
     } = bound;
-    let (record, applied) = link::make(app, opened, &survey, &plan, program, &args.how)?;
+    let (record, applied) = link::make(
+        app,
+        opened,
+        &survey,
+        &plan,
+        program,
+        &args.how,
+        &mut watching,
+    )?;
     notes.extend(applied.notes.iter().cloned());
     listed_by_openclaw(&survey, &plan)?;
     let ids: Vec<String> = record.linked.iter().cloned().collect();

@@ -6,6 +6,7 @@
 
 use super::bind::Bound;
 use super::listing::Listed;
+use super::rows;
 use crate::cli::app::App;
 use crate::cli::args::Migrate;
 use crate::cli::opened::Opened;
@@ -22,9 +23,7 @@ use crate::openclaw::plaintext::Document;
 use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, OrderHome};
 use crate::provider::AgentId;
-use crate::vault::undo::{
-    After, Bundle, Bundles, Left, Planted, WasAt, WasFile, WasOrder, WasValue, list,
-};
+use crate::vault::undo::{After, Bundle, Bundles, Left, Planted, WasAt, WasFile, list};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -112,12 +111,23 @@ fn read(path: &Path) -> Option<(Zeroizing<Vec<u8>>, u32)> {
     Some((Zeroizing::new(bytes), file::mode_of(path)))
 }
 
+/// How a file is now.
+fn state(path: &Path) -> After {
+    state_of(read(path).as_ref())
+}
+
+fn state_of(now: Option<&(Zeroizing<Vec<u8>>, u32)>) -> After {
+    now.map_or(After::Removed, |(bytes, _)| After::of(bytes))
+}
+
 /// A bundle that is being made.
 pub(super) struct Keeping {
     bundles: Bundles,
     bundle: Bundle,
     /// Files that a migration which was cut off, or somebody since, has changed.
     others: BTreeSet<PathBuf>,
+    /// How each file was when this began, and after each change of ours since.
+    ours: BTreeMap<PathBuf, After>,
 }
 
 impl Keeping {
@@ -152,20 +162,22 @@ impl Keeping {
         {
             changed.entry(path).or_insert(false);
         }
-        let mut others = BTreeSet::new();
+        let (mut others, mut ours) = (BTreeSet::new(), BTreeMap::new());
         for (path, is_copy) in changed {
             let values = at.remove(&path).unwrap_or_default();
+            ours.insert(path.clone(), state(&path));
             if take_in(&mut bundle, &path, is_copy, values) {
                 others.insert(path);
             }
         }
         if let Some(bound) = bound {
-            database(&mut bundle, listed, plan, bound)?;
+            rows::take_in(&mut bundle, listed, plan, bound)?;
         }
         let keeping = Keeping {
             bundles,
             bundle,
             others,
+            ours,
         };
         keeping.bundles.save(&keeping.bundle)?;
         Ok(keeping)
@@ -208,6 +220,27 @@ impl Keeping {
         }
     }
 
+    /// A file is about to be changed: what came into it since this began is somebody else's.
+    pub(super) fn before_writing(&mut self, path: &Path) {
+        let path = real(path);
+        if self
+            .ours
+            .get(&path)
+            .is_some_and(|ours| *ours != state(&path))
+        {
+            self.others.insert(path);
+        }
+    }
+
+    /// A file was changed by us, or by OpenClaw for us; `by_others` too, maybe.
+    pub(super) fn written(&mut self, path: &Path, by_others: bool) {
+        let path = real(path);
+        self.ours.insert(path.clone(), state(&path));
+        if by_others {
+            self.others.insert(path);
+        }
+    }
+
     /// Saves what was noted.
     ///
     /// # Errors
@@ -230,14 +263,21 @@ impl Keeping {
                 continue;
             }
             if file.after == After::Unknown {
+                let now_is = state_of(now.as_ref());
+                let is_since = self
+                    .ours
+                    .get(&file.path)
+                    .is_some_and(|ours| *ours != now_is);
+                if is_since && !file.is_copy {
+                    self.others.insert(file.path.clone());
+                }
                 file.after = match now {
                     // Whoever was there in between, his work is not ours to take back: no bytes of ours
                     // are known, so that values return one by one.
                     _ if self.others.contains(&file.path) => {
                         After::of(file.before.as_ref().map_or(&[][..], |before| before))
                     }
-                    Some((bytes, _)) => After::of(&bytes),
-                    None => After::Removed,
+                    _ => now_is,
                 };
             }
             kept.push(file);
@@ -415,66 +455,4 @@ fn left(listed: &Listed, item: &Item, row: &Row, bound: Option<&Bound>) -> Left 
             Left::Marker
         }
     }
-}
-
-/// What OpenClaw's database holds before, where profiles are in it.
-fn database(bundle: &mut Bundle, listed: &Listed, plan: &Plan, bound: &Bound) -> Result<()> {
-    if bound.plan.lane != Lane::Plan {
-        return Ok(());
-    }
-    for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
-        let item = &listed.found.items[row.item];
-        let (
-            At::Row { .. },
-            What::Profile {
-                agent,
-                profile,
-                provider,
-                kind,
-                expires,
-                ..
-            },
-            Some(id),
-        ) = (&item.at, &item.what, row.ids.first())
-        else {
-            continue;
-        };
-        let is_it = |known: &WasValue| known.agent == *agent && known.profile == *profile;
-        if !bundle.values.iter().any(is_it) {
-            bundle.values.push(WasValue {
-                agent: agent.clone(),
-                profile: profile.clone(),
-                provider: provider.clone(),
-                kind: *kind,
-                id: id.clone(),
-                expires: *expires,
-                value: listed.found.values.copy(&item.value)?,
-            });
-        }
-    }
-    for planted in &bound.plan.profile_refs {
-        let held = &planted.held;
-        let was_there = bound.survey.planted.contains(held) || bound.survey.foreign.contains(held);
-        let new = Planted {
-            agent: held.agent.clone(),
-            profile: held.profile.clone(),
-            provider: held.provider.clone(),
-        };
-        if !was_there && !bundle.planted.contains(&new) {
-            bundle.planted.push(new);
-        }
-    }
-    for order in &bound.plan.orders {
-        let is_it =
-            |known: &WasOrder| known.agent == order.agent && known.provider == order.provider;
-        if !bundle.orders.iter().any(is_it) {
-            let key = (order.agent.clone(), order.provider.clone());
-            bundle.orders.push(WasOrder {
-                agent: order.agent.clone(),
-                provider: order.provider.clone(),
-                before: bound.orders_before.get(&key).cloned(),
-            });
-        }
-    }
-    Ok(())
 }

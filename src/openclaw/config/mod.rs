@@ -339,12 +339,12 @@ impl Config {
     }
 
     /// Takes over the values of `newer`, another program's rewrite of this file, and keeps this
-    /// text where the values are the same: comments, order and spelling survive. `false` when no
-    /// value differs.
+    /// text where the values are the same: comments, order and spelling survive. Gives the places
+    /// whose values differed.
     ///
     /// # Errors
     /// As [`Config::set`].
-    pub fn adopt(&mut self, newer: &Config) -> Result<bool> {
+    pub fn adopt(&mut self, newer: &Config) -> Result<Vec<Vec<String>>> {
         let changes = syntax::with_root(&self.text, |old| {
             syntax::with_root(&newer.text, |new| {
                 let mut changes = Vec::new();
@@ -365,7 +365,7 @@ impl Config {
                 }
             }
         }
-        Ok(!changes.is_empty())
+        Ok(changes.into_iter().map(|(path, _)| path).collect())
     }
 
     /// Every string value with its place, for masking; every comment with its place.

@@ -10,6 +10,7 @@
 //! with the values that it changed.
 
 use super::audit::Audit;
+use super::watch::Watch;
 use super::{GatewayToken, Held, Order, Plan, Unlink, document, edited};
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
@@ -30,6 +31,9 @@ use std::time::Duration;
 /// How long one OpenClaw command may take: Node starts in 2 to 14 s, first runs migrate for a
 /// minute.
 const CLI_TIME: Duration = Duration::from_mins(4);
+
+/// What OpenClaw's CLI itself changes in openclaw.json when it changes profiles.
+const OWN_FIELDS: [&str; 2] = ["meta", "auth"];
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -126,6 +130,7 @@ pub fn apply(
     install: Option<&Install>,
     host: &Host,
     token: Option<&Secret>,
+    watch: &mut dyn Watch,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Applied> {
     command::check(&plan.command)?;
@@ -154,6 +159,7 @@ pub fn apply(
         progress("writing openclaw.json");
         plan.after.write()?;
         done.config_written = true;
+        watch.written(path, false);
     }
     let token = match &plan.gateway {
         GatewayToken::KeepInVault(value) => Some(value),
@@ -164,9 +170,10 @@ pub fn apply(
     }
     if let Some(install) = install {
         if by_cli {
-            let run = run_cli_parts(plan, install, host, &mut done, progress);
-            let text = keep_text(path, &plan.after)?;
+            let run = run_cli_parts(plan, install, host, &mut done, watch, progress);
+            let (text, by_others) = keep_text(path, &plan.after)?;
             keep_auth(text, plan)?;
+            watch.written(path, by_others);
             run?;
         }
         if let (Some(token), true) = (token, by_cli) {
@@ -209,7 +216,7 @@ pub fn apply_unlink(
         progress("removing profiles from OpenClaw");
         let removed = clear_orders(install, &plan.orders)
             .and_then(|()| remove_profiles(install, &plan.profile_removals, &mut done));
-        let text = keep_text(path, &plan.before)?;
+        let (text, _) = keep_text(path, &plan.before)?;
         removed?;
         after = edited(&text, &plan.edits)?;
     }
@@ -232,15 +239,20 @@ fn check_unchanged(path: &Path, before: &Config) -> Result<()> {
     .hint("run the same command again"))
 }
 
-/// Puts `ours` back after OpenClaw's CLI wrote the file, with the values that it changed.
-fn keep_text(path: &Path, ours: &Config) -> Result<Config> {
+/// Puts `ours` back after OpenClaw's CLI wrote the file, with the values that it changed; and whether
+/// somebody else changed values too.
+fn keep_text(path: &Path, ours: &Config) -> Result<(Config, bool)> {
     let newer = Config::read(path)?;
     let mut text = ours.clone();
-    text.adopt(&newer)?;
+    let changed = text.adopt(&newer)?;
     if text.bytes() != newer.bytes() {
         text.write()?;
     }
-    Ok(text)
+    let is_own = |path: &Vec<String>| {
+        let first = path.first().map(String::as_str);
+        first.is_some_and(|first| OWN_FIELDS.contains(&first))
+    };
+    Ok((text, !changed.iter().all(is_own)))
 }
 
 /// Forgetting a profile takes away what openclaw.json says of it and of its place in an order, and the
@@ -304,9 +316,11 @@ fn run_cli_parts(
     install: &Install,
     host: &Host,
     done: &mut Applied,
+    watch: &mut dyn Watch,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
     if !plan.profile_scrubs.is_empty() {
+        watch.before_forgetting()?;
         progress("having OpenClaw forget plaintext profiles");
         remove_profiles(install, &plan.profile_scrubs, done)?;
         if let Some(held) = done.still_there.first() {

@@ -25,6 +25,7 @@ mod tests_apply;
 #[cfg(test)]
 mod tests_parts;
 mod unlink;
+mod watch;
 
 pub use apply::{Applied, apply, apply_unlink, audit, dry_run, forget_profiles, put_order};
 pub use audit::{Audit, Finding};
@@ -35,6 +36,7 @@ pub(crate) use gateway::is_variable;
 pub use gateway::token_stays;
 pub use plan::{is_known_to_openclaw, plan};
 pub use unlink::{Unlink, unlink};
+pub use watch::Watch;
 
 use super::config::Config;
 use super::places::Places;

@@ -121,7 +121,14 @@ impl Lab {
     }
 
     fn apply(&self, plan: &Plan) -> Result<Applied> {
-        apply(plan, Some(&self.install), &Host::real(), None, &mut |_| ())
+        apply(
+            plan,
+            Some(&self.install),
+            &Host::real(),
+            None,
+            &mut (),
+            &mut |_| (),
+        )
     }
 }
 
@@ -240,7 +247,7 @@ fn the_file_lane_leaves_profiles_to_the_caller_and_needs_no_cli() {
     lab.write("openclaw.json", TEXT, 0o600);
     let plan = lab.plan(&["anthropic:work"], &[]);
     assert_eq!(plan.profile_refs.len(), 1);
-    let done = apply(&plan, None, &Host::real(), None, &mut |_| ()).unwrap();
+    let done = apply(&plan, None, &Host::real(), None, &mut (), &mut |_| ()).unwrap();
     assert!(done.config_written && done.audit.is_none());
     assert!(lab.calls().is_empty());
     let plan = lab.plan(&["anthropic:work"], &[]);
@@ -276,6 +283,14 @@ fn unlinking_gives_back_the_text_without_us() {
     lab.write("openclaw.json.bak", TEXT, 0o600);
     let token = Secret::new(TOKEN.as_bytes(), Alphabet::Key).unwrap();
     let plan = lab.plan(&[], &[]);
-    let done = apply(&plan, None, &Host::real(), Some(&token), &mut |_| ()).unwrap();
+    let done = apply(
+        &plan,
+        None,
+        &Host::real(),
+        Some(&token),
+        &mut (),
+        &mut |_| (),
+    )
+    .unwrap();
     assert_eq!(done.copies_scrubbed.len(), 1);
 }
