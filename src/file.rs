@@ -5,11 +5,13 @@
 //! - a read opens first and then checks what it opened: a regular file, ours, closed to others, not
 //!   larger than the caller's bound; links are never followed at the last component;
 //! - a write is a new file beside the old one, synced, renamed over it, and the folder synced: after
-//!   a crash at any instant the path holds the old bytes or the new bytes;
+//!   a crash at any instant the path holds the old bytes or the new bytes; group, access list and
+//!   attached attributes stay;
 //! - what is put back below a folder goes through [`rooted`], which no swapped folder leads astray;
 //! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+mod attributes;
 mod folder;
 mod journal;
 mod lock;
@@ -384,6 +386,9 @@ fn replace_with(path: &Path, prefix: &str, bytes: &[u8], mode: u32) -> Result<()
         temp.as_file()
             .set_permissions(exact)
             .map_err(|error| fail(&error))?;
+    }
+    if let Ok(old) = careful().read(true).open(path) {
+        attributes::carry_over(&old, temp.as_file(), mode).map_err(|error| fail(&error))?;
     }
     temp.persist(path).map_err(|error| fail(&error.error))?;
     sync_parent(path)

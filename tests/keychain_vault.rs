@@ -146,6 +146,45 @@ fn keychain_custody_keeps_each_value_in_an_item_of_its_own() {
     assert_eq!(desktop.run(&["secret", "get", "fakeai:manual"]).stdout, "");
 }
 
+/// A vault of keychain items has no writer of its own that would end them: opening it does.
+#[test]
+fn what_a_migration_kept_is_put_back_or_ends_in_time() {
+    if !ready() {
+        return;
+    }
+    let desktop = Desktop::new();
+    let _keyring = desktop.bus.keyring(Some(PASSWORD));
+    let _ = desktop.run(&["init", "--custody", "keychain"]).ok();
+    let env = format!("# Mine.\nFAKEAI_API_KEY={VALUE}\nOPENAI_API_KEY={VALUE}\n");
+    let migrate = || {
+        desktop.world.write("mine/.env", &env);
+        let run = desktop
+            .run(&["migrate", "mine/.env", "--for-run", "--yes", "--json"])
+            .ok();
+        run.json()["undo"].as_str().unwrap().to_owned()
+    };
+    let bundles = || {
+        let listed = desktop.run(&["migrate", "--undo-list", "--json"]).ok();
+        listed.json()["bundles"].as_array().unwrap().len()
+    };
+    let _ = migrate();
+    assert!(!desktop.world.read("mine/.env").ends_with(env.as_bytes()));
+    let _ = desktop
+        .run(&["migrate", "--undo", "--yes", "--as-root"])
+        .ok();
+    assert_eq!(desktop.world.read("mine/.env"), env.as_bytes());
+
+    let _ = desktop.run(&["migrate", "--forget", "all", "--yes"]).ok();
+    let id = migrate();
+    assert_eq!(bundles(), 1);
+    let folder = desktop.world.vault().join("undo");
+    let named = |id: &str| folder.join(format!("{id}.age"));
+    std::fs::rename(named(&id), named("20010101-000000-00ff00")).unwrap();
+    let _ = desktop.run(&["secret", "get", "openai:default"]).ok();
+    assert!(!named("20010101-000000-00ff00").exists());
+    assert_eq!(bundles(), 0);
+}
+
 #[test]
 fn writers_of_one_keychain_item_do_not_mix_values_and_metadata() {
     if !ready() {

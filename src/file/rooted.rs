@@ -88,19 +88,6 @@ pub struct Root {
     handle: unix::Handle,
 }
 
-/// The same place by a path with no link in its folders, as [`Root`] wants it: for who notes down where
-/// something is to be put back. The last name stays as it is.
-///
-/// # Errors
-/// `Missing` when its folder is not there, `Broken` for a path that ends in no name.
-pub fn without_links(path: &Path) -> Result<PathBuf> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::broken("a path to be put back ends in no name"));
-    };
-    let real = std::fs::canonicalize(folder).map_err(|error| Error::io("open", folder, &error))?;
-    Ok(real.join(name))
-}
-
 /// Whether the caller is root: what it writes would be root's.
 #[cfg(unix)]
 pub fn is_root() -> bool {

@@ -328,8 +328,9 @@ pub fn in_file(path: &std::path::Path, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openclaw::database::{Contents, Login, Own, Place};
+    use crate::openclaw::database::{Contents, Login, Own, Place, Stored};
     use crate::provider::ProviderId;
+    use crate::secret::SecretKind;
 
     /// What OpenClaw's databases hold and keep is listed with the reason, without its value.
     #[test]
@@ -349,6 +350,15 @@ mod tests {
                 profile: ProfileId::parse("openai:me").unwrap(),
                 provider: ProviderId::parse("openai").unwrap(),
             }],
+            residue: vec![Stored {
+                place: Place::Shared,
+                file: file.clone(),
+                profile: ProfileId::parse("xai:both").unwrap(),
+                provider: ProviderId::parse("xai").unwrap(),
+                kind: SecretKind::ApiKey,
+                value: Zeroizing::new("FAKE-beside-0123456789".to_owned()),
+                expires: None,
+            }],
             own: vec![own("ONE", false), own("TWO", true)],
             ..Contents::default()
         };
@@ -362,6 +372,6 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(reasons, ["renews", "is", "marked"]);
+        assert_eq!(reasons, ["stands", "renews", "is", "marked"]);
     }
 }

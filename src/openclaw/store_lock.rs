@@ -25,6 +25,7 @@ use serde_json::Value;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The name of the lock in an agent's folder.
@@ -78,6 +79,12 @@ impl StoreLock {
                 {
                     continue;
                 }
+                // What this process could not take away does not free itself by waiting.
+                Some(lock) if is_left(lock) => {
+                    std::fs::remove_file(&path)
+                        .map_err(|error| Error::io("remove the lock", &path, &error))?;
+                    continue;
+                }
                 Some(_) => {}
             }
             if waited >= WAIT {
@@ -94,9 +101,20 @@ impl Drop for StoreLock {
     fn drop(&mut self) {
         // Whoever took it for stale and replaced it owns what is there now.
         if matches!(Found::at(&self.path), Ok(Some(now)) if now == self.mine) {
-            let _ = std::fs::remove_file(&self.path);
+            if std::fs::remove_file(&self.path).is_err()
+                && let Ok(mut left) = LEFT.lock()
+            {
+                left.push(self.mine.clone());
+            }
         }
     }
+}
+
+/// Locks of this process that could not be removed when they were no longer held.
+static LEFT: Mutex<Vec<Found>> = Mutex::new(Vec::new());
+
+fn is_left(lock: &Found) -> bool {
+    LEFT.lock().is_ok_and(|left| left.contains(lock))
 }
 
 /// The clock, and waiting by it.

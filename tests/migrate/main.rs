@@ -21,4 +21,5 @@ mod choices;
 mod home;
 mod hostile;
 mod interrupted;
+mod meanwhile;
 mod whole;

@@ -25,6 +25,9 @@ use crate::store::{Resolve, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// A value in a database: whose, under which name, and what stands for it.
+type StoredRow = (AgentId, ProfileId, Digest);
+
 /// Everything that was found.
 pub(super) struct Listed {
     /// OpenClaw's folders.
@@ -150,13 +153,28 @@ impl Listed {
         known.map(|known| (&known.id, known.value)).collect()
     }
 
-    /// Whether OpenClaw's databases hold other values than were listed.
+    /// Whether OpenClaw's databases hold other values than were listed, or fewer.
     ///
     /// # Errors
     /// As reading them.
     pub(super) fn has_other_rows(&self, lanes: &Lanes) -> Result<bool> {
+        let now = self.rows_now(lanes)?;
+        Ok(now.is_some_and(|now| now != self.rows_then()))
+    }
+
+    /// Whether OpenClaw's databases hold a value that was not listed: to take away what was listed would
+    /// take it too.
+    ///
+    /// # Errors
+    /// As reading them.
+    pub(super) fn has_new_rows(&self, lanes: &Lanes) -> Result<bool> {
+        let now = self.rows_now(lanes)?;
+        Ok(now.is_some_and(|now| !now.is_subset(&self.rows_then())))
+    }
+
+    fn rows_now(&self, lanes: &Lanes) -> Result<Option<BTreeSet<StoredRow>>> {
         let Some(survey) = lanes.survey().filter(|_| !self.databases.is_empty()) else {
-            return Ok(false);
+            return Ok(None);
         };
         let contents = database::read(&survey.install, &self.places, &self.config)?;
         let values = &self.found.values;
@@ -164,12 +182,16 @@ impl Listed {
             let value = values.digest_of_bytes(stored.value.as_bytes());
             (stored.place.agent(), stored.profile.clone(), value)
         });
-        let then = self.found.items.iter().filter_map(|item| {
+        Ok(Some(now.collect()))
+    }
+
+    fn rows_then(&self) -> BTreeSet<StoredRow> {
+        let rows = self.found.items.iter().filter_map(|item| {
             let (agent, profile) = item.profile_row()?;
             let agent = agent.cloned().unwrap_or_else(AgentId::main);
             Some((agent, profile.clone(), item.value))
         });
-        Ok(now.collect::<BTreeSet<_>>() != then.collect())
+        rows.collect()
     }
 
     /// What stands in OpenClaw's databases.

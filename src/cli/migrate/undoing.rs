@@ -23,7 +23,7 @@ use crate::openclaw::plaintext::Document;
 use crate::openclaw::reference::SecretRef;
 use crate::openclaw::version::{Lane, OrderHome};
 use crate::provider::AgentId;
-use crate::vault::undo::{After, Bundle, Bundles, Left, Planted, WasAt, WasFile, list};
+use crate::vault::undo::{After, Bundle, Bundles, Left, Planted, WasAt, WasFile, list, moment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -146,7 +146,7 @@ impl Keeping {
         let bundles = undo::to_write(app, opened)?;
         let mut bundle = match unfinished(app, opened)? {
             Some(bundle) => bundle,
-            None => Bundle::new(app.host.now(), Vec::new(), args.keep)?,
+            None => Bundle::new(moment(&app.dir, app.host.now())?, Vec::new(), args.keep)?,
         };
         bundle.keep |= args.keep;
         let mut at = places(listed, plan, bound);

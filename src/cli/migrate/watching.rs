@@ -30,7 +30,7 @@ impl<'a> Watching<'a> {
 
 impl Watch for Watching<'_> {
     fn before_forgetting(&mut self) -> Result<()> {
-        if self.listed.has_other_rows(self.lanes)? {
+        if self.listed.has_new_rows(self.lanes)? {
             return Err(Error::failed(
                 "OpenClaw's databases changed since they were listed; nothing was taken from them",
             )

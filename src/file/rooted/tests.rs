@@ -161,21 +161,6 @@ fn a_link_anywhere_on_the_way_is_an_error() {
 }
 
 #[test]
-fn a_place_is_noted_down_without_its_links() {
-    let scene = Scene::new();
-    let link = scene.root.with_file_name("link");
-    symlink(&scene.root, &link).unwrap();
-    symlink("f", scene.root.join("a/last")).unwrap();
-    for (path, real) in [("a/f", "a/f"), ("a/../a/last", "a/last")] {
-        let noted = without_links(&link.join(path)).unwrap();
-        assert_eq!(noted, scene.root.join(real));
-    }
-    assert!(without_links(&link.join("none/f")).is_err());
-    assert!(without_links(Path::new("/")).is_err());
-    assert!(without_links(&link.join("..")).is_err());
-}
-
-#[test]
 fn what_is_no_regular_file_is_left_alone() {
     let scene = Scene::new();
     let root = scene.open();

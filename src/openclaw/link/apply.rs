@@ -340,6 +340,7 @@ fn run_cli_parts(
         set_order(install, order)?;
     }
     if !plan.profile_removals.is_empty() {
+        watch.before_forgetting()?;
         progress("removing profiles from OpenClaw");
         remove_profiles(install, &plan.profile_removals, done)?;
     }

@@ -93,6 +93,20 @@ fn the_lock_is_openclaws_and_goes_with_its_value() {
 }
 
 #[test]
+fn what_could_not_be_removed_is_taken_again_at_once_or_said() {
+    let (dir, lock) = folder();
+    let held = StoreLock::take_with(dir.path(), &mut Fake::new()).unwrap();
+    // Removing it failed when it was let go.
+    LEFT.lock().unwrap().push(held.mine.clone());
+    std::mem::forget(held);
+    let mut time = Fake::new();
+    let again = StoreLock::take_with(dir.path(), &mut time).unwrap();
+    assert_eq!(time.paused, Duration::ZERO);
+    drop(again);
+    assert!(!lock.exists());
+}
+
+#[test]
 fn a_link_to_the_folder_is_the_same_lock() {
     let (dir, path) = folder();
     let other = tempfile::tempdir().unwrap();

@@ -215,6 +215,20 @@ pub fn list(dir: &Path) -> Result<Vec<Listed>> {
     Ok(listed.into_values().rev().collect())
 }
 
+/// A moment for a new bundle: now, or where that is the second of the newest one, the second after it, so
+/// that names sort as the migrations came.
+///
+/// # Errors
+/// As [`list`].
+pub fn moment(dir: &Path, now: Millis) -> Result<Millis> {
+    // A clock that was further ahead than this is not followed: what it named would not end in time.
+    const NEAR: i64 = 60_000;
+    let newest = list(dir)?.first().map(|newest| newest.id.created().get());
+    let next = newest.map_or(0, |newest| newest + 1000);
+    let is_near = (now.get()..=now.get() + NEAR).contains(&next);
+    Ok(Millis::new(next).filter(|_| is_near).unwrap_or(now))
+}
+
 /// Destroys a bundle: its file, which nothing but a copy of it elsewhere brings back. `false` when
 /// there was none of that name. Needs no open vault.
 ///

@@ -350,6 +350,29 @@ fn what_is_older_than_thirty_days_goes_unless_it_is_kept() {
 }
 
 #[test]
+fn names_sort_as_migrations_came_unless_a_clock_ran_far_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = vault(&dir.path().join("vault"));
+    let drawer = vault.bundles().unwrap();
+    assert_eq!(moment(vault.dir(), now()).unwrap(), now());
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let at = moment(vault.dir(), now()).unwrap();
+        let one = Bundle::new(at, vec!["/home/fake/.x".into()], false).unwrap();
+        drawer.save(&one).unwrap();
+        made.insert(0, one.id);
+    }
+    let listed: Vec<_> = list(vault.dir()).unwrap();
+    assert_eq!(
+        listed.into_iter().map(|one| one.id).collect::<Vec<_>>(),
+        made
+    );
+    // A second later, and long before.
+    assert_eq!(moment(vault.dir(), later(1)).unwrap(), later(1));
+    assert_eq!(moment(vault.dir(), later(-1)).unwrap(), later(-1));
+}
+
+#[test]
 fn other_files_are_none_of_ours_and_an_open_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let vault = vault(&dir.path().join("vault"));
