@@ -11,6 +11,7 @@
 //! - a [`Journal`] is appended to in whole lines;
 //! - a [`Lock`] is held by its value and freed by the kernel when the process dies.
 
+#[cfg(unix)]
 mod attributes;
 mod folder;
 mod journal;
@@ -27,6 +28,7 @@ use crate::error::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// The start of the name of every temporary file that this program makes.
@@ -296,36 +298,30 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(filled)
 }
 
-/// A temporary file in `dir` with these bytes, synced. Those of killed writers go first: what they
-/// hold may since have become a secret that must not lie there.
-fn written(
-    dir: &Path,
-    prefix: &str,
-    bytes: &[u8],
-    mode: u32,
-) -> std::io::Result<tempfile::NamedTempFile> {
+/// A temporary file in `dir` with these bytes, synced, to be put at `path`. Those of killed writers go
+/// first: what they hold may since have become a secret that must not lie there.
+fn written(path: &Path, prefix: &str, bytes: &[u8], mode: u32) -> std::io::Result<NamedTempFile> {
+    let dir = path.parent().unwrap_or(Path::new(""));
     sweep_dead(dir);
+    // Closed to others until it is whole.
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(mode));
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
     let mut temp = builder.tempfile_in(dir)?;
     while !is_claimed(temp.as_file())? {
         temp = builder.tempfile_in(dir)?;
     }
+    temp.write_all(bytes)?;
     #[cfg(unix)]
-    if mode & 0o077 != 0 {
+    if let Ok(old) = careful().read(true).open(path) {
+        attributes::carry_over(&old, temp.as_file(), mode)?;
+    } else {
         use std::os::unix::fs::PermissionsExt;
         // Exactly as asked: what is made for others to read is not left to the umask.
-        temp.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(mode))?;
+        let mode = std::fs::Permissions::from_mode(mode);
+        temp.as_file().set_permissions(mode)?;
     }
-    temp.write_all(bytes)?;
+    #[cfg(not(unix))]
+    let _ = mode;
     temp.as_file().sync_all()?;
     Ok(temp)
 }
@@ -369,27 +365,13 @@ pub fn replace_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 #[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
 fn replace_with(path: &Path, prefix: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let fail = |error: &std::io::Error| Error::io("write", path, error);
-    let dir = path
-        .parent()
-        .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
     if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
         return Err(Error::broken(format!(
             "{} is not a regular file; clawkeep writes no link, pipe or folder over",
             path.display()
         )));
     }
-    let temp = written(dir, prefix, bytes, mode).map_err(|error| fail(&error))?;
-    #[cfg(unix)]
-    if prefix == BESIDE_PREFIX {
-        use std::os::unix::fs::PermissionsExt;
-        let exact = std::fs::Permissions::from_mode(mode);
-        temp.as_file()
-            .set_permissions(exact)
-            .map_err(|error| fail(&error))?;
-    }
-    if let Ok(old) = careful().read(true).open(path) {
-        attributes::carry_over(&old, temp.as_file(), mode).map_err(|error| fail(&error))?;
-    }
+    let temp = written(path, prefix, bytes, mode).map_err(|error| fail(&error))?;
     temp.persist(path).map_err(|error| fail(&error.error))?;
     sync_parent(path)
 }
@@ -400,11 +382,8 @@ fn replace_with(path: &Path, prefix: &str, bytes: &[u8], mode: u32) -> Result<()
 /// `Failed` when something is there already.
 #[allow(clippy::disallowed_methods, reason = "door: the only writer of files")]
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let dir = path
-        .parent()
-        .ok_or_else(|| Error::failed(format!("{} has no folder", path.display())))?;
     let fail = |error: &std::io::Error| Error::io("write", path, error);
-    let temp = written(dir, TEMP_PREFIX, bytes, mode).map_err(|error| fail(&error))?;
+    let temp = written(path, TEMP_PREFIX, bytes, mode).map_err(|error| fail(&error))?;
     temp.persist_noclobber(path).map_err(|error| {
         if error.error.kind() == std::io::ErrorKind::AlreadyExists {
             Error::failed(format!("{} exists already", path.display()))

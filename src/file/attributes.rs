@@ -9,11 +9,11 @@
 
 use std::fs::File;
 
-/// Gives `new`, which has the mode `mode` and is to take the place of `old`, the attributes of `old`, and
-/// syncs it if there was anything to give.
+/// Gives `new`, which is to take the place of `old` and is closed to others yet, the attributes of `old`,
+/// and then the mode `mode`, without its group bits where those would be another group's.
 ///
 /// # Errors
-/// As setting a mode and syncing; never for an attribute that the system does not let be set.
+/// As setting a mode; never for an attribute that the system does not let be set.
 #[cfg(unix)]
 pub(super) fn carry_over(old: &File, new: &File, mode: u32) -> std::io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -22,22 +22,11 @@ pub(super) fn carry_over(old: &File, new: &File, mode: u32) -> std::io::Result<(
         let gid = rustix::fs::Gid::from_raw(theirs);
         rustix::fs::fchown(new, None, Some(gid)).is_ok()
     });
-    let attributes = attached::carry_over(old, new);
-    if group.is_none() && attributes == attached::Carried::None {
-        return Ok(());
-    }
-    let is_other = group == Some(false) || attributes == attached::Carried::NotTheList;
+    let has_all = attached::carry_over(old, new);
+    let is_other = group == Some(false) || !has_all;
     let mode = if is_other { mode & !0o070 } else { mode };
     // A list sets the bits of the group as its mask; what was asked for is exact.
-    new.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    new.sync_all()
-}
-
-/// There are none that a new file in the same folder would not inherit.
-#[cfg(not(unix))]
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-pub(super) fn carry_over(_: &File, _: &File, _: u32) -> std::io::Result<()> {
-    Ok(())
+    new.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// Extended attributes, an access list and a label among them.
@@ -52,22 +41,14 @@ mod attached {
     /// More than Linux lets the names of one file's attributes, or one value, be.
     const MOST: usize = 64 * 1024;
 
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) enum Carried {
-        /// There was nothing.
-        None,
-        /// All, or all but what gives nobody a right.
-        Some,
-        /// The system refused the access list.
-        NotTheList,
-    }
-
-    pub(super) fn carry_over(old: &File, new: &File) -> Carried {
+    /// Whether no access list was refused.
+    pub(super) fn carry_over(old: &File, new: &File) -> bool {
         let mut names = vec![0; MOST];
         let Ok(length) = flistxattr(old, names.as_mut_slice()) else {
-            return Carried::None;
+            // A file system without them.
+            return true;
         };
-        let mut carried = Carried::None;
+        let mut has_all = true;
         let mut value = vec![0; MOST];
         let names = names.get(..length).unwrap_or_default();
         for name in names.split(|byte| *byte == 0).filter(|name| goes(name)) {
@@ -75,13 +56,9 @@ mod attached {
             let bytes = length.ok().and_then(|length| value.get(..length));
             let is_set =
                 bytes.is_some_and(|bytes| fsetxattr(new, name, bytes, XattrFlags::empty()).is_ok());
-            carried = match carried {
-                _ if name == LIST && !is_set => Carried::NotTheList,
-                Carried::None => Carried::Some,
-                other => other,
-            };
+            has_all &= is_set || name != LIST;
         }
-        carried
+        has_all
     }
 
     #[cfg(not(target_vendor = "apple"))]
@@ -103,15 +80,8 @@ mod attached {
 mod attached {
     use std::fs::File;
 
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(super) enum Carried {
-        None,
-        #[allow(dead_code, reason = "elsewhere it is made")]
-        NotTheList,
-    }
-
-    pub(super) fn carry_over(_: &File, _: &File) -> Carried {
-        Carried::None
+    pub(super) fn carry_over(_: &File, _: &File) -> bool {
+        true
     }
 }
 

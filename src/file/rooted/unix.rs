@@ -271,9 +271,8 @@ impl Folder<'_> {
             }
             let written = file
                 .write_all(bytes)
-                .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
-                .and_then(|()| file.sync_all())
-                .and_then(|()| self.carry_over(&file, mode));
+                .and_then(|()| self.set_mode(&file, mode))
+                .and_then(|()| file.sync_all());
             if let Err(error) = written {
                 let _ = unlinkat(&self.handle, &name, AtFlags::empty());
                 return Err(io(error));
@@ -286,12 +285,12 @@ impl Folder<'_> {
         )))
     }
 
-    /// What the file in whose place it comes has beside its bytes and mode; nothing where there is none.
-    fn carry_over(&self, new: &File, mode: u32) -> std::io::Result<()> {
+    /// The mode, and what the file in whose place it comes has beside it.
+    fn set_mode(&self, new: &File, mode: u32) -> std::io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match openat(&self.handle, self.name, flags, Mode::empty()) {
             Ok(old) => crate::file::attributes::carry_over(&File::from(old), new, mode),
-            Err(_) => Ok(()),
+            Err(_) => new.set_permissions(Permissions::from_mode(mode)),
         }
     }
 
