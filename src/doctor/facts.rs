@@ -184,6 +184,8 @@ pub struct IdentityFact {
     pub path: PathBuf,
     /// How near.
     pub near: Nearness,
+    /// The slot whose key it is; `None` for another one, a sheet with the recovery key for example.
+    pub slot: Option<String>,
 }
 
 /// One stored value, without it.

@@ -2,7 +2,8 @@
 
 use super::facts::{Facts, LinkFact, ProfileHome};
 use super::{Fix, NotKnown, Outcome, Severity};
-use crate::secret::SELECTION_PREFIX;
+use crate::error::word;
+use crate::secret::{SELECTION_PREFIX, in_grammar};
 
 fn with(facts: &Facts, look: impl FnOnce(&LinkFact, &mut Outcome)) -> Outcome {
     match &facts.link {
@@ -122,9 +123,15 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         Err(reason) => return Outcome::unchecked(reason),
     };
     let mut outcome = Outcome::fine();
+    let mut nameless = 0;
     for (id, code) in &asked.refused {
         if code == "LOCKED" {
             outcome.not_checked("locked");
+            continue;
+        }
+        if !in_grammar(id) {
+            // Not repeated: it is whatever somebody wrote into that file.
+            nameless += 1;
             continue;
         }
         let what = if code == "NOT_FOUND" {
@@ -133,6 +140,12 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
             format!("OpenClaw's files ask for {id}, and the answer is {code}")
         };
         outcome.find(Severity::Error, what, mends(id));
+    }
+    if nameless > 0 {
+        let what = format!(
+            "OpenClaw's files ask for {nameless} of the vault's secrets by what can be no secret's name"
+        );
+        outcome.find(Severity::Error, what, "openclaw secrets audit");
     }
     outcome
 }
@@ -153,7 +166,8 @@ pub(super) fn resolve_time(facts: &Facts) -> Outcome {
     };
     let mut outcome = Outcome::fine();
     let (took, limit) = (asked.took.as_millis(), asked.limit.as_millis());
-    let hint = "clawkeep service install: a keeper that holds the vault open answers faster";
+    // A keeper that holds the vault open answers faster.
+    let hint = "clawkeep service install";
     if took > limit {
         let what = format!("the answer took {took} ms, and OpenClaw waits {limit} ms");
         outcome.find(Severity::Error, what, hint);
@@ -176,7 +190,7 @@ pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
                     "{} holds a reference at {path}, where OpenClaw {version} takes none",
                     link.config.display()
                 );
-                let hint = format!("openclaw config unset '{}'", path.replace('\'', ""));
+                let hint = format!("openclaw config unset {}", word(path));
                 outcome.find(Severity::Error, what, hint);
             }
         }

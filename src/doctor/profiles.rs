@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, OrderFact, StoredFact};
 use super::{Fix, OrderFile, Outcome, Severity};
+use crate::error::word;
 use crate::expiry::{Millis, Span};
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::{SELECTION_PREFIX, SecretKind};
@@ -40,7 +41,8 @@ fn dated(facts: &Facts) -> Vec<Dated> {
         };
         let hint = format!(
             "clawkeep models auth{of_agent} paste-token --provider {} --profile-id {}",
-            profile.provider, profile.id
+            profile.provider,
+            word(profile.id.as_str())
         );
         all.insert(key, Dated { name, at, hint });
     }
@@ -136,7 +138,7 @@ fn one_order(order: &OrderFact, outcome: &mut Outcome) {
     );
     if order.home == OrderFile::Database {
         let verb = if there.is_empty() { "clear" } else { "set" };
-        let ids: Vec<&str> = there.iter().map(ProfileId::as_str).collect();
+        let ids: Vec<String> = there.iter().map(|id| word(id.as_str())).collect();
         let hint = format!(
             "openclaw models auth order {verb} --provider {} --agent {} {}",
             order.provider,

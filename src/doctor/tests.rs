@@ -1,6 +1,6 @@
 //! Every check with what makes it fire; and a healthy vault, on which none does.
 
-mod cases;
+pub(crate) mod cases;
 
 use super::facts::*;
 use super::*;

@@ -177,9 +177,14 @@ pub(super) fn identity_beside_vault(facts: &Facts) -> Outcome {
                 format!("a backup of the whole home takes the vault and {said}, which opens it"),
             ),
         };
-        let hint = match identity.near {
-            Nearness::SameHome => format!("leave {} out of that backup", typed(&identity.path)),
-            _ => "move it elsewhere, then: clawkeep slot add identity-file --replace --identity-file FILE".to_owned(),
+        let hint = match &identity.slot {
+            Some(slot) => format!(
+                "clawkeep slot add identity-file --name {slot} --replace --identity-file FILE, with a FILE elsewhere"
+            ),
+            None => format!(
+                "mv {} FOLDER, with a FOLDER elsewhere",
+                typed(&identity.path)
+            ),
         };
         outcome.find(severity, what, hint);
     }

@@ -298,3 +298,23 @@ fn what_at_rest_does_not_keep_is_said_where_agents_have_a_shell() {
     );
     assert_eq!(world.says("agent-reach"), "ok");
 }
+
+#[test]
+fn names_in_openclaws_files_forge_no_line_and_no_command() {
+    let world = linked();
+    let bad = "a; touch pwned\n  hint: rm -rf /nowhere";
+    let hooks = serde_json::json!({"b\nerror  vault  forged": reference("anthropic:work"), "\u{9b}31m": reference(bad)});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("hooks", hooks)],
+    );
+    let run = world.run(&["doctor"]).fails(1);
+    let all = run.stdout.lines();
+    let mut hints = all.filter_map(|line| line.strip_prefix("  hint: "));
+    assert!(hints.all(|hint| !hint.starts_with("rm ")), "{run}");
+    assert!(!run.stdout.contains("touch pwned"), "{run}");
+    assert!(!run.stdout.contains("\nerror  vault"), "{run}");
+    assert!(!run.stdout.contains('\u{9b}'), "{run}");
+    assert!(run.stdout.contains("1 of the vault's secrets"), "{run}");
+}

@@ -10,6 +10,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod hints;
 mod link;
 mod vault;
 
@@ -29,7 +30,13 @@ fn checks(run: &Run) -> BTreeMap<String, String> {
         let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
         let said = match text("status").as_str() {
             "finding" => {
-                assert!(!text("hint").is_empty(), "{check}");
+                let hint = text("hint");
+                assert!(hints::can_be_typed(&hint), "{check}");
+                for command in hints::commands(&hint) {
+                    let args = command.iter().map(std::ffi::OsString::from);
+                    let parsed = clawkeep::cli::usage::parse(args);
+                    assert!(parsed.is_ok_and(|cli| cli.is_ok()), "{check}");
+                }
                 format!("{}: {}", text("severity"), text("message"))
             }
             "skipped" => text("message"),

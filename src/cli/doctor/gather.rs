@@ -40,7 +40,8 @@ pub(super) struct Vault {
     pub(super) id: Option<crate::vault::id::VaultId>,
     /// Whether the resolver has to find the keychain.
     pub(super) needs_keychain: Known<bool>,
-    identities: Vec<PathBuf>,
+    /// The key files of its slots, with the slot's name.
+    identities: Vec<(String, PathBuf)>,
 }
 
 pub(super) fn not_known(reason: &str) -> NotKnown {
@@ -160,9 +161,11 @@ impl Vault {
     }
 }
 
-fn identity_of(slot: &Slot) -> Option<PathBuf> {
+fn identity_of(slot: &Slot) -> Option<(String, PathBuf)> {
     match &slot.kind {
-        SlotKind::IdentityFile { path, .. } if !is_credential(path) => Some(path.clone()),
+        SlotKind::IdentityFile { path, .. } if !is_credential(path) => {
+            Some((slot.name.to_string(), path.clone()))
+        }
         _ => None,
     }
 }
@@ -301,15 +304,17 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
 /// Of a vault that cannot be read the identity files are where they were last seen, or are by default.
 fn paths(app: &App, vault: &Vault) -> Vec<PathFact> {
     if vault.slots.is_ok() {
-        return near::paths(&app.dir, &vault.identities);
+        let files = vault.identities.iter().map(|(_, path)| path.as_path());
+        return near::paths(&app.dir, files);
     }
     let cached = Cache::load(&app.dir).ok().flatten();
     let slots = cached.map(|cache| cache.slots).unwrap_or_default();
-    let mut files: Vec<PathBuf> = slots.iter().filter_map(identity_of).collect();
+    let files = slots.iter().filter_map(identity_of);
+    let mut files: Vec<PathBuf> = files.map(|(_, path)| path).collect();
     if let (true, Ok(usual)) = (files.is_empty(), app.host.default_identity_file()) {
         files.push(usual);
     }
-    near::paths(&app.dir, &files)
+    near::paths(&app.dir, files.iter().map(PathBuf::as_path))
 }
 
 /// This user's name.

@@ -45,3 +45,6 @@ fn verdict(report: &Report) -> Result<()> {
         Err(Error::shown())
     }
 }
+
+#[cfg(test)]
+mod tests_hints;

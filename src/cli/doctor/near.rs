@@ -31,7 +31,10 @@ const CARRIED: [&str; 9] = [
 const IN_MEMORY: [&str; 3] = ["/dev/shm", "/run", "/var/run"];
 
 /// The vault's folder and all in it, and the files of `identities`.
-pub(super) fn paths(dir: &Path, identities: &[PathBuf]) -> Vec<PathFact> {
+pub(super) fn paths<'a>(
+    dir: &Path,
+    identities: impl IntoIterator<Item = &'a Path>,
+) -> Vec<PathFact> {
     let mut found = Vec::new();
     walk(dir, DEPTH, &mut found);
     for path in identities {
@@ -96,7 +99,7 @@ fn look(path: &Path) -> Option<PathFact> {
 pub(super) fn identities(
     dir: &Path,
     paths: &[PathFact],
-    of_slots: &[PathBuf],
+    of_slots: &[(String, PathBuf)],
     home: &Path,
 ) -> Vec<IdentityFact> {
     let mut found: Vec<IdentityFact> = Vec::new();
@@ -106,17 +109,14 @@ pub(super) fn identities(
     let beside = dir.parent().map(listed).unwrap_or_default();
     let candidates = inside.map(|fact| fact.path.clone()).chain(beside);
     let holding = candidates.filter(|path| holds_identity(path));
-    for path in of_slots
-        .iter()
-        .filter(|path| path.exists())
-        .cloned()
-        .chain(holding)
-    {
+    let of_slots = of_slots.iter().filter(|(_, path)| path.exists()).cloned();
+    let of_slots = of_slots.map(|(slot, path)| (Some(slot), path));
+    for (slot, path) in of_slots.chain(holding.map(|path| (None, path))) {
         let near = nearness(dir, &path, home);
         if let Some(near) = near
             && !found.iter().any(|known| known.path == path)
         {
-            found.push(IdentityFact { path, near });
+            found.push(IdentityFact { path, near, slot });
         }
     }
     found

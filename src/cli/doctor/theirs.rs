@@ -235,12 +235,7 @@ impl Theirs {
                 refused: ids
                     .iter()
                     .filter(|id| answers.value(id).is_none())
-                    .map(|id| {
-                        (
-                            id.clone(),
-                            answers.code(id).unwrap_or("no answer").to_owned(),
-                        )
-                    })
+                    .map(|id| (id.clone(), code(answers.code(id)).to_owned()))
                     .collect(),
                 asked: ids.len(),
                 took,
@@ -298,6 +293,17 @@ impl Theirs {
             .map(|agent| self.places.auth_profiles(&agent, Some(&self.config)))
             .filter(|path| path.symlink_metadata().is_ok())
             .collect()
+    }
+}
+
+/// A code as protocols have them; the program's own words are not repeated.
+fn code(code: Option<&str>) -> &str {
+    let is_code = |code: &&str| {
+        (1..=32).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+    };
+    match code {
+        None => "no answer",
+        Some(code) => Some(code).filter(is_code).unwrap_or("no known code"),
     }
 }
 

@@ -8,29 +8,29 @@ use crate::provider::AgentId;
 use crate::secret::SecretKind;
 use std::time::Duration;
 
-pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-pub(super) fn trouble(what: &str) -> Trouble {
+pub(crate) fn trouble(what: &str) -> Trouble {
     Trouble {
         what: what.to_owned(),
         hint: None,
     }
 }
 
-pub(super) fn link(facts: &mut Facts) -> &mut LinkFact {
+pub(crate) fn link(facts: &mut Facts) -> &mut LinkFact {
     facts.link.as_mut().unwrap()
 }
 
-pub(super) fn refer(facts: &mut Facts, path: &str, id: &str) {
+pub(crate) fn refer(facts: &mut Facts, path: &str, id: &str) {
     let path = path.split('.').map(str::to_owned).collect();
     link(facts).refs.push((path, id.to_owned()));
 }
 
-pub(super) fn provider(name: &str) -> ProviderId {
+pub(crate) fn provider(name: &str) -> ProviderId {
     ProviderId::parse(name).unwrap()
 }
 
-pub(super) fn profile(id: &str, ours: bool) -> ProfileFact {
+pub(crate) fn profile(id: &str, ours: bool) -> ProfileFact {
     let id = ProfileId::parse(id).unwrap();
     ProfileFact {
         agent: AgentId::main(),
@@ -43,7 +43,7 @@ pub(super) fn profile(id: &str, ours: bool) -> ProfileFact {
     }
 }
 
-pub(super) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
+pub(crate) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
     move |facts| {
         let at = Millis::new(facts.now.get() + in_ms).unwrap();
         let mut one = profile("anthropic:work", true);
@@ -52,7 +52,7 @@ pub(super) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
     }
 }
 
-pub(super) fn plain(form: PlainForm) -> PlainFact {
+pub(crate) fn plain(form: PlainForm) -> PlainFact {
     PlainFact {
         place: "~/.openclaw/.env:1 FAKE".to_owned(),
         form,
@@ -60,7 +60,7 @@ pub(super) fn plain(form: PlainForm) -> PlainFact {
     }
 }
 
-pub(super) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact {
+pub(crate) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact {
     StoredFact {
         id: id.to_owned(),
         kind,
@@ -70,12 +70,12 @@ pub(super) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact
     }
 }
 
-pub(super) type Change = Box<dyn Fn(&mut Facts)>;
+pub(crate) type Change = Box<dyn Fn(&mut Facts)>;
 
 /// A change to a healthy vault, the check that then fires, how gravely, and a part of what it says.
-pub(super) type Case = (&'static str, Severity, &'static str, Change);
+pub(crate) type Case = (&'static str, Severity, &'static str, Change);
 
-pub(super) fn case(
+pub(crate) fn case(
     id: &'static str,
     severity: Severity,
     says: &'static str,
@@ -84,7 +84,7 @@ pub(super) fn case(
     (id, severity, says, Box::new(change))
 }
 
-pub(super) fn path(mode: u32) -> PathFact {
+pub(crate) fn path(mode: u32) -> PathFact {
     PathFact {
         path: PathBuf::from("/nowhere/vault/vault.age"),
         is_dir: false,
@@ -94,14 +94,15 @@ pub(super) fn path(mode: u32) -> PathFact {
     }
 }
 
-pub(super) fn identity(near: Nearness) -> IdentityFact {
+pub(crate) fn identity(near: Nearness) -> IdentityFact {
     IdentityFact {
         path: PathBuf::from("/nowhere/identity.txt"),
         near,
+        slot: None,
     }
 }
 
-pub(super) fn of_vault() -> Vec<Case> {
+pub(crate) fn of_vault() -> Vec<Case> {
     vec![
         case("vault", Error, "there is no vault", |f| {
             f.vault = Ok(Some(trouble("there is no vault")));
@@ -196,7 +197,7 @@ pub(super) fn of_vault() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_link() -> Vec<Case> {
+pub(crate) fn of_link() -> Vec<Case> {
     vec![
         case("files-readable", Error, "cannot be read as JSON", |f| {
             f.broken = vec![trouble("x cannot be read as JSON")];
@@ -278,11 +279,11 @@ pub(super) fn of_link() -> Vec<Case> {
     ]
 }
 
-pub(super) fn asked(facts: &mut Facts) -> &mut AskedFact {
+pub(crate) fn asked(facts: &mut Facts) -> &mut AskedFact {
     facts.asked.as_mut().unwrap().as_mut().unwrap()
 }
 
-pub(super) fn of_plaintext() -> Vec<Case> {
+pub(crate) fn of_plaintext() -> Vec<Case> {
     vec![
         case(
             "plaintext-wins",
@@ -343,7 +344,7 @@ pub(super) fn of_plaintext() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_values() -> Vec<Case> {
+pub(crate) fn of_values() -> Vec<Case> {
     vec![
         case(
             "token-expired",
@@ -435,7 +436,7 @@ pub(super) fn of_values() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_machine() -> Vec<Case> {
+pub(crate) fn of_machine() -> Vec<Case> {
     vec![
         case(
             "agent-reach",
@@ -463,7 +464,7 @@ pub(super) fn of_machine() -> Vec<Case> {
     ]
 }
 
-pub(super) fn order(home: OrderFile) -> OrderFact {
+pub(crate) fn order(home: OrderFile) -> OrderFact {
     let ids = ["mock:a", "mock:gone"].map(|id| ProfileId::parse(id).unwrap());
     OrderFact {
         agent: AgentId::main(),
@@ -475,7 +476,7 @@ pub(super) fn order(home: OrderFile) -> OrderFact {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = of_vault();
     all.extend(of_link());
     all.extend(of_plaintext());
