@@ -15,7 +15,7 @@ mod vault;
 
 pub use facts::{Facts, Known, NotKnown};
 
-use crate::provider::{ProfileId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use std::path::PathBuf;
 
 /// How much a finding matters.
@@ -58,11 +58,13 @@ pub enum Fix {
         path: PathBuf,
         /// Which file that is.
         home: OrderFile,
+        /// Whose order.
+        agent: AgentId,
         /// Whose profiles are in order.
         provider: ProviderId,
-        /// Those that are there; none takes the order away.
+        /// All that it names.
         ids: Vec<ProfileId>,
-        /// Those that are not.
+        /// Those that are not there. An order of nothing else ends.
         gone: Vec<ProfileId>,
     },
 }

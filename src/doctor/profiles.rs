@@ -151,8 +151,9 @@ fn one_order(order: &OrderFact, outcome: &mut Outcome) {
     let fix = Fix::Order {
         path: order.path.clone(),
         home: order.home,
+        agent: order.agent.clone(),
         provider: order.provider.clone(),
-        ids: there,
+        ids: order.ids.clone(),
         gone,
     };
     outcome.add(Severity::Warning, what, "clawkeep doctor --fix", Some(fix));

@@ -247,5 +247,5 @@ fn findings_are_shown_by_severity_and_fixes_once() {
             ..
         }
     ));
-    assert!(matches!(&fixes[1], Fix::Order { ids, gone, .. } if ids.len() == 1 && gone.len() == 1));
+    assert!(matches!(&fixes[1], Fix::Order { ids, gone, .. } if ids.len() == 2 && gone.len() == 1));
 }

@@ -318,3 +318,73 @@ fn names_in_openclaws_files_forge_no_line_and_no_command() {
     assert!(!run.stdout.contains('\u{9b}'), "{run}");
     assert!(run.stdout.contains("1 of the vault's secrets"), "{run}");
 }
+
+#[test]
+fn what_cannot_be_seen_is_not_gone_and_orders_stay() {
+    let world = linked();
+    let state = world.write(
+        ".openclaw/agents/main/agent/auth-state.json",
+        r#"{"version":1,"order":{"mock":["mock:x"]}}"#,
+    );
+    let before = std::fs::read(&state).unwrap();
+    assert!(world.says("order-missing").contains("names mock:x"));
+    world.write(AUTH, "{ cut off");
+    assert_eq!(
+        world.says("order-missing"),
+        "not checked: a file cannot be read"
+    );
+    let _ = world.run(&["doctor", "--fix", "--yes"]).fails(1);
+    assert_eq!(std::fs::read(&state).unwrap(), before);
+}
+
+#[test]
+fn profiles_that_no_store_has_to_hold_are_not_missing() {
+    let world = linked();
+    let aws = serde_json::json!({"amazon-bedrock:default": {"provider": "amazon-bedrock", "mode": "aws-sdk"}});
+    let auth = serde_json::json!({"profiles": aws, "order": {
+        "amazon-bedrock": ["amazon-bedrock:default"],
+        "minimax-portal": ["minimax-portal:minimax-cli"],
+    }});
+    let mut models = provider_ref("anthropic");
+    models.1["providers"]["amazon-bedrock"] = serde_json::json!({"auth": "aws-sdk"});
+    configure(&world, &entry(&world), &[models, ("auth", auth)]);
+    assert_eq!(world.says("order-missing"), "ok");
+}
+
+#[test]
+fn how_a_mended_order_comes_back_is_said_and_true() {
+    let world = linked();
+    let auth = serde_json::json!({"order": {"anthropic": ["anthropic:gone"]}});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("auth", auth)],
+    );
+    let own = world.vault().join("agents/main/auth-profiles.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
+    file["order"] = serde_json::json!({"anthropic": ["anthropic:work", "anthropic:it's"]});
+    std::fs::write(&own, file.to_string()).unwrap();
+    let shown = world.run(&["doctor", "--fix"]).fails(64);
+    for said in [
+        r#"openclaw config set auth.order.anthropic '["anthropic:gone"]'"#,
+        "anthropic:gone out of the order of anthropic, which ends it",
+        r"clawkeep models auth order set --provider anthropic anthropic:work 'anthropic:it'\''s'",
+    ] {
+        assert!(shown.stderr.contains(said), "{shown}");
+    }
+    let _ = world.run(&["doctor", "--fix", "--yes"]).ok();
+    world.paste("anthropic", "anthropic:it's", SETUP_TOKEN, &[]);
+    let back = [
+        "models",
+        "auth",
+        "order",
+        "set",
+        "--provider",
+        "anthropic",
+        "anthropic:work",
+        "anthropic:it's",
+    ];
+    let _ = world.run(&back).ok();
+    let again: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
+    assert_eq!(again["order"], file["order"]);
+}

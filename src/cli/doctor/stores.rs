@@ -11,6 +11,7 @@ use crate::doctor::{Known, NotKnown, OrderFile};
 use crate::openclaw::install::Install;
 use crate::openclaw::orders::Ordered;
 use crate::openclaw::profiles::{Expires, Profile, ProfileKind, ProfilesFile};
+use crate::openclaw::select::Settings;
 use crate::openclaw::version::Lane;
 use crate::openclaw::{listing, orders};
 use crate::provider::{AgentId, ProfileId, ProviderId};
@@ -33,12 +34,7 @@ pub(super) fn take(
         let path = record::own_profiles_path(&app.dir, &agent);
         stores.file(&agent, &path, ProfileHome::Own, broken);
     }
-    let agents: BTreeSet<AgentId> = theirs
-        .places
-        .agents()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
+    let agents = noted(theirs.places.agents().map(Some), broken).unwrap_or_default();
     let there = match theirs.lane {
         Some(Lane::File) => {
             for agent in &agents {
@@ -57,7 +53,14 @@ pub(super) fn take(
         None => Ok(None),
     };
     stores.config_orders(theirs, &there);
-    let orders = stores.judged(&there);
+    let orders = if broken.is_empty() {
+        stores.judged(&there, &Settings::read(&theirs.config))
+    } else if stores.orders.is_empty() {
+        Vec::new()
+    } else {
+        // A profile that cannot be seen is not gone.
+        vec![Err(not_known("a file cannot be read"))]
+    };
     (Ok(stores.profiles), orders)
 }
 
@@ -186,7 +189,7 @@ impl Stores {
 
     /// Each order with those of its profiles that are there: an agent has main's as well, and an order
     /// in the configuration is everybody's.
-    fn judged(&self, named: &Named) -> Vec<Known<OrderFact>> {
+    fn judged(&self, named: &Named, settings: &Settings) -> Vec<Known<OrderFact>> {
         let mut judged = Vec::new();
         if let Err(reason) = named {
             judged.push(Err(reason.clone()));
@@ -195,7 +198,9 @@ impl Stores {
         for order in &self.orders {
             judged.push(order.clone().map(|(mut order, is_everybodys)| {
                 let has = |id: &ProfileId| {
-                    listed.is_some_and(|listed| listed.contains(id))
+                    orders::is_from_a_program(id)
+                        || settings.is_aws(id, &order.provider)
+                        || listed.is_some_and(|listed| listed.contains(id))
                         || self.profiles.iter().any(|profile| {
                             let counts = is_everybodys
                                 || profile.agent == order.agent

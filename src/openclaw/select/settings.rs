@@ -121,7 +121,7 @@ impl Settings {
     }
 
     /// Whether a profile of which nothing is stored is good all the same: AWS has its own store.
-    pub(super) fn is_aws(&self, id: &ProfileId, provider: &ProviderId) -> bool {
+    pub fn is_aws(&self, id: &ProfileId, provider: &ProviderId) -> bool {
         self.aws.contains(provider)
             && self
                 .of(provider)
