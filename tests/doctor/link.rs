@@ -33,6 +33,42 @@ fn a_configuration_that_asks_nobody_or_another_is_found() {
 }
 
 #[test]
+fn a_link_that_did_not_come_to_its_end_is_said_as_that() {
+    let world = linked();
+    let config = world.home().join(".openclaw/openclaw.json");
+    let record = serde_json::json!({
+        "version": 1, "lane": "file", "openclaw": "2026.6.1", "profiles": {}, "config": config,
+        "command": world.home().join(".local/bin/clawkeep"),
+        "args": ["resolve", "--vault", world.vault()],
+        "pass_env": [], "planted": [], "linked": [], "config_refs": false, "pending": true,
+    });
+    std::fs::write(world.vault().join("link.json"), record.to_string()).unwrap();
+    set_mode(&world.vault().join("link.json"), 0o600);
+    world.write(".openclaw/openclaw.json", "{}");
+    let said = world.says("link");
+    assert!(
+        said.contains("was begun and did not come to its end"),
+        "{said}"
+    );
+    assert!(!said.contains("any more"), "{said}");
+}
+
+#[test]
+fn a_keeper_that_is_another_vaults_is_found() {
+    let world = linked();
+    let mut other = entry(&world);
+    other["args"] =
+        serde_json::json!(["resolve", "--keeper", "/nowhere/sock", "--keeper-user", "7"]);
+    configure(&world, &other, &[provider_ref("anthropic")]);
+    let run = world.run(&["doctor"]).fails(1);
+    assert!(
+        run.stdout.contains("asks the keeper at /nowhere/sock"),
+        "{run}"
+    );
+    assert!(!run.stdout.contains("--vault /nowhere/sock"), "{run}");
+}
+
+#[test]
 fn a_program_that_openclaw_would_not_run_is_found_and_not_run() {
     let world = linked();
     let program = world.home().join(".local/bin/clawkeep");
@@ -93,6 +129,11 @@ fn a_reference_to_nothing_is_found_by_asking_as_the_gateway_asks() {
         said["ref-resolves"]
     );
     assert_eq!(said["resolve-time"], "not checked: no answer");
+    // OpenClaw ends it too when the first of an answer does not come.
+    let mut silent = entry(&world);
+    silent["noOutputTimeoutMs"] = Value::from(60);
+    configure(&world, &silent, &[provider_ref("anthropic")]);
+    assert!(world.says("ref-resolves").contains("within 60 ms"));
     std::fs::write(&program, "#!/bin/sh\nexit 7\n").unwrap();
     configure(&world, &entry(&world), &[provider_ref("anthropic")]);
     assert!(

@@ -28,7 +28,11 @@ const CARRIED: [&str; 9] = [
 ];
 
 /// Folders in memory, on every Linux.
+#[cfg(target_os = "linux")]
 const IN_MEMORY: [&str; 3] = ["/dev/shm", "/run", "/var/run"];
+/// The file systems in memory, tmpfs and ramfs, by statfs(2)'s number: a `/tmp` is often one.
+#[cfg(target_os = "linux")]
+const MEMORY_SYSTEMS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// The vault's folder and all in it, and the files of `identities`.
 pub(super) fn paths<'a>(
@@ -158,12 +162,32 @@ fn nearness(dir: &Path, path: &Path, home: &Path) -> Option<Nearness> {
 }
 
 /// The folder in memory that a path is in.
+#[cfg(target_os = "linux")]
 pub(super) fn in_memory(path: &Path) -> Option<PathBuf> {
-    let folders = IN_MEMORY.iter().map(Path::new);
-    cfg!(target_os = "linux")
-        .then(|| folders.into_iter().find(|folder| path.starts_with(folder)))
-        .flatten()
-        .map(Path::to_owned)
+    let known = IN_MEMORY.iter().map(Path::new);
+    if let Some(known) = known.into_iter().find(|folder| path.starts_with(folder)) {
+        return Some(known.to_owned());
+    }
+    let folder = real(path.parent()?);
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "the number has other types on other machines"
+    )]
+    let system = rustix::fs::statfs(&folder).ok()?.f_type as u64;
+    // Where it has 32 bits and a sign, that fills the rest.
+    is_memory(system & 0xFFFF_FFFF).then_some(folder)
+}
+
+#[cfg(target_os = "linux")]
+fn is_memory(system: u64) -> bool {
+    MEMORY_SYSTEMS.contains(&system)
+}
+
+/// Elsewhere nothing that a person names lies in memory.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn in_memory(_: &Path) -> Option<PathBuf> {
+    None
 }
 
 /// The machine.
@@ -232,6 +256,12 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn folders_in_memory_are_known() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let link = home.path().join("keys");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert_eq!(in_memory(&link.join("id")), Some(real(dir.path())));
+        assert!(is_memory(0x0102_1994) && !is_memory(0xEF53));
         for (path, said) in [
             ("/run/user/1000/id", Some("/run")),
             ("/dev/shm/id", Some("/dev/shm")),

@@ -155,6 +155,14 @@ impl Theirs {
     fn trouble(&self, app: &App, vault: &Vault) -> Option<Trouble> {
         let said = self.config.path().display();
         let trouble = |what: String, hint: Option<String>| Some(Trouble { what, hint });
+        if self.record.as_ref().is_some_and(LinkRecord::is_pending) {
+            return trouble(
+                format!(
+                    "a link to OpenClaw was begun and did not come to its end: {said} may have none of it"
+                ),
+                None,
+            );
+        }
         if !self.config.has(&ARGS) {
             return trouble(
                 format!(
@@ -164,6 +172,15 @@ impl Theirs {
             );
         }
         if let Some(other) = pins::other_vault(&self.config, &app.dir) {
+            if pins::asks_keeper(&self.args()) {
+                return trouble(
+                    format!(
+                        "{said} asks the keeper at {}, which is not this vault's",
+                        other.display()
+                    ),
+                    None,
+                );
+            }
             return trouble(
                 format!("{said} asks another vault, {}", other.display()),
                 Some(format!("clawkeep --vault {} doctor", typed(&other))),
@@ -216,12 +233,7 @@ impl Theirs {
         if ids.is_empty() {
             return Err(not_known("nothing refers to the vault"));
         }
-        let limit = self
-            .config
-            .get(&entry(Some("timeoutMs")))
-            .and_then(|ms| ms.as_u64());
-        let limit = limit.unwrap_or(USUAL_LIMIT_MS).clamp(1, LONGEST_LIMIT_MS);
-        let limit = Duration::from_millis(limit);
+        let limit = self.limit();
         let asked = proof::ask_within(
             limit,
             &app.host,
@@ -243,6 +255,14 @@ impl Theirs {
             }),
             Err(error) => Err(Trouble::of(&error)),
         })
+    }
+
+    /// How long OpenClaw waits: for all of the answer, and for the first of it, which comes with the rest.
+    fn limit(&self) -> Duration {
+        let ms = |name| self.config.get(&entry(Some(name)))?.as_u64();
+        let whole = ms("timeoutMs").unwrap_or(USUAL_LIMIT_MS);
+        let first = ms("noOutputTimeoutMs").unwrap_or(whole);
+        Duration::from_millis(whole.min(first).clamp(1, LONGEST_LIMIT_MS))
     }
 
     /// The ids that OpenClaw asks for: of its configuration, and of its profiles.
