@@ -109,6 +109,8 @@ pub struct PathFact {
 pub enum SlotForm {
     /// The keychain.
     Keychain,
+    /// No slot but custody: the keychain, which holds the values themselves.
+    KeychainItems,
     /// A passphrase.
     Passphrase,
     /// An identity file.
@@ -131,6 +133,11 @@ pub struct SlotFact {
 }
 
 impl SlotFact {
+    /// Whether it is the keychain, which is open while its user is logged in.
+    pub fn is_keychain(&self) -> bool {
+        matches!(self.form, SlotForm::Keychain | SlotForm::KeychainItems)
+    }
+
     /// Whether it opens without a person.
     pub fn opens_alone(&self) -> bool {
         self.form != SlotForm::Passphrase

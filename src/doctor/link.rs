@@ -1,6 +1,6 @@
 //! The link: what openclaw.json names, what OpenClaw would run, and what it would get. Ring 3; pure.
 
-use super::facts::{Facts, LinkFact, ProfileHome};
+use super::facts::{Facts, LinkFact, ProfileHome, SlotForm};
 use super::{Fix, NotKnown, Outcome, Severity};
 use crate::error::word;
 use crate::secret::{SELECTION_PREFIX, in_grammar};
@@ -123,10 +123,10 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         Err(reason) => return Outcome::unchecked(reason),
     };
     let mut outcome = Outcome::fine();
-    let mut nameless = 0;
+    let (mut nameless, mut locked) = (0, 0);
     for (id, code) in &asked.refused {
         if code == "LOCKED" {
-            outcome.not_checked("locked");
+            locked += 1;
             continue;
         }
         if !in_grammar(id) {
@@ -141,6 +141,9 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         };
         outcome.find(Severity::Error, what, mends(id));
     }
+    if locked > 0 {
+        is_locked(facts, locked, &mut outcome);
+    }
     if nameless > 0 {
         let what = format!(
             "OpenClaw's files ask for {nameless} of the vault's secrets by what can be no secret's name"
@@ -148,6 +151,34 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         outcome.find(Severity::Error, what, "openclaw secrets audit");
     }
     outcome
+}
+
+/// Locked for the gateway is as it should be where the vault is locked here too.
+fn is_locked(facts: &Facts, ids: u32, outcome: &mut Outcome) {
+    let slots = facts.slots.as_deref().unwrap_or_default();
+    let open = slots
+        .iter()
+        .find(|slot| slot.opens_alone() && slot.opened == Ok(None));
+    let Some(open) = open.filter(|_| !facts.keeper.once) else {
+        outcome.not_checked("locked");
+        return;
+    };
+    let by = if open.form == SlotForm::KeychainItems {
+        "the keychain is open".to_owned()
+    } else {
+        format!("slot {} opens the vault", open.name)
+    };
+    let said = format!("{by} here, and to the gateway {ids} of its secrets are locked");
+    if facts.keeper.required && !facts.keeper.runs {
+        let what = format!("{said}: it asks a keeper, and none runs");
+        outcome.find(Severity::Error, what, "clawkeep unlock");
+    } else {
+        let relink = facts
+            .link
+            .as_ref()
+            .map_or("clawkeep link", |link| &link.relink);
+        outcome.find(Severity::Error, said, relink);
+    }
 }
 
 /// What puts a value where `id` asks.

@@ -109,18 +109,26 @@ pub(super) fn slot_reboot(facts: &Facts) -> Outcome {
         return outcome;
     }
     let alone: Vec<_> = slots.iter().filter(|slot| slot.opens_alone()).collect();
-    let add = "clawkeep slot add identity-file, or: clawkeep service install";
     if alone.is_empty() && !slots.is_empty() {
         let what = "after a restart the gateway gets nothing until a person opens the vault: it has \
                     no slot that opens by itself";
         outcome.find(Severity::Note, what, "clawkeep unlock");
     } else if facts.machine.lingers
         && !alone.is_empty()
-        && alone.iter().all(|slot| slot.form == SlotForm::Keychain)
+        && alone.iter().all(|slot| slot.is_keychain())
     {
         let what = "this user's services start before anybody logs in, and the keychain is locked \
-                    then: it is the only slot that opens by itself";
-        outcome.find(Severity::Warning, what, add);
+                    then: nothing else opens by itself";
+        let is_custody = alone
+            .iter()
+            .any(|slot| slot.form == SlotForm::KeychainItems);
+        // Values in the keychain have no slots that could be added.
+        let hint = if is_custody {
+            "loginctl disable-linger"
+        } else {
+            "clawkeep slot add identity-file, or: clawkeep service install"
+        };
+        outcome.find(Severity::Warning, what, hint);
     }
     outcome
 }

@@ -26,8 +26,8 @@ pub(crate) fn commands(hint: &str) -> Vec<Vec<String>> {
 /// Whether there is something in the hint that can be typed.
 pub(crate) fn can_be_typed(hint: &str) -> bool {
     const PROGRAMS: &[&str] = &[
-        "clawkeep", "openclaw", "sudo", "ls", "rm", "mv", "chmod", "mkdir", "realpath", "npm",
-        "zcat", "mkdir", "chmod", "realpath", "xz",
+        "clawkeep", "openclaw", "sudo", "ls", "rm", "mv", "npm", "zcat", "loginctl", "mkdir",
+        "chmod", "realpath",
     ];
     let mut rest = hint;
     while !rest.is_empty() {

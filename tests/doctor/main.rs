@@ -11,6 +11,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hints;
+#[cfg(target_os = "linux")]
+mod keychain;
+#[cfg(target_os = "linux")]
+#[path = "../keyring/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "every test program compiles this and uses its part"
+)]
+mod keyring;
 mod link;
 mod vault;
 
@@ -92,7 +101,12 @@ fn install_openclaw(world: &World, version: &str) {
 /// The program where OpenClaw takes it, in this world.
 fn install_clawkeep(world: &World) -> std::path::PathBuf {
     let program = world.write(".local/bin/clawkeep", "");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+    // By another process: a program that a child of another test has open for writing cannot be run.
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_clawkeep"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     set_mode(&program, 0o755);
     program
 }

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
+use crate::keychain::{Keychain as _, Presence};
 use crate::openclaw::install::Install;
 use crate::provider::SETUP_TOKEN_PREFIX;
 use crate::secret::SecretId;
@@ -152,6 +153,22 @@ impl Vault {
         match unasked::open(app) {
             Ok(opened) => {
                 vault.id = Some(opened.id());
+                vault.slots = Ok(vec![SlotFact {
+                    name: "keychain".to_owned(),
+                    form: SlotForm::KeychainItems,
+                    opened: match opened.list() {
+                        Ok(_) => Ok(None),
+                        // To a resolver no keychain is a locked one; to a person it is none.
+                        Err(error) if error.kind() == Kind::Locked && has_keychain(app) => {
+                            Err(NotKnown(error.message().to_owned()))
+                        }
+                        Err(error) => Ok(Some(Trouble {
+                            what: error.message().to_owned(),
+                            hint: Some("where its user is logged in: clawkeep doctor".to_owned()),
+                        })),
+                    },
+                    in_memory: None,
+                }]);
                 vault.stored = of_store(&opened);
             }
             Err(error) if error.kind() == Kind::Locked => {}
@@ -159,6 +176,10 @@ impl Vault {
         }
         vault
     }
+}
+
+fn has_keychain(app: &App) -> bool {
+    !matches!(app.keychain().presence(), Ok(Presence::Absent(_)))
 }
 
 fn identity_of(slot: &Slot) -> Option<(String, PathBuf)> {

@@ -143,6 +143,15 @@ pub(crate) fn of_vault() -> Vec<Case> {
             f.slots.as_mut().unwrap()[0].form = SlotForm::Keychain;
             f.machine.lingers = true;
         }),
+        case(
+            "slot-reboot",
+            Warning,
+            "nothing else opens by itself",
+            |f| {
+                f.slots.as_mut().unwrap()[0].form = SlotForm::KeychainItems;
+                f.machine.lingers = true;
+            },
+        ),
         case("slot-reboot", Note, "until a person opens the vault", |f| {
             f.slots.as_mut().unwrap()[0].form = SlotForm::Passphrase;
         }),
@@ -235,6 +244,25 @@ pub(crate) fn of_link() -> Vec<Case> {
         case("ref-resolves", Error, "and the answer is BROKEN", |f| {
             asked(f).refused = vec![("a/b".to_owned(), "BROKEN".to_owned())];
         }),
+        case(
+            "ref-resolves",
+            Error,
+            "slot identity-file opens the vault here, and to the gateway 2 of its secrets are locked",
+            |f| {
+                asked(f).refused = ["a/b", "c"]
+                    .map(|id| (id.to_owned(), "LOCKED".to_owned()))
+                    .to_vec();
+            },
+        ),
+        case(
+            "ref-resolves",
+            Error,
+            "it asks a keeper, and none runs",
+            |f| {
+                asked(f).refused = vec![("a/b".to_owned(), "LOCKED".to_owned())];
+                f.keeper.required = true;
+            },
+        ),
         case("ref-resolves", Error, "did not answer", |f| {
             f.asked = Ok(Err(trouble("it did not answer")));
         }),
