@@ -215,6 +215,8 @@ pub struct StoredFact {
 pub struct LinkFact {
     /// The file.
     pub config: PathBuf,
+    /// Whether it takes a part from another file, which is not read.
+    pub includes: bool,
     /// Why it asks somebody else, or nobody.
     pub trouble: Option<Trouble>,
     /// The version that was linked, and whether it took refs in the way that the installed one does.
@@ -379,6 +381,7 @@ impl Facts {
             stored: Ok(Vec::new()),
             link: Ok(LinkFact {
                 config: PathBuf::from("/nowhere/openclaw.json"),
+                includes: false,
                 trouble: None,
                 linked_version: Some(("2026.6.1".to_owned(), true)),
                 relink: "clawkeep link".to_owned(),

@@ -28,8 +28,19 @@ pub(super) fn readable(facts: &Facts) -> Outcome {
     outcome
 }
 
+/// What it includes is not read: nothing there was looked at.
+pub(super) fn included(facts: &Facts, outcome: &mut Outcome) {
+    if let Ok(link) = &facts.link
+        && link.includes
+    {
+        let file = link.config.display();
+        outcome.not_checked(format!("{file} includes another file, which is not read"));
+    }
+}
+
 pub(super) fn link(facts: &Facts) -> Outcome {
     with(facts, |link, outcome| {
+        included(facts, outcome);
         if let Some(trouble) = &link.trouble {
             outcome.find(
                 Severity::Error,
@@ -123,6 +134,7 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         Err(reason) => return Outcome::unchecked(reason),
     };
     let mut outcome = Outcome::fine();
+    included(facts, &mut outcome);
     let (mut nameless, mut locked) = (0, 0);
     for (id, code) in &asked.refused {
         if code == "LOCKED" {
@@ -134,12 +146,16 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
             nameless += 1;
             continue;
         }
-        let what = if code == "NOT_FOUND" {
-            format!("OpenClaw's files ask for {id}, and the vault has no such secret")
+        if code == "NOT_FOUND" {
+            let what = format!("OpenClaw's files ask for {id}, and the vault has no such secret");
+            outcome.find(Severity::Error, what, mends(id));
+        } else if facts.vault == Ok(None) {
+            let what = format!("OpenClaw's files ask for {id}, and the answer is {code}");
+            outcome.find(Severity::Error, what, "clawkeep secret list");
         } else {
-            format!("OpenClaw's files ask for {id}, and the answer is {code}")
-        };
-        outcome.find(Severity::Error, what, mends(id));
+            // What is wrong with the vault is said there, and no value need be stored again.
+            outcome.not_checked("the vault comes first");
+        }
     }
     if locked > 0 {
         is_locked(facts, locked, &mut outcome);
@@ -212,6 +228,7 @@ pub(super) fn resolve_time(facts: &Facts) -> Outcome {
 pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
     with(facts, |link, outcome| match &link.ignored {
         Ok(ignored) => {
+            included(facts, outcome);
             for path in ignored {
                 let version = facts
                     .version
@@ -238,6 +255,7 @@ pub(super) fn ref_shadowed(facts: &Facts) -> Outcome {
                 return;
             }
         };
+        included(facts, outcome);
         for provider in link.config_refs() {
             let covering: Vec<String> = profiles
                 .iter()

@@ -429,3 +429,32 @@ fn how_a_mended_order_comes_back_is_said_and_true() {
     let again: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
     assert_eq!(again["order"], file["order"]);
 }
+
+#[test]
+fn what_openclaw_json_includes_is_said_not_to_be_read() {
+    let world = linked();
+    let include = serde_json::json!({"$include": "./auth.json5"});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("auth", include)],
+    );
+    let said = world.doctor();
+    for id in [
+        "link",
+        "ref-resolves",
+        "ref-shadowed",
+        "order-missing",
+        "agent-reach",
+    ] {
+        assert!(
+            said[id].contains("includes another file, which is not read"),
+            "{id}: {}",
+            said[id]
+        );
+    }
+    // Ours may stand there: then it is not gone.
+    world.write(".openclaw/openclaw.json", r#"{"$include": "./all.json5", "secrets": {"providers": {"clawkeep": {"source": "exec"}}}}"#);
+    let said = world.says("link");
+    assert!(said.starts_with("not checked: "), "{said}");
+}

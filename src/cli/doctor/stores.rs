@@ -3,7 +3,7 @@
 
 use super::gather::not_known;
 use super::plain::Plain;
-use super::theirs::{Theirs, noted};
+use super::theirs::{Theirs, includes, noted};
 use crate::cli::app::App;
 use crate::cli::record::{self, LinkRecord};
 use crate::doctor::facts::{OrderFact, ProfileFact, ProfileHome, Trouble};
@@ -174,6 +174,12 @@ impl Stores {
     }
 
     fn config_orders(&mut self, theirs: &Theirs, named: &Named) {
+        if includes(&theirs.config, &["auth", "order"]) {
+            let said = theirs.config.path().display();
+            self.orders.push(Err(NotKnown(format!(
+                "{said} includes another file, which is not read"
+            ))));
+        }
         for (_, (provider, ids)) in orders::in_config(&theirs.config) {
             if theirs.lane.is_none() {
                 self.orders

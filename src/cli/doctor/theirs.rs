@@ -121,6 +121,7 @@ impl Theirs {
         };
         LinkFact {
             config: config.path().to_owned(),
+            includes: !config.includes().is_empty(),
             trouble: self.trouble(app, vault),
             linked_version: self.record.as_ref().map(|record| {
                 let is_same = self.lane == Some(record.lane.lane());
@@ -162,6 +163,9 @@ impl Theirs {
                 ),
                 None,
             );
+        }
+        if !self.config.has(&ARGS) && includes(&self.config, &ARGS) {
+            return None;
         }
         if !self.config.has(&ARGS) {
             return trouble(
@@ -325,6 +329,12 @@ fn code(code: Option<&str>) -> &str {
         None => "no answer",
         Some(code) => Some(code).filter(is_code).unwrap_or("no known code"),
     }
+}
+
+/// Whether a part of what is at `path` may come from a file that the configuration includes.
+pub(super) fn includes(config: &Config, path: &[&str]) -> bool {
+    let is_on_the_way = |at: &Vec<String>| at.iter().zip(path).all(|(a, b)| a == b);
+    config.includes().iter().any(is_on_the_way)
 }
 
 /// The path of our entry, or of a setting in it.
