@@ -135,6 +135,7 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
     };
     let mut outcome = Outcome::fine();
     included(facts, &mut outcome);
+    outcome.unread(facts);
     let (mut nameless, mut locked) = (0, 0);
     for (id, code) in &asked.refused {
         if code == "LOCKED" {
@@ -256,6 +257,7 @@ pub(super) fn ref_shadowed(facts: &Facts) -> Outcome {
             }
         };
         included(facts, outcome);
+        outcome.unread(facts);
         for provider in link.config_refs() {
             let covering: Vec<String> = profiles
                 .iter()

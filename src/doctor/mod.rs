@@ -147,6 +147,13 @@ impl Outcome {
         });
     }
 
+    /// What a file that cannot be read says was not looked at.
+    pub(crate) fn unread(&mut self, facts: &Facts) {
+        if !facts.broken.is_empty() {
+            self.not_checked("a file cannot be read");
+        }
+    }
+
     pub(crate) fn not_checked(&mut self, reason: impl Into<String>) {
         let reason = reason.into();
         if !self.unchecked.contains(&reason) {

@@ -61,6 +61,7 @@ fn dated(facts: &Facts) -> Vec<Dated> {
 
 /// Files say what expires on a locked vault too, but not what is no profile.
 fn left_out(facts: &Facts, outcome: &mut Outcome) {
+    outcome.unread(facts);
     for reason in [facts.profiles.as_ref().err(), facts.stored.as_ref().err()]
         .into_iter()
         .flatten()

@@ -45,11 +45,14 @@ pub fn in_file(path: &Path) -> Result<Vec<Ordered>> {
 
 /// The orders in openclaw.json, with the provider as it is spelled there.
 pub fn in_config(config: &Config) -> Vec<(String, Ordered)> {
-    let keys = config.keys(&["auth", "order"]);
-    keys.into_iter()
-        .filter_map(|key| {
+    let Some(Value::Object(orders)) = config.get(&["auth", "order"]) else {
+        return Vec::new();
+    };
+    orders
+        .into_iter()
+        .filter_map(|(key, list)| {
             let provider = ProviderId::parse(&key).ok()?;
-            let ids = order::ids(&config.get(&["auth", "order", &key])?)?;
+            let ids = order::ids(&list)?;
             Some((key, (provider, ids)))
         })
         .collect()

@@ -30,6 +30,12 @@ fn a_configuration_that_asks_nobody_or_another_is_found() {
         "{}",
         said["files-readable"]
     );
+    for id in ["link", "ref-resolves", "agent-reach"] {
+        assert!(
+            said[id].starts_with("not checked: ") && said[id].ends_with("cannot be read"),
+            "{id}"
+        );
+    }
 }
 
 #[test]
@@ -370,6 +376,9 @@ fn what_cannot_be_seen_is_not_gone_and_orders_stay() {
     let before = std::fs::read(&state).unwrap();
     assert!(world.says("order-missing").contains("names mock:x"));
     world.write(AUTH, "{ cut off");
+    for id in ["ref-resolves", "ref-shadowed", "token-expired"] {
+        assert_eq!(world.says(id), "not checked: a file cannot be read", "{id}");
+    }
     assert_eq!(
         world.says("order-missing"),
         "not checked: a file cannot be read"

@@ -7,6 +7,7 @@ mod gather;
 mod mend;
 mod near;
 mod plain;
+mod settings;
 mod show;
 mod stores;
 mod theirs;

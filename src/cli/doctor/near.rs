@@ -2,6 +2,7 @@
 
 use crate::doctor::facts::{IdentityFact, MachineFact, Nearness, PathFact};
 use crate::file;
+use crate::provider::shapes::IDENTITIES;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -11,8 +12,6 @@ const DEPTH: usize = 4;
 const MOST: usize = 4096;
 /// The largest file that is looked into for a key in the clear: an identity file has some hundred bytes.
 const MAX_IDENTITY: usize = 64 * 1024;
-/// How every age identity begins.
-const IDENTITY: &[u8] = b"AGE-SECRET-KEY-1";
 
 /// Folders that services copy to other machines, by name.
 const CARRIED: [&str; 9] = [
@@ -131,9 +130,11 @@ fn holds_identity(path: &Path) -> bool {
         return false;
     };
     let bytes = Zeroizing::new(bytes);
-    bytes
-        .windows(IDENTITY.len())
-        .any(|window| window == IDENTITY)
+    let holds = |start: &&str| {
+        let start = start.as_bytes();
+        bytes.windows(start.len()).any(|window| window == start)
+    };
+    IDENTITIES.iter().any(|start| holds(&start))
 }
 
 fn real(path: &Path) -> PathBuf {
@@ -248,6 +249,7 @@ mod tests {
             path
         };
         assert!(holds_identity(&file("a", b"# x\nAGE-SECRET-KEY-1FAKE\n")));
+        assert!(holds_identity(&file("lower", b"age-secret-key-1fake")));
         assert!(!holds_identity(&file("b", b"age-encryption.org/v1")));
         assert!(!holds_identity(&file("c", b"")));
         assert!(!holds_identity(&dir.path().join("none")));

@@ -3,7 +3,8 @@
 
 use super::gather::not_known;
 use super::plain::Plain;
-use super::theirs::{Theirs, includes, noted};
+use super::settings::includes;
+use super::theirs::{Theirs, noted};
 use crate::cli::app::App;
 use crate::cli::record::{self, LinkRecord};
 use crate::doctor::facts::{OrderFact, ProfileFact, ProfileHome, Trouble};

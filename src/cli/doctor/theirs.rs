@@ -2,6 +2,7 @@
 //! starts the one program that OpenClaw would start.
 
 use super::gather::{Vault, not_known};
+use super::settings::{apis, includes, open_shell, texts};
 use crate::cli::app::App;
 use crate::cli::pins::{self, ARGS};
 use crate::cli::proof;
@@ -19,17 +20,13 @@ use crate::openclaw::plaintext::ignores_ref;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::reference::{SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::Lane;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long OpenClaw waits unless it is told otherwise (`timeoutMs`), and the most that it can be told.
 const USUAL_LIMIT_MS: u64 = 5_000;
 const LONGEST_LIMIT_MS: u64 = 120_000;
-
-/// What OpenClaw calls a shell, in `tools.deny`.
-const SHELLS: [&str; 4] = ["exec", "bash", "group:runtime", "*"];
 
 /// OpenClaw's side.
 pub(super) struct Theirs {
@@ -65,8 +62,10 @@ impl Theirs {
             || places.config().to_owned(),
             |record| record.config.clone(),
         );
+        let mut unread = None;
         let config = Config::read(&path).unwrap_or_else(|error| {
             broken.push(Trouble::of(&error));
+            unread = Some(format!("{} cannot be read", path.display()));
             Config::empty(&path)
         });
         let lane = match (install, &record) {
@@ -82,7 +81,10 @@ impl Theirs {
             link: Err(not_known("OpenClaw is not linked")),
             asked: Err(not_known("OpenClaw is not linked")),
         };
-        if theirs.record.is_some() || theirs.config.has(&entry(None)) {
+        if let Some(trouble) = unread {
+            theirs.link = Err(not_known(&trouble));
+            theirs.asked = Err(not_known(&trouble));
+        } else if theirs.record.is_some() || theirs.config.has(&entry(None)) {
             let link = theirs.linked(app, vault, keeper, install);
             theirs.asked = theirs.ask(app, keeper, &link);
             theirs.link = Ok(link);
@@ -331,28 +333,12 @@ fn code(code: Option<&str>) -> &str {
     }
 }
 
-/// Whether a part of what is at `path` may come from a file that the configuration includes.
-pub(super) fn includes(config: &Config, path: &[&str]) -> bool {
-    let is_on_the_way = |at: &Vec<String>| at.iter().zip(path).all(|(a, b)| a == b);
-    config.includes().iter().any(is_on_the_way)
-}
-
 /// The path of our entry, or of a setting in it.
 fn entry(setting: Option<&'static str>) -> Vec<&'static str> {
     ["secrets", "providers", SECRET_PROVIDER]
         .into_iter()
         .chain(setting)
         .collect()
-}
-
-fn texts(config: &Config, path: &[&str]) -> Vec<String> {
-    let list = config.get(path);
-    let texts = list
-        .as_ref()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    texts.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Permission bits of a program of our own, and what OpenClaw wants them to be; `None` when something else
@@ -377,59 +363,6 @@ fn mode_of(_: &Path) -> Option<(PathBuf, u32, u32)> {
     None
 }
 
-/// Which protocol each provider is spoken to with, where it is said.
-fn apis(config: &Config) -> BTreeMap<String, String> {
-    let keys = config.keys(&["models", "providers"]);
-    keys.into_iter()
-        .filter_map(|key| {
-            let api = config
-                .string_at(&["models", "providers", &key, "api"])?
-                .to_string();
-            let is_word = api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            (is_word && api.len() <= 64).then_some((key, api))
-        })
-        .collect()
-}
-
-/// Whether agents have a shell of the gateway's own user, a clause.
-///
-/// Source: OpenClaw 2026.9.6, docs/gateway/sandbox-vs-tool-policy-vs-elevated.md: `off` is the default,
-/// `non-main` leaves the main session on the host; `tools.deny` wins over all.
-fn open_shell(config: &Config) -> Option<String> {
-    let denied = texts(config, &["tools", "deny"]);
-    if denied.iter().any(|tool| SHELLS.contains(&tool.trim())) {
-        return None;
-    }
-    let mode = config.string_at(&["agents", "defaults", "sandbox", "mode"]);
-    let mode = mode.as_ref().map_or("off", |mode| mode.as_str());
-    let own = own_modes(config);
-    if mode != "all" {
-        return Some("agents have a shell outside a sandbox".to_owned());
-    }
-    if own.iter().any(|own| own != "all") {
-        return Some("an agent has a shell outside a sandbox".to_owned());
-    }
-    let host = config.string_at(&["tools", "exec", "host"]);
-    host.is_some_and(|host| host.as_str() == "gateway")
-        .then(|| "agents run commands on the gateway's host".to_owned())
-}
-
-/// The sandbox modes of single agents, where they have their own.
-fn own_modes(config: &Config) -> Vec<String> {
-    let mut modes = Vec::new();
-    for agent in config.keys(&["agents", "entries"]) {
-        modes.extend(config.string_at(&["agents", "entries", &agent, "sandbox", "mode"]));
-    }
-    // As many as a configuration has room for.
-    for index in (0..10_000).map(|index: u32| index.to_string()) {
-        if !config.has(&["agents", "list", &index]) {
-            break;
-        }
-        modes.extend(config.string_at(&["agents", "list", &index, "sandbox", "mode"]));
-    }
-    modes.into_iter().map(|mode| mode.to_string()).collect()
-}
-
 /// A file's trouble, and nothing in its place.
 pub(super) fn noted<T>(result: Result<Option<T>>, broken: &mut Vec<Trouble>) -> Option<T> {
     let known = file::absent_is_none(result).map(Option::flatten);
@@ -439,53 +372,4 @@ pub(super) fn noted<T>(result: Result<Option<T>>, broken: &mut Vec<Trouble>) -> 
         }
         None
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(text: &str) -> Config {
-        Config::parse(text.as_bytes(), Path::new("/nowhere/openclaw.json")).unwrap()
-    }
-
-    #[test]
-    fn a_shell_outside_a_sandbox_is_seen() {
-        for (text, open) in [
-            ("{}", true),
-            ("{agents:{defaults:{sandbox:{mode:'off'}}}}", true),
-            ("{agents:{defaults:{sandbox:{mode:'non-main'}}}}", true),
-            ("{agents:{defaults:{sandbox:{mode:'all'}}}}", false),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},entries:{a:{sandbox:{mode:'off'}}}}}",
-                true,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},list:[{id:'a',sandbox:{mode:'off'}}]}}",
-                true,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},list:[{id:'a'}]}}",
-                false,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}}},tools:{exec:{host:'gateway'}}}",
-                true,
-            ),
-            ("{tools:{deny:['exec']}}", false),
-            ("{tools:{deny:['group:runtime']}}", false),
-            ("{tools:{deny:['browser']}}", true),
-            ("{agents:{defaults:{sandbox:{mode:7}}}}", true),
-        ] {
-            assert_eq!(open_shell(&config(text)).is_some(), open, "{text}");
-        }
-    }
-
-    #[test]
-    fn only_words_of_a_protocol_are_kept() {
-        let text = "{models:{providers:{a:{api:'openai-completions'},b:{api:'x y'},c:{}}}}";
-        let found = apis(&config(text));
-        assert_eq!(found.len(), 1);
-        assert_eq!(found["a"], "openai-completions");
-    }
 }
