@@ -134,7 +134,7 @@ fn holds_identity(path: &Path) -> bool {
         let start = start.as_bytes();
         bytes.windows(start.len()).any(|window| window == start)
     };
-    IDENTITIES.iter().any(|start| holds(&start))
+    IDENTITIES.iter().any(holds)
 }
 
 fn real(path: &Path) -> PathBuf {

@@ -143,15 +143,6 @@ pub(crate) fn of_vault() -> Vec<Case> {
             f.slots.as_mut().unwrap()[0].form = SlotForm::Keychain;
             f.machine.lingers = true;
         }),
-        case(
-            "slot-reboot",
-            Warning,
-            "nothing else opens by itself",
-            |f| {
-                f.slots.as_mut().unwrap()[0].form = SlotForm::KeychainItems;
-                f.machine.lingers = true;
-            },
-        ),
         case("slot-reboot", Note, "until a person opens the vault", |f| {
             f.slots.as_mut().unwrap()[0].form = SlotForm::Passphrase;
         }),
@@ -481,6 +472,15 @@ pub(crate) fn of_machine() -> Vec<Case> {
             |f| {
                 link(f).open_shell = Some("agents have a shell outside a sandbox".to_owned());
                 f.keeper.runs = true;
+            },
+        ),
+        case(
+            "slot-reboot",
+            Warning,
+            "nothing else opens by itself",
+            |f| {
+                f.slots.as_mut().unwrap()[0].form = SlotForm::KeychainItems;
+                f.machine.lingers = true;
             },
         ),
         case("ptrace-scope", Note, "ptrace_scope is 0", |f| {
