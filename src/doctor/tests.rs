@@ -1,6 +1,7 @@
 //! Every check with what makes it fire; and a healthy vault, on which none does.
 
 pub(crate) mod cases;
+mod cases_link;
 
 use super::facts::*;
 use super::*;

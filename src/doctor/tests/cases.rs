@@ -3,10 +3,8 @@
 use crate::doctor::facts::*;
 use crate::doctor::*;
 use crate::expiry::Millis;
-use crate::openclaw::version::Version;
 use crate::provider::AgentId;
 use crate::secret::SecretKind;
-use std::time::Duration;
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
@@ -193,107 +191,6 @@ pub(crate) fn of_vault() -> Vec<Case> {
             Note,
             "a backup of the whole home",
             |f| f.identities = vec![identity(Nearness::SameHome)],
-        ),
-    ]
-}
-
-pub(crate) fn of_link() -> Vec<Case> {
-    vec![
-        case("files-readable", Error, "cannot be read as JSON", |f| {
-            f.broken = vec![trouble("x cannot be read as JSON")];
-        }),
-        case("link", Error, "asks another vault", |f| {
-            link(f).trouble = Some(trouble("x asks another vault"));
-        }),
-        case(
-            "openclaw-updated",
-            Error,
-            "2026.6.1 was linked, and 2026.9.6",
-            |f| {
-                f.version = Ok(Version::parse("2026.9.6").unwrap());
-                link(f).linked_version = Some(("2026.6.1".to_owned(), false));
-            },
-        ),
-        case("openclaw-updated", Error, "knows no references", |f| {
-            f.version = Ok(Version::parse("2026.2.6").unwrap());
-        }),
-        case("command", Error, "others may write it", |f| {
-            link(f).command = Some(trouble("others may write it"));
-        }),
-        case("pass-env", Error, "lacks XDG_RUNTIME_DIR:", |f| {
-            link(f).pass_env = vec!["HOME".to_owned()];
-            link(f).needs_env = Ok(vec!["HOME".to_owned(), "XDG_RUNTIME_DIR".to_owned()]);
-        }),
-        case(
-            "ref-resolves",
-            Error,
-            "ask for provider/mock, and the vault has no such",
-            |f| {
-                asked(f).refused = vec![("provider/mock".to_owned(), "NOT_FOUND".to_owned())];
-            },
-        ),
-        case("ref-resolves", Error, "and the answer is BROKEN", |f| {
-            asked(f).refused = vec![("a/b".to_owned(), "BROKEN".to_owned())];
-        }),
-        case(
-            "ref-resolves",
-            Error,
-            "slot identity-file opens the vault here, and to the gateway 2 of its secrets are locked",
-            |f| {
-                asked(f).refused = ["a/b", "c"]
-                    .map(|id| (id.to_owned(), "LOCKED".to_owned()))
-                    .to_vec();
-            },
-        ),
-        case(
-            "ref-resolves",
-            Error,
-            "it asks a keeper, and none runs",
-            |f| {
-                asked(f).refused = vec![("a/b".to_owned(), "LOCKED".to_owned())];
-                f.keeper.required = true;
-            },
-        ),
-        case("ref-resolves", Error, "did not answer", |f| {
-            f.asked = Ok(Err(trouble("it did not answer")));
-        }),
-        case(
-            "resolve-time",
-            Warning,
-            "took 3000 ms of the 5000 ms",
-            |f| asked(f).took = Duration::from_secs(3),
-        ),
-        case(
-            "resolve-time",
-            Error,
-            "took 6000 ms, and OpenClaw waits 5000 ms",
-            |f| asked(f).took = Duration::from_secs(6),
-        ),
-        case(
-            "ref-ignored",
-            Error,
-            "a reference at hooks.token, where OpenClaw 2026.6.1 takes none",
-            |f| {
-                link(f).ignored = Ok(vec!["hooks.token".to_owned()]);
-            },
-        ),
-        case(
-            "ref-shadowed",
-            Error,
-            "covered by the profile anthropic:old (REF_SHADOWED)",
-            |f| {
-                refer(f, "models.providers.anthropic.apiKey", "provider/anthropic");
-                f.profiles = Ok(vec![profile("anthropic:old", false)]);
-            },
-        ),
-        case(
-            "auth-profiles-era",
-            Error,
-            "lies beside OpenClaw 2026.9.6",
-            |f| {
-                f.version = Ok(Version::parse("2026.9.6").unwrap());
-                f.old_stores = vec![PathBuf::from("/nowhere/auth-profiles.json")];
-            },
         ),
     ]
 }
@@ -506,7 +403,7 @@ pub(crate) fn order(home: OrderFile) -> OrderFact {
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = of_vault();
-    all.extend(of_link());
+    all.extend(super::cases_link::of_link());
     all.extend(of_plaintext());
     all.extend(of_values());
     all.extend(of_machine());
