@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn only_what_is_gone_is_taken_out_of_what_is_there_now() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("auth-state.json");
+        let folder = dir.path().join("agent");
+        crate::file::private_dir(&folder).unwrap();
+        let path = folder.join("auth-state.json");
         let host = Host::real();
         let id = |text: &str| ProfileId::parse(text).unwrap();
         let mock = ProviderId::parse("mock").unwrap();
