@@ -4,6 +4,7 @@
 use super::OrderFile;
 use crate::error::Error;
 use crate::expiry::Millis;
+use crate::openclaw::profiles::ProfileKind;
 use crate::openclaw::version::Version;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
@@ -291,6 +292,8 @@ pub struct ProfileFact {
     pub provider: ProviderId,
     /// The stored id that it refers to; `None` for what is not ours.
     pub ours: Option<String>,
+    /// The field with a reference that OpenClaw does not read of a profile of this kind.
+    pub misplaced: Option<(&'static str, ProfileKind)>,
     /// Where it is.
     pub home: ProfileHome,
     /// Whether OpenClaw renews it itself.

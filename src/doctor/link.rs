@@ -3,6 +3,7 @@
 use super::facts::{Facts, LinkFact, ProfileHome, SlotForm};
 use super::{Fix, NotKnown, Outcome, Severity};
 use crate::error::word;
+use crate::openclaw::profiles::ProfileKind;
 use crate::secret::{SELECTION_PREFIX, in_grammar};
 
 fn with(facts: &Facts, look: impl FnOnce(&LinkFact, &mut Outcome)) -> Outcome {
@@ -227,6 +228,38 @@ pub(super) fn resolve_time(facts: &Facts) -> Outcome {
 }
 
 pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
+    let mut outcome = ignored_in_config(facts);
+    for profile in facts.profiles.as_deref().unwrap_or_default() {
+        let Some((field, kind)) = profile.misplaced else {
+            continue;
+        };
+        let what = format!(
+            "the profile {} of agent {} is of type {} and holds its reference in {field}, where OpenClaw reads none",
+            profile.id,
+            profile.agent,
+            kind.name()
+        );
+        let paste = match kind {
+            ProfileKind::Token => "paste-token",
+            ProfileKind::ApiKey => "paste-api-key",
+            ProfileKind::Oauth => {
+                let hint = format!("openclaw models auth login --provider {}", profile.provider);
+                outcome.find(Severity::Error, what, hint);
+                continue;
+            }
+        };
+        let hint = format!(
+            "clawkeep models auth --agent {} {paste} --provider {} --profile-id {}",
+            profile.agent,
+            profile.provider,
+            word(profile.id.as_str())
+        );
+        outcome.find(Severity::Error, what, hint);
+    }
+    outcome
+}
+
+fn ignored_in_config(facts: &Facts) -> Outcome {
     with(facts, |link, outcome| match &link.ignored {
         Ok(ignored) => {
             included(facts, outcome);

@@ -164,6 +164,24 @@ fn a_reference_where_none_is_read_is_found() {
             .says("ref-ignored")
             .contains("a reference at hooks.token, where OpenClaw 2026.6.1 takes none")
     );
+    configure(&world, &entry(&world), &[provider_ref("anthropic")]);
+    let ours = reference("x");
+    let profiles = serde_json::json!({
+        "groq:1": {"type": "api_key", "provider": "groq", "tokenRef": ours},
+        "groq:2": {"type": "api_key", "provider": "groq", "keyRef": ours, "tokenRef": ours},
+        "groq:3": {"type": "oauth", "provider": "groq", "access": ours, "refresh": "fake"},
+    });
+    world.write(AUTH, store(&profiles));
+    let said = world.says("ref-ignored");
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        said.contains("groq:1 of agent main is of type api_key"),
+        "{said}"
+    );
+    assert!(
+        said.contains("groq:3 of agent main is of type oauth"),
+        "{said}"
+    );
 }
 
 #[test]

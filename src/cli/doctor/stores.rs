@@ -119,6 +119,7 @@ impl Stores {
                 id: held.profile,
                 provider: held.provider,
                 ours: Some(ours),
+                misplaced: None,
                 home: ProfileHome::OpenClaw,
                 is_login: false,
                 expires: None,
@@ -130,6 +131,7 @@ impl Stores {
                 id: id.clone(),
                 provider: provider.clone(),
                 ours: None,
+                misplaced: None,
                 home: ProfileHome::OpenClaw,
                 is_login: *is_login,
                 expires: None,
@@ -232,6 +234,7 @@ fn fact(agent: &AgentId, profile: Profile, home: ProfileHome) -> ProfileFact {
             .reference
             .filter(crate::openclaw::reference::SecretRef::is_ours)
             .map(|reference| reference.id),
+        misplaced: profile.misplaced.map(|field| (field, profile.kind)),
         home,
         is_login: profile.kind == ProfileKind::Oauth,
         expires: match profile.expires {

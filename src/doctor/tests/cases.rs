@@ -35,6 +35,7 @@ pub(crate) fn profile(id: &str, ours: bool) -> ProfileFact {
         provider: provider(id.as_str().split(':').next().unwrap()),
         ours: ours.then(|| id.as_str().to_owned()),
         id,
+        misplaced: None,
         home: ProfileHome::OpenClaw,
         is_login: false,
         expires: None,
@@ -404,6 +405,7 @@ pub(crate) fn order(home: OrderFile) -> OrderFact {
 pub(crate) fn cases() -> Vec<Case> {
     let mut all = of_vault();
     all.extend(super::cases_link::of_link());
+    all.extend(super::cases_link::of_refs());
     all.extend(of_plaintext());
     all.extend(of_values());
     all.extend(of_machine());

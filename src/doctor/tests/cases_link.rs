@@ -2,6 +2,7 @@
 
 use super::cases::{Case, asked, case, link, profile, refer, trouble};
 use crate::doctor::*;
+use crate::openclaw::profiles::ProfileKind;
 use crate::openclaw::version::Version;
 use std::time::Duration;
 
@@ -77,12 +78,27 @@ pub(crate) fn of_link() -> Vec<Case> {
             "took 6000 ms, and OpenClaw waits 5000 ms",
             |f| asked(f).took = Duration::from_secs(6),
         ),
+    ]
+}
+
+pub(super) fn of_refs() -> Vec<Case> {
+    vec![
         case(
             "ref-ignored",
             Error,
             "a reference at hooks.token, where OpenClaw 2026.6.1 takes none",
             |f| {
                 link(f).ignored = Ok(vec!["hooks.token".to_owned()]);
+            },
+        ),
+        case(
+            "ref-ignored",
+            Error,
+            "anthropic:work of agent main is of type api_key and holds its reference in tokenRef",
+            |f| {
+                let mut one = profile("anthropic:work", false);
+                one.misplaced = Some(("tokenRef", ProfileKind::ApiKey));
+                f.profiles = Ok(vec![one]);
             },
         ),
         case(
