@@ -186,13 +186,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A path as it can be typed into a shell: quoted where a character could mean anything there. Hints
-/// are copied and run, and a path can come out of a file that others wrote.
+/// A path as it can be typed into a shell, as [`word`].
 pub fn typed(path: &Path) -> String {
-    let text = path.display().to_string();
+    word(&path.display().to_string())
+}
+
+/// A text as one word for a shell: quoted where a character could mean anything there. Hints are copied
+/// and run, and a name can come out of a file that others wrote.
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%:,=".contains(c);
     if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        return text;
+        return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }

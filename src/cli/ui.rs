@@ -46,7 +46,7 @@ impl Ui {
     /// # Errors
     /// `BrokenPipe` when the reader has gone.
     pub fn entry(self, line: &str) -> Result<()> {
-        let line = plain(line);
+        let line = one_line(line);
         let Some(width) = width_of(&std::io::stdout()) else {
             return self.data(&line);
         };
@@ -236,6 +236,11 @@ pub fn plain(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same as one line: what has a line break in it cannot pose as two entries.
+pub fn one_line(text: &str) -> String {
+    plain(text).replace('\n', "\\u{a}")
 }
 
 /// A table with aligned columns; the first row is the heading.

@@ -4,6 +4,7 @@
 use super::OrderFile;
 use crate::error::Error;
 use crate::expiry::Millis;
+use crate::openclaw::profiles::ProfileKind;
 use crate::openclaw::version::Version;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
@@ -109,6 +110,8 @@ pub struct PathFact {
 pub enum SlotForm {
     /// The keychain.
     Keychain,
+    /// No slot but custody: the keychain, which holds the values themselves.
+    KeychainItems,
     /// A passphrase.
     Passphrase,
     /// An identity file.
@@ -131,6 +134,11 @@ pub struct SlotFact {
 }
 
 impl SlotFact {
+    /// Whether it is the keychain, which is open while its user is logged in.
+    pub fn is_keychain(&self) -> bool {
+        matches!(self.form, SlotForm::Keychain | SlotForm::KeychainItems)
+    }
+
     /// Whether it opens without a person.
     pub fn opens_alone(&self) -> bool {
         self.form != SlotForm::Passphrase
@@ -184,6 +192,8 @@ pub struct IdentityFact {
     pub path: PathBuf,
     /// How near.
     pub near: Nearness,
+    /// The slot whose key it is; `None` for another one, a sheet with the recovery key for example.
+    pub slot: Option<String>,
 }
 
 /// One stored value, without it.
@@ -206,6 +216,8 @@ pub struct StoredFact {
 pub struct LinkFact {
     /// The file.
     pub config: PathBuf,
+    /// Whether it takes a part from another file, which is not read.
+    pub includes: bool,
     /// Why it asks somebody else, or nobody.
     pub trouble: Option<Trouble>,
     /// The version that was linked, and whether it took refs in the way that the installed one does.
@@ -280,6 +292,8 @@ pub struct ProfileFact {
     pub provider: ProviderId,
     /// The stored id that it refers to; `None` for what is not ours.
     pub ours: Option<String>,
+    /// The field with a reference that OpenClaw does not read of a profile of this kind.
+    pub misplaced: Option<(&'static str, ProfileKind)>,
     /// Where it is.
     pub home: ProfileHome,
     /// Whether OpenClaw renews it itself.
@@ -370,6 +384,7 @@ impl Facts {
             stored: Ok(Vec::new()),
             link: Ok(LinkFact {
                 config: PathBuf::from("/nowhere/openclaw.json"),
+                includes: false,
                 trouble: None,
                 linked_version: Some(("2026.6.1".to_owned(), true)),
                 relink: "clawkeep link".to_owned(),

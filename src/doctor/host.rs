@@ -9,6 +9,7 @@ pub(super) fn agent_reach(facts: &Facts) -> Outcome {
         Err(reason) => return Outcome::unchecked(reason),
     };
     let mut outcome = Outcome::fine();
+    super::link::included(facts, &mut outcome);
     let Some(shell) = &link.open_shell else {
         return outcome;
     };

@@ -1,8 +1,10 @@
 //! The link: what openclaw.json names, what OpenClaw would run, and what it would get. Ring 3; pure.
 
-use super::facts::{Facts, LinkFact, ProfileHome};
+use super::facts::{Facts, LinkFact, ProfileHome, SlotForm};
 use super::{Fix, NotKnown, Outcome, Severity};
-use crate::secret::SELECTION_PREFIX;
+use crate::error::word;
+use crate::openclaw::profiles::ProfileKind;
+use crate::secret::{SELECTION_PREFIX, in_grammar};
 
 fn with(facts: &Facts, look: impl FnOnce(&LinkFact, &mut Outcome)) -> Outcome {
     match &facts.link {
@@ -27,8 +29,19 @@ pub(super) fn readable(facts: &Facts) -> Outcome {
     outcome
 }
 
+/// What it includes is not read: nothing there was looked at.
+pub(super) fn included(facts: &Facts, outcome: &mut Outcome) {
+    if let Ok(link) = &facts.link
+        && link.includes
+    {
+        let file = link.config.display();
+        outcome.not_checked(format!("{file} includes another file, which is not read"));
+    }
+}
+
 pub(super) fn link(facts: &Facts) -> Outcome {
     with(facts, |link, outcome| {
+        included(facts, outcome);
         if let Some(trouble) = &link.trouble {
             outcome.find(
                 Severity::Error,
@@ -122,19 +135,68 @@ pub(super) fn ref_resolves(facts: &Facts) -> Outcome {
         Err(reason) => return Outcome::unchecked(reason),
     };
     let mut outcome = Outcome::fine();
+    included(facts, &mut outcome);
+    outcome.unread(facts);
+    let (mut nameless, mut locked) = (0, 0);
     for (id, code) in &asked.refused {
         if code == "LOCKED" {
-            outcome.not_checked("locked");
+            locked += 1;
             continue;
         }
-        let what = if code == "NOT_FOUND" {
-            format!("OpenClaw's files ask for {id}, and the vault has no such secret")
+        if !in_grammar(id) {
+            // Not repeated: it is whatever somebody wrote into that file.
+            nameless += 1;
+            continue;
+        }
+        if code == "NOT_FOUND" {
+            let what = format!("OpenClaw's files ask for {id}, and the vault has no such secret");
+            outcome.find(Severity::Error, what, mends(id));
+        } else if facts.vault == Ok(None) {
+            let what = format!("OpenClaw's files ask for {id}, and the answer is {code}");
+            outcome.find(Severity::Error, what, "clawkeep secret list");
         } else {
-            format!("OpenClaw's files ask for {id}, and the answer is {code}")
-        };
-        outcome.find(Severity::Error, what, mends(id));
+            // What is wrong with the vault is said there, and no value need be stored again.
+            outcome.not_checked("the vault comes first");
+        }
+    }
+    if locked > 0 {
+        is_locked(facts, locked, &mut outcome);
+    }
+    if nameless > 0 {
+        let what = format!(
+            "OpenClaw's files ask for {nameless} of the vault's secrets by what can be no secret's name"
+        );
+        outcome.find(Severity::Error, what, "openclaw secrets audit");
     }
     outcome
+}
+
+/// Locked for the gateway is as it should be where the vault is locked here too.
+fn is_locked(facts: &Facts, ids: u32, outcome: &mut Outcome) {
+    let slots = facts.slots.as_deref().unwrap_or_default();
+    let open = slots
+        .iter()
+        .find(|slot| slot.opens_alone() && slot.opened == Ok(None));
+    let Some(open) = open.filter(|_| !facts.keeper.once) else {
+        outcome.not_checked("locked");
+        return;
+    };
+    let by = if open.form == SlotForm::KeychainItems {
+        "the keychain is open".to_owned()
+    } else {
+        format!("slot {} opens the vault", open.name)
+    };
+    let said = format!("{by} here, and to the gateway {ids} of its secrets are locked");
+    if facts.keeper.required && !facts.keeper.runs {
+        let what = format!("{said}: it asks a keeper, and none runs");
+        outcome.find(Severity::Error, what, "clawkeep unlock");
+    } else {
+        let relink = facts
+            .link
+            .as_ref()
+            .map_or("clawkeep link", |link| &link.relink);
+        outcome.find(Severity::Error, said, relink);
+    }
 }
 
 /// What puts a value where `id` asks.
@@ -153,7 +215,8 @@ pub(super) fn resolve_time(facts: &Facts) -> Outcome {
     };
     let mut outcome = Outcome::fine();
     let (took, limit) = (asked.took.as_millis(), asked.limit.as_millis());
-    let hint = "clawkeep service install: a keeper that holds the vault open answers faster";
+    // A keeper that holds the vault open answers faster.
+    let hint = "clawkeep service install";
     if took > limit {
         let what = format!("the answer took {took} ms, and OpenClaw waits {limit} ms");
         outcome.find(Severity::Error, what, hint);
@@ -165,8 +228,41 @@ pub(super) fn resolve_time(facts: &Facts) -> Outcome {
 }
 
 pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
+    let mut outcome = ignored_in_config(facts);
+    for profile in facts.profiles.as_deref().unwrap_or_default() {
+        let Some((field, kind)) = profile.misplaced else {
+            continue;
+        };
+        let what = format!(
+            "the profile {} of agent {} is of type {} and holds its reference in {field}, where OpenClaw reads none",
+            profile.id,
+            profile.agent,
+            kind.name()
+        );
+        let paste = match kind {
+            ProfileKind::Token => "paste-token",
+            ProfileKind::ApiKey => "paste-api-key",
+            ProfileKind::Oauth => {
+                let hint = format!("openclaw models auth login --provider {}", profile.provider);
+                outcome.find(Severity::Error, what, hint);
+                continue;
+            }
+        };
+        let hint = format!(
+            "clawkeep models auth --agent {} {paste} --provider {} --profile-id {}",
+            profile.agent,
+            profile.provider,
+            word(profile.id.as_str())
+        );
+        outcome.find(Severity::Error, what, hint);
+    }
+    outcome
+}
+
+fn ignored_in_config(facts: &Facts) -> Outcome {
     with(facts, |link, outcome| match &link.ignored {
         Ok(ignored) => {
+            included(facts, outcome);
             for path in ignored {
                 let version = facts
                     .version
@@ -176,7 +272,7 @@ pub(super) fn ref_ignored(facts: &Facts) -> Outcome {
                     "{} holds a reference at {path}, where OpenClaw {version} takes none",
                     link.config.display()
                 );
-                let hint = format!("openclaw config unset '{}'", path.replace('\'', ""));
+                let hint = format!("openclaw config unset {}", word(path));
                 outcome.find(Severity::Error, what, hint);
             }
         }
@@ -193,6 +289,8 @@ pub(super) fn ref_shadowed(facts: &Facts) -> Outcome {
                 return;
             }
         };
+        included(facts, outcome);
+        outcome.unread(facts);
         for provider in link.config_refs() {
             let covering: Vec<String> = profiles
                 .iter()

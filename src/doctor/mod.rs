@@ -15,7 +15,7 @@ mod vault;
 
 pub use facts::{Facts, Known, NotKnown};
 
-use crate::provider::{ProfileId, ProviderId};
+use crate::provider::{AgentId, ProfileId, ProviderId};
 use std::path::PathBuf;
 
 /// How much a finding matters.
@@ -58,11 +58,13 @@ pub enum Fix {
         path: PathBuf,
         /// Which file that is.
         home: OrderFile,
+        /// Whose order.
+        agent: AgentId,
         /// Whose profiles are in order.
         provider: ProviderId,
-        /// Those that are there; none takes the order away.
+        /// All that it names.
         ids: Vec<ProfileId>,
-        /// Those that are not.
+        /// Those that are not there. An order of nothing else ends.
         gone: Vec<ProfileId>,
     },
 }
@@ -143,6 +145,13 @@ impl Outcome {
             hint: hint.into(),
             fix,
         });
+    }
+
+    /// What a file that cannot be read says was not looked at.
+    pub(crate) fn unread(&mut self, facts: &Facts) {
+        if !facts.broken.is_empty() {
+            self.not_checked("a file cannot be read");
+        }
     }
 
     pub(crate) fn not_checked(&mut self, reason: impl Into<String>) {
@@ -407,4 +416,4 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

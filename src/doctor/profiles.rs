@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, OrderFact, StoredFact};
 use super::{Fix, OrderFile, Outcome, Severity};
+use crate::error::word;
 use crate::expiry::{Millis, Span};
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::{SELECTION_PREFIX, SecretKind};
@@ -40,7 +41,8 @@ fn dated(facts: &Facts) -> Vec<Dated> {
         };
         let hint = format!(
             "clawkeep models auth{of_agent} paste-token --provider {} --profile-id {}",
-            profile.provider, profile.id
+            profile.provider,
+            word(profile.id.as_str())
         );
         all.insert(key, Dated { name, at, hint });
     }
@@ -59,6 +61,7 @@ fn dated(facts: &Facts) -> Vec<Dated> {
 
 /// Files say what expires on a locked vault too, but not what is no profile.
 fn left_out(facts: &Facts, outcome: &mut Outcome) {
+    outcome.unread(facts);
     for reason in [facts.profiles.as_ref().err(), facts.stored.as_ref().err()]
         .into_iter()
         .flatten()
@@ -136,7 +139,7 @@ fn one_order(order: &OrderFact, outcome: &mut Outcome) {
     );
     if order.home == OrderFile::Database {
         let verb = if there.is_empty() { "clear" } else { "set" };
-        let ids: Vec<&str> = there.iter().map(ProfileId::as_str).collect();
+        let ids: Vec<String> = there.iter().map(|id| word(id.as_str())).collect();
         let hint = format!(
             "openclaw models auth order {verb} --provider {} --agent {} {}",
             order.provider,
@@ -149,8 +152,9 @@ fn one_order(order: &OrderFact, outcome: &mut Outcome) {
     let fix = Fix::Order {
         path: order.path.clone(),
         home: order.home,
+        agent: order.agent.clone(),
         provider: order.provider.clone(),
-        ids: there,
+        ids: order.ids.clone(),
         gone,
     };
     outcome.add(Severity::Warning, what, "clawkeep doctor --fix", Some(fix));

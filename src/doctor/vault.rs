@@ -109,18 +109,26 @@ pub(super) fn slot_reboot(facts: &Facts) -> Outcome {
         return outcome;
     }
     let alone: Vec<_> = slots.iter().filter(|slot| slot.opens_alone()).collect();
-    let add = "clawkeep slot add identity-file, or: clawkeep service install";
     if alone.is_empty() && !slots.is_empty() {
         let what = "after a restart the gateway gets nothing until a person opens the vault: it has \
                     no slot that opens by itself";
         outcome.find(Severity::Note, what, "clawkeep unlock");
     } else if facts.machine.lingers
         && !alone.is_empty()
-        && alone.iter().all(|slot| slot.form == SlotForm::Keychain)
+        && alone.iter().all(|slot| slot.is_keychain())
     {
         let what = "this user's services start before anybody logs in, and the keychain is locked \
-                    then: it is the only slot that opens by itself";
-        outcome.find(Severity::Warning, what, add);
+                    then: nothing else opens by itself";
+        let is_custody = alone
+            .iter()
+            .any(|slot| slot.form == SlotForm::KeychainItems);
+        // Values in the keychain have no slots that could be added.
+        let hint = if is_custody {
+            "loginctl disable-linger"
+        } else {
+            "clawkeep slot add identity-file, or: clawkeep service install"
+        };
+        outcome.find(Severity::Warning, what, hint);
     }
     outcome
 }
@@ -177,9 +185,14 @@ pub(super) fn identity_beside_vault(facts: &Facts) -> Outcome {
                 format!("a backup of the whole home takes the vault and {said}, which opens it"),
             ),
         };
-        let hint = match identity.near {
-            Nearness::SameHome => format!("leave {} out of that backup", typed(&identity.path)),
-            _ => "move it elsewhere, then: clawkeep slot add identity-file --replace --identity-file FILE".to_owned(),
+        let hint = match &identity.slot {
+            Some(slot) => format!(
+                "clawkeep slot add identity-file --name {slot} --replace --identity-file FILE, with a FILE elsewhere"
+            ),
+            None => format!(
+                "mv {} FOLDER, with a FOLDER elsewhere",
+                typed(&identity.path)
+            ),
         };
         outcome.find(severity, what, hint);
     }

@@ -8,10 +8,11 @@ mod documents;
 
 pub use documents::Variables;
 
-use super::config::Config;
+use super::config::{Config, Leaf};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::provider::AgentId;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The state folders that OpenClaw looks for below the home, newest name first.
@@ -208,21 +209,28 @@ impl Places {
     }
 }
 
-/// `agentDir` of an agent: `agents.entries.<id>` (newer) or an element of `agents.list`.
+/// `agentDir` of an agent: `agents.entries.<id>` (newer) or the first such element of `agents.list`.
 fn configured_dir(config: &Config, agent: &AgentId) -> Option<String> {
-    if let Some(dir) = config.string_at(&["agents", "entries", agent.as_str(), "agentDir"]) {
-        return Some(dir.trim().to_owned());
-    }
-    // The list has at most as many agents as a configuration has room for.
-    let list = (0..10_000).map(|index: u32| index.to_string());
-    list.take_while(|index| config.has(&["agents", "list", index]))
-        .find(|index| {
-            config
-                .string_at(&["agents", "list", index, "id"])
-                .is_some_and(|id| id.trim().to_lowercase() == agent.as_str())
-        })
-        .and_then(|index| config.string_at(&["agents", "list", &index, "agentDir"]))
-        .map(|dir| dir.trim().to_owned())
+    let (mut entry, mut listed, mut dirs) = (None, None, BTreeMap::new());
+    // One reading, however many agents there are.
+    config.leaves(|path, leaf| {
+        let ([agents, of, name, key], Leaf::Text(text)) = (path, leaf) else {
+            return;
+        };
+        match (agents.as_str(), of.as_str(), key.as_str()) {
+            ("agents", "entries", "agentDir") if name == agent.as_str() => {
+                entry = Some(text.trim().to_owned());
+            }
+            ("agents", "list", "id") if text.trim().to_lowercase() == agent.as_str() => {
+                listed.get_or_insert_with(|| name.clone());
+            }
+            ("agents", "list", "agentDir") => {
+                dirs.insert(name.clone(), text.trim().to_owned());
+            }
+            _ => {}
+        }
+    });
+    entry.or_else(|| dirs.remove(&listed?))
 }
 
 fn expand(value: &str, home: &Path) -> PathBuf {
@@ -364,6 +372,16 @@ mod tests {
             Path::new("/nowhere/h/m")
         );
         assert_eq!(here.agent_dir(&main, Some(&older)), Path::new("/nowhere/l"));
+        let twice = read(
+            "{ agents: { list: [{ agentDir: '/nowhere/1', id: ' main ' }, { id: 'main', agentDir: '/nowhere/2' }] } }",
+        );
+        assert_eq!(here.agent_dir(&main, Some(&twice)), Path::new("/nowhere/1"));
+        // Were the file read again for each of them, this would not end.
+        let others = "{ id: 'x', agentDir: '/nowhere/x' }, ".repeat(5_000);
+        let many = read(&format!(
+            "{{ agents: {{ list: [{others} {{ id: 'main', agentDir: '/nowhere/m' }}] }} }}"
+        ));
+        assert_eq!(here.agent_dir(&main, Some(&many)), Path::new("/nowhere/m"));
         assert_eq!(
             here.agent_dir(&main, Some(&read("{}"))),
             Path::new("/nowhere/a")

@@ -19,6 +19,9 @@ use serde_json::{Map, Value};
 /// `api_key` is one that only `openclaw doctor --fix` reads, as `key`.
 const CREDENTIAL_FIELDS: [&str; 6] = ["key", "keyRef", "apiKey", "api_key", "token", "tokenRef"];
 
+/// Every field that somebody could put a ref into.
+const REF_FIELDS: [&str; 6] = ["key", "keyRef", "token", "tokenRef", "access", "refresh"];
+
 /// What a profile holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProfileKind {
@@ -86,6 +89,9 @@ pub struct Profile {
     /// The exec ref in its value's place, ours or another's; `None` without one, and for refs of
     /// other sources.
     pub reference: Option<SecretRef>,
+    /// The field with a ref to clawkeep that OpenClaw does not read of a profile of this kind, where the
+    /// one that it reads has none.
+    pub misplaced: Option<&'static str>,
     /// Whether a key or token stands there in the clear, be it beside a ref. Never for oauth.
     pub plaintext: bool,
     /// Whether it holds anything at all.
@@ -111,6 +117,7 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
                 provider,
                 kind,
                 reference: None,
+                misplaced: misplaced(fields, &[]),
                 plaintext: false,
                 holds: login(fields),
                 expires: expires(fields.get("expires")),
@@ -121,11 +128,16 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
         .into_iter()
         .find_map(|field| fields.get(field).filter(|value| is_ref(value)))
         .and_then(SecretRef::from_value);
+    let misplaced = match reference {
+        Some(_) => None,
+        None => misplaced(fields, &[ref_field, value_field]),
+    };
     Some(Profile {
         id,
         provider,
         kind,
         reference,
+        misplaced,
         plaintext: ["key", "apiKey", "api_key", "token"]
             .into_iter()
             .any(|field| fields.get(field).is_some_and(is_plaintext)),
@@ -139,6 +151,15 @@ pub(super) fn read(id: &str, entry: &Value) -> Option<Profile> {
             ProfileKind::ApiKey | ProfileKind::Oauth => Expires::Never,
         },
     })
+}
+
+fn misplaced(fields: &Map<String, Value>, read: &[&str]) -> Option<&'static str> {
+    let is_ours = |field: &&str| {
+        let reference = fields.get(*field).and_then(SecretRef::from_value);
+        reference.is_some_and(|reference| reference.is_ours())
+    };
+    let others = REF_FIELDS.into_iter().filter(|field| !read.contains(field));
+    others.into_iter().find(is_ours)
 }
 
 /// Whether OpenClaw's loader takes it, whatever clawkeep can name of it.

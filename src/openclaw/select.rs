@@ -32,7 +32,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 const NEVER_COOLING: [&str; 2] = ["openrouter", "kilocode"];
 
 /// Providers that use another one's profiles, as the plugins of 2026.6.1 say (`providerAuthAliases`, and
-/// former names of a choice at login that could be a provider's).
+/// former names of a choice at login that could be a provider's). What 2026.9.6 ships says no more: `minimax`
+/// and `x-ai`, which [`ProviderId::parse`] follows; the others' plugins are packages of their own there.
 const ACCOUNTS: [(&str, &str); 17] = [
     ("byteplus-plan", "byteplus"),
     ("claude-cli", "anthropic"),

@@ -32,6 +32,9 @@ pub struct Shape {
     pub least: usize,
 }
 
+/// How age's secret keys begin, in both cases that readers take.
+pub const IDENTITIES: [&str; 2] = ["AGE-SECRET-KEY-1", "age-secret-key-1"];
+
 /// The most bytes of a key that is known by its shape.
 pub const LONGEST: usize = 512;
 

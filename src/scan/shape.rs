@@ -6,13 +6,10 @@
 pub(super) use crate::provider::shapes::LONGEST;
 
 use crate::error::{Error, Result};
-use crate::provider::shapes::{Letters, SHAPES};
+use crate::provider::shapes::{IDENTITIES, Letters, SHAPES};
 use crate::vault::id::VaultId;
 use crate::vault::identity::Identity;
 use aho_corasick::{AhoCorasick, MatchKind};
-
-/// How age's secret keys begin, in both cases that readers take.
-const IDENTITIES: [&str; 2] = ["AGE-SECRET-KEY-1", "age-secret-key-1"];
 
 /// The length of such a key in bytes.
 const IDENTITY_LENGTH: usize = 74;

@@ -92,11 +92,17 @@ fn is_for_others(slot: &Slot) -> bool {
 }
 
 fn absent(slot: &Slot, reason: &str) -> Error {
-    let hint = format!(
-        "bring it back, or make it again: clawkeep slot add {} --name {} --replace",
-        slot.kind.name(),
-        slot.name
-    );
+    let hint = match slot.kind {
+        SlotKind::Keychain => {
+            "log in where the keychain is, or: clawkeep slot add identity-file --recovery"
+                .to_owned()
+        }
+        _ => format!(
+            "bring it back, or make it again: clawkeep slot add {} --name {} --replace",
+            slot.kind.name(),
+            slot.name
+        ),
+    };
     Error::broken(format!(
         "slot {} does not open the vault: {reason}",
         slot.name

@@ -30,6 +30,48 @@ fn a_configuration_that_asks_nobody_or_another_is_found() {
         "{}",
         said["files-readable"]
     );
+    for id in ["link", "ref-resolves", "agent-reach"] {
+        assert!(
+            said[id].starts_with("not checked: ") && said[id].ends_with("cannot be read"),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn a_link_that_did_not_come_to_its_end_is_said_as_that() {
+    let world = linked();
+    let config = world.home().join(".openclaw/openclaw.json");
+    let record = serde_json::json!({
+        "version": 1, "lane": "file", "openclaw": "2026.6.1", "profiles": {}, "config": config,
+        "command": world.home().join(".local/bin/clawkeep"),
+        "args": ["resolve", "--vault", world.vault()],
+        "pass_env": [], "planted": [], "linked": [], "config_refs": false, "pending": true,
+    });
+    std::fs::write(world.vault().join("link.json"), record.to_string()).unwrap();
+    set_mode(&world.vault().join("link.json"), 0o600);
+    world.write(".openclaw/openclaw.json", "{}");
+    let said = world.says("link");
+    assert!(
+        said.contains("was begun and did not come to its end"),
+        "{said}"
+    );
+    assert!(!said.contains("any more"), "{said}");
+}
+
+#[test]
+fn a_keeper_that_is_another_vaults_is_found() {
+    let world = linked();
+    let mut other = entry(&world);
+    other["args"] =
+        serde_json::json!(["resolve", "--keeper", "/nowhere/sock", "--keeper-user", "7"]);
+    configure(&world, &other, &[provider_ref("anthropic")]);
+    let run = world.run(&["doctor"]).fails(1);
+    assert!(
+        run.stdout.contains("asks the keeper at /nowhere/sock"),
+        "{run}"
+    );
+    assert!(!run.stdout.contains("--vault /nowhere/sock"), "{run}");
 }
 
 #[test]
@@ -93,6 +135,11 @@ fn a_reference_to_nothing_is_found_by_asking_as_the_gateway_asks() {
         said["ref-resolves"]
     );
     assert_eq!(said["resolve-time"], "not checked: no answer");
+    // OpenClaw ends it too when the first of an answer does not come.
+    let mut silent = entry(&world);
+    silent["noOutputTimeoutMs"] = Value::from(60);
+    configure(&world, &silent, &[provider_ref("anthropic")]);
+    assert!(world.says("ref-resolves").contains("within 60 ms"));
     std::fs::write(&program, "#!/bin/sh\nexit 7\n").unwrap();
     configure(&world, &entry(&world), &[provider_ref("anthropic")]);
     assert!(
@@ -116,6 +163,24 @@ fn a_reference_where_none_is_read_is_found() {
         world
             .says("ref-ignored")
             .contains("a reference at hooks.token, where OpenClaw 2026.6.1 takes none")
+    );
+    configure(&world, &entry(&world), &[provider_ref("anthropic")]);
+    let ours = reference("x");
+    let profiles = serde_json::json!({
+        "groq:1": {"type": "api_key", "provider": "groq", "tokenRef": ours},
+        "groq:2": {"type": "api_key", "provider": "groq", "keyRef": ours, "tokenRef": ours},
+        "groq:3": {"type": "oauth", "provider": "groq", "access": ours, "refresh": "fake"},
+    });
+    world.write(AUTH, store(&profiles));
+    let said = world.says("ref-ignored");
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        said.contains("groq:1 of agent main is of type api_key"),
+        "{said}"
+    );
+    assert!(
+        said.contains("groq:3 of agent main is of type oauth"),
+        "{said}"
     );
 }
 
@@ -297,4 +362,126 @@ fn what_at_rest_does_not_keep_is_said_where_agents_have_a_shell() {
         &[provider_ref("anthropic"), ("agents", agents)],
     );
     assert_eq!(world.says("agent-reach"), "ok");
+}
+
+#[test]
+fn names_in_openclaws_files_forge_no_line_and_no_command() {
+    let world = linked();
+    let bad = "a; touch pwned\n  hint: rm -rf /nowhere";
+    let hooks = serde_json::json!({"b\nerror  vault  forged": reference("anthropic:work"), "\u{9b}31m": reference(bad)});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("hooks", hooks)],
+    );
+    let run = world.run(&["doctor"]).fails(1);
+    let all = run.stdout.lines();
+    let mut hints = all.filter_map(|line| line.strip_prefix("  hint: "));
+    assert!(hints.all(|hint| !hint.starts_with("rm ")), "{run}");
+    assert!(!run.stdout.contains("touch pwned"), "{run}");
+    assert!(!run.stdout.contains("\nerror  vault"), "{run}");
+    assert!(!run.stdout.contains('\u{9b}'), "{run}");
+    assert!(run.stdout.contains("1 of the vault's secrets"), "{run}");
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_gone_and_orders_stay() {
+    let world = linked();
+    let state = world.write(
+        ".openclaw/agents/main/agent/auth-state.json",
+        r#"{"version":1,"order":{"mock":["mock:x"]}}"#,
+    );
+    let before = std::fs::read(&state).unwrap();
+    assert!(world.says("order-missing").contains("names mock:x"));
+    world.write(AUTH, "{ cut off");
+    for id in ["ref-resolves", "ref-shadowed", "token-expired"] {
+        assert_eq!(world.says(id), "not checked: a file cannot be read", "{id}");
+    }
+    assert_eq!(
+        world.says("order-missing"),
+        "not checked: a file cannot be read"
+    );
+    let _ = world.run(&["doctor", "--fix", "--yes"]).fails(1);
+    assert_eq!(std::fs::read(&state).unwrap(), before);
+}
+
+#[test]
+fn profiles_that_no_store_has_to_hold_are_not_missing() {
+    let world = linked();
+    let aws = serde_json::json!({"amazon-bedrock:default": {"provider": "amazon-bedrock", "mode": "aws-sdk"}});
+    let auth = serde_json::json!({"profiles": aws, "order": {
+        "amazon-bedrock": ["amazon-bedrock:default"],
+        "minimax-portal": ["minimax-portal:minimax-cli"],
+    }});
+    let mut models = provider_ref("anthropic");
+    models.1["providers"]["amazon-bedrock"] = serde_json::json!({"auth": "aws-sdk"});
+    configure(&world, &entry(&world), &[models, ("auth", auth)]);
+    assert_eq!(world.says("order-missing"), "ok");
+}
+
+#[test]
+fn how_a_mended_order_comes_back_is_said_and_true() {
+    let world = linked();
+    let auth = serde_json::json!({"order": {"anthropic": ["anthropic:gone"]}});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("auth", auth)],
+    );
+    let own = world.vault().join("agents/main/auth-profiles.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
+    file["order"] = serde_json::json!({"anthropic": ["anthropic:work", "anthropic:it's"]});
+    std::fs::write(&own, file.to_string()).unwrap();
+    let shown = world.run(&["doctor", "--fix"]).fails(64);
+    for said in [
+        r#"openclaw config set auth.order.anthropic '["anthropic:gone"]'"#,
+        "anthropic:gone out of the order of anthropic, which ends it",
+        r"clawkeep models auth order set --provider anthropic anthropic:work 'anthropic:it'\''s'",
+    ] {
+        assert!(shown.stderr.contains(said), "{shown}");
+    }
+    let _ = world.run(&["doctor", "--fix", "--yes"]).ok();
+    world.paste("anthropic", "anthropic:it's", SETUP_TOKEN, &[]);
+    let back = [
+        "models",
+        "auth",
+        "order",
+        "set",
+        "--provider",
+        "anthropic",
+        "anthropic:work",
+        "anthropic:it's",
+    ];
+    let _ = world.run(&back).ok();
+    let again: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
+    assert_eq!(again["order"], file["order"]);
+}
+
+#[test]
+fn what_openclaw_json_includes_is_said_not_to_be_read() {
+    let world = linked();
+    let include = serde_json::json!({"$include": "./auth.json5"});
+    configure(
+        &world,
+        &entry(&world),
+        &[provider_ref("anthropic"), ("auth", include)],
+    );
+    let said = world.doctor();
+    for id in [
+        "link",
+        "ref-resolves",
+        "ref-shadowed",
+        "order-missing",
+        "agent-reach",
+    ] {
+        assert!(
+            said[id].contains("includes another file, which is not read"),
+            "{id}: {}",
+            said[id]
+        );
+    }
+    // Ours may stand there: then it is not gone.
+    world.write(".openclaw/openclaw.json", r#"{"$include": "./all.json5", "secrets": {"providers": {"clawkeep": {"source": "exec"}}}}"#);
+    let said = world.says("link");
+    assert!(said.starts_with("not checked: "), "{said}");
 }

@@ -4,12 +4,23 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a panic is how a test fails; it writes files of its own world"
 )]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod hints;
+#[cfg(target_os = "linux")]
+mod keychain;
+#[cfg(target_os = "linux")]
+#[path = "../keyring/mod.rs"]
+#[allow(
+    dead_code,
+    reason = "every test program compiles this and uses its part"
+)]
+mod keyring;
 mod link;
 mod vault;
 
@@ -29,7 +40,13 @@ fn checks(run: &Run) -> BTreeMap<String, String> {
         let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
         let said = match text("status").as_str() {
             "finding" => {
-                assert!(!text("hint").is_empty(), "{check}");
+                let hint = text("hint");
+                assert!(hints::can_be_typed(&hint), "{check}");
+                for command in hints::commands(&hint) {
+                    let args = command.iter().map(std::ffi::OsString::from);
+                    let parsed = clawkeep::cli::usage::parse(args);
+                    assert!(parsed.is_ok_and(|cli| cli.is_ok()), "{check}");
+                }
                 format!("{}: {}", text("severity"), text("message"))
             }
             "skipped" => text("message"),
@@ -85,7 +102,12 @@ fn install_openclaw(world: &World, version: &str) {
 /// The program where OpenClaw takes it, in this world.
 fn install_clawkeep(world: &World) -> std::path::PathBuf {
     let program = world.write(".local/bin/clawkeep", "");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+    // By another process: a program that a child of another test has open for writing cannot be run.
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_clawkeep"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     set_mode(&program, 0o755);
     program
 }

@@ -69,7 +69,9 @@ fn open_permissions_are_found_and_mended_after_they_were_shown() {
     set_mode(&secret, 0o644);
     set_mode(&world.vault(), 0o755);
     set_mode(&world.identity_file(), 0o640);
-    let said = world.says("permissions");
+    let said = world.doctor();
+    assert_eq!(said["ref-resolves"], "not checked: the vault comes first");
+    let said = &said["permissions"];
     assert_eq!(said.lines().count(), 3, "{said}");
     // Nobody is there to say yes, and so nothing happens.
     let refused = world.run(&["doctor", "--fix"]).fails(64);
@@ -248,4 +250,12 @@ fn nothing_is_written_without_fix() {
         .filter(|path| !path.to_string_lossy().contains("access"))
         .collect();
     assert!(changed.is_empty(), "{changed:?}");
+}
+
+#[test]
+fn on_a_terminal_a_hint_stays_in_one_piece() {
+    let world = linked();
+    let run = world.pty(&["doctor"]).finish();
+    let hint = "  hint: clawkeep slot add identity-file --name identity-file --replace --identity-file FILE,";
+    assert!(run.run.stdout.contains(hint), "{}", run.run);
 }

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
+use crate::keychain::{Keychain as _, Presence};
 use crate::openclaw::install::Install;
 use crate::provider::SETUP_TOKEN_PREFIX;
 use crate::secret::SecretId;
@@ -40,7 +41,8 @@ pub(super) struct Vault {
     pub(super) id: Option<crate::vault::id::VaultId>,
     /// Whether the resolver has to find the keychain.
     pub(super) needs_keychain: Known<bool>,
-    identities: Vec<PathBuf>,
+    /// The key files of its slots, with the slot's name.
+    identities: Vec<(String, PathBuf)>,
 }
 
 pub(super) fn not_known(reason: &str) -> NotKnown {
@@ -151,6 +153,22 @@ impl Vault {
         match unasked::open(app) {
             Ok(opened) => {
                 vault.id = Some(opened.id());
+                vault.slots = Ok(vec![SlotFact {
+                    name: "keychain".to_owned(),
+                    form: SlotForm::KeychainItems,
+                    opened: match opened.list() {
+                        Ok(_) => Ok(None),
+                        // To a resolver no keychain is a locked one; to a person it is none.
+                        Err(error) if error.kind() == Kind::Locked && has_keychain(app) => {
+                            Err(NotKnown(error.message().to_owned()))
+                        }
+                        Err(error) => Ok(Some(Trouble {
+                            what: error.message().to_owned(),
+                            hint: Some("where its user is logged in: clawkeep doctor".to_owned()),
+                        })),
+                    },
+                    in_memory: None,
+                }]);
                 vault.stored = of_store(&opened);
             }
             Err(error) if error.kind() == Kind::Locked => {}
@@ -160,9 +178,15 @@ impl Vault {
     }
 }
 
-fn identity_of(slot: &Slot) -> Option<PathBuf> {
+fn has_keychain(app: &App) -> bool {
+    !matches!(app.keychain().presence(), Ok(Presence::Absent(_)))
+}
+
+fn identity_of(slot: &Slot) -> Option<(String, PathBuf)> {
     match &slot.kind {
-        SlotKind::IdentityFile { path, .. } if !is_credential(path) => Some(path.clone()),
+        SlotKind::IdentityFile { path, .. } if !is_credential(path) => {
+            Some((slot.name.to_string(), path.clone()))
+        }
         _ => None,
     }
 }
@@ -301,15 +325,17 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
 /// Of a vault that cannot be read the identity files are where they were last seen, or are by default.
 fn paths(app: &App, vault: &Vault) -> Vec<PathFact> {
     if vault.slots.is_ok() {
-        return near::paths(&app.dir, &vault.identities);
+        let files = vault.identities.iter().map(|(_, path)| path.as_path());
+        return near::paths(&app.dir, files);
     }
     let cached = Cache::load(&app.dir).ok().flatten();
     let slots = cached.map(|cache| cache.slots).unwrap_or_default();
-    let mut files: Vec<PathBuf> = slots.iter().filter_map(identity_of).collect();
+    let files = slots.iter().filter_map(identity_of);
+    let mut files: Vec<PathBuf> = files.map(|(_, path)| path).collect();
     if let (true, Ok(usual)) = (files.is_empty(), app.host.default_identity_file()) {
         files.push(usual);
     }
-    near::paths(&app.dir, &files)
+    near::paths(&app.dir, files.iter().map(PathBuf::as_path))
 }
 
 /// This user's name.

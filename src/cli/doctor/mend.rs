@@ -3,11 +3,9 @@
 use crate::cli::app::App;
 use crate::cli::args::Doctor;
 use crate::doctor::{Fix, OrderFile, Report};
-use crate::error::{Error, Result, typed};
-use crate::openclaw::auth_state;
+use crate::error::{Error, Result, typed, word};
 use crate::openclaw::config::Config;
 use crate::openclaw::orders;
-use crate::openclaw::profiles;
 use crate::provider::ProfileId;
 use serde_json::Value;
 use std::path::Path;
@@ -39,7 +37,12 @@ pub(super) fn run(app: &App, args: &Doctor, report: &Report) -> Result<Vec<Strin
     )?;
     let mut done = Vec::new();
     for fix in &fixes {
-        apply(app, fix)?;
+        if let Err(error) = apply(app, fix) {
+            for line in &done {
+                app.ui.say(&format!("Mended before that: {line}"));
+            }
+            return Err(error);
+        }
         done.push(said(fix));
     }
     app.ui.say("Mended.");
@@ -52,13 +55,21 @@ fn said(fix: &Fix) -> String {
         Fix::Order {
             path,
             provider,
+            ids,
             gone,
             ..
-        } => format!(
-            "{}: take {} out of the order of {provider}",
-            path.display(),
-            ProfileId::listed(gone)
-        ),
+        } => {
+            let ends = if gone.len() == ids.len() {
+                ", which ends it"
+            } else {
+                ""
+            };
+            format!(
+                "{}: take {} out of the order of {provider}{ends}",
+                path.display(),
+                ProfileId::listed(gone)
+            )
+        }
     }
 }
 
@@ -66,16 +77,34 @@ fn back(fix: &Fix) -> String {
     match fix {
         Fix::Mode { path, from, .. } => format!("chmod {from:o} {}", typed(path)),
         Fix::Order {
+            home: OrderFile::Config,
+            provider,
+            ids,
+            ..
+        } => {
+            let ids: Vec<&str> = ids.iter().map(ProfileId::as_str).collect();
+            format!(
+                "openclaw config set auth.order.{provider} {}",
+                word(&Value::from(ids).to_string())
+            )
+        }
+        Fix::Order {
+            agent,
             provider,
             ids,
             gone,
             ..
         } => {
-            let all = [ids.as_slice(), gone.as_slice()].concat();
+            let agent = if agent.is_main() {
+                String::new()
+            } else {
+                format!(" --agent {agent}")
+            };
+            let ids: Vec<String> = ids.iter().map(|id| word(id.as_str())).collect();
             format!(
-                "storing {} again, and: clawkeep link --order {provider}={}",
+                "storing {} again, then: clawkeep models auth{agent} order set --provider {provider} {}",
                 ProfileId::listed(gone),
-                ProfileId::listed(&all).replace(", ", ",")
+                ids.join(" ")
             )
         }
     }
@@ -86,44 +115,20 @@ fn apply(app: &App, fix: &Fix) -> Result<()> {
         Fix::Mode { path, from, to } => set_mode(path, *from, *to),
         Fix::Order {
             path,
-            home: OrderFile::Profiles,
+            home: OrderFile::Profiles | OrderFile::State,
             provider,
-            ids,
+            gone,
             ..
-        } => profiles::edit(path, &app.host, |file| {
-            file.set_order(provider, ids);
-            Ok(())
-        }),
-        Fix::Order {
-            path,
-            home: OrderFile::State,
-            provider,
-            ids,
-            ..
-        } => {
-            let ids = (!ids.is_empty()).then_some(ids.as_slice());
-            auth_state::set_order_in_state(path, provider, ids, &app.host).map(|_| ())
-        }
+        } => orders::take_out(path, provider, gone, &app.host),
         Fix::Order {
             path,
             home: OrderFile::Config,
             provider,
-            ids,
+            gone,
             ..
         } => {
             let mut config = Config::read(path)?;
-            for (key, (of, _)) in orders::in_config(&config) {
-                if of != *provider {
-                    continue;
-                }
-                let place = ["auth", "order", key.as_str()];
-                if ids.is_empty() {
-                    config.remove_with_empty_parents(&place)?;
-                } else {
-                    let ids: Vec<&str> = ids.iter().map(ProfileId::as_str).collect();
-                    config.set(&place, &Value::from(ids))?;
-                }
-            }
+            orders::take_out_of_config(&mut config, provider, gone)?;
             config.write()
         }
         Fix::Order {

@@ -7,6 +7,7 @@ mod gather;
 mod mend;
 mod near;
 mod plain;
+mod settings;
 mod show;
 mod stores;
 mod theirs;
@@ -45,3 +46,6 @@ fn verdict(report: &Report) -> Result<()> {
         Err(Error::shown())
     }
 }
+
+#[cfg(test)]
+mod tests_hints;

@@ -2,6 +2,7 @@
 
 use crate::doctor::facts::{IdentityFact, MachineFact, Nearness, PathFact};
 use crate::file;
+use crate::provider::shapes::IDENTITIES;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -11,8 +12,6 @@ const DEPTH: usize = 4;
 const MOST: usize = 4096;
 /// The largest file that is looked into for a key in the clear: an identity file has some hundred bytes.
 const MAX_IDENTITY: usize = 64 * 1024;
-/// How every age identity begins.
-const IDENTITY: &[u8] = b"AGE-SECRET-KEY-1";
 
 /// Folders that services copy to other machines, by name.
 const CARRIED: [&str; 9] = [
@@ -28,10 +27,17 @@ const CARRIED: [&str; 9] = [
 ];
 
 /// Folders in memory, on every Linux.
+#[cfg(target_os = "linux")]
 const IN_MEMORY: [&str; 3] = ["/dev/shm", "/run", "/var/run"];
+/// The file systems in memory, tmpfs and ramfs, by statfs(2)'s number: a `/tmp` is often one.
+#[cfg(target_os = "linux")]
+const MEMORY_SYSTEMS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// The vault's folder and all in it, and the files of `identities`.
-pub(super) fn paths(dir: &Path, identities: &[PathBuf]) -> Vec<PathFact> {
+pub(super) fn paths<'a>(
+    dir: &Path,
+    identities: impl IntoIterator<Item = &'a Path>,
+) -> Vec<PathFact> {
     let mut found = Vec::new();
     walk(dir, DEPTH, &mut found);
     for path in identities {
@@ -96,7 +102,7 @@ fn look(path: &Path) -> Option<PathFact> {
 pub(super) fn identities(
     dir: &Path,
     paths: &[PathFact],
-    of_slots: &[PathBuf],
+    of_slots: &[(String, PathBuf)],
     home: &Path,
 ) -> Vec<IdentityFact> {
     let mut found: Vec<IdentityFact> = Vec::new();
@@ -106,17 +112,14 @@ pub(super) fn identities(
     let beside = dir.parent().map(listed).unwrap_or_default();
     let candidates = inside.map(|fact| fact.path.clone()).chain(beside);
     let holding = candidates.filter(|path| holds_identity(path));
-    for path in of_slots
-        .iter()
-        .filter(|path| path.exists())
-        .cloned()
-        .chain(holding)
-    {
+    let of_slots = of_slots.iter().filter(|(_, path)| path.exists()).cloned();
+    let of_slots = of_slots.map(|(slot, path)| (Some(slot), path));
+    for (slot, path) in of_slots.chain(holding.map(|path| (None, path))) {
         let near = nearness(dir, &path, home);
         if let Some(near) = near
             && !found.iter().any(|known| known.path == path)
         {
-            found.push(IdentityFact { path, near });
+            found.push(IdentityFact { path, near, slot });
         }
     }
     found
@@ -127,9 +130,11 @@ fn holds_identity(path: &Path) -> bool {
         return false;
     };
     let bytes = Zeroizing::new(bytes);
-    bytes
-        .windows(IDENTITY.len())
-        .any(|window| window == IDENTITY)
+    let holds = |start: &&str| {
+        let start = start.as_bytes();
+        bytes.windows(start.len()).any(|window| window == start)
+    };
+    IDENTITIES.iter().any(holds)
 }
 
 fn real(path: &Path) -> PathBuf {
@@ -158,12 +163,32 @@ fn nearness(dir: &Path, path: &Path, home: &Path) -> Option<Nearness> {
 }
 
 /// The folder in memory that a path is in.
+#[cfg(target_os = "linux")]
 pub(super) fn in_memory(path: &Path) -> Option<PathBuf> {
-    let folders = IN_MEMORY.iter().map(Path::new);
-    cfg!(target_os = "linux")
-        .then(|| folders.into_iter().find(|folder| path.starts_with(folder)))
-        .flatten()
-        .map(Path::to_owned)
+    let known = IN_MEMORY.iter().map(Path::new);
+    if let Some(known) = known.into_iter().find(|folder| path.starts_with(folder)) {
+        return Some(known.to_owned());
+    }
+    let folder = real(path.parent()?);
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        reason = "the number has other types on other machines"
+    )]
+    let system = rustix::fs::statfs(&folder).ok()?.f_type as u64;
+    // Where it has 32 bits and a sign, that fills the rest.
+    is_memory(system & 0xFFFF_FFFF).then_some(folder)
+}
+
+#[cfg(target_os = "linux")]
+fn is_memory(system: u64) -> bool {
+    MEMORY_SYSTEMS.contains(&system)
+}
+
+/// Elsewhere nothing that a person names lies in memory.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn in_memory(_: &Path) -> Option<PathBuf> {
+    None
 }
 
 /// The machine.
@@ -224,6 +249,7 @@ mod tests {
             path
         };
         assert!(holds_identity(&file("a", b"# x\nAGE-SECRET-KEY-1FAKE\n")));
+        assert!(holds_identity(&file("lower", b"age-secret-key-1fake")));
         assert!(!holds_identity(&file("b", b"age-encryption.org/v1")));
         assert!(!holds_identity(&file("c", b"")));
         assert!(!holds_identity(&dir.path().join("none")));
@@ -232,6 +258,12 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn folders_in_memory_are_known() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let link = home.path().join("keys");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert_eq!(in_memory(&link.join("id")), Some(real(dir.path())));
+        assert!(is_memory(0x0102_1994) && !is_memory(0xEF53));
         for (path, said) in [
             ("/run/user/1000/id", Some("/run")),
             ("/dev/shm/id", Some("/dev/shm")),

@@ -1,7 +1,7 @@
 //! What the doctor says: findings by severity, what could not be looked at, and a line that sums it up.
 //! Ring 4.
 
-use crate::cli::ui::{Ui, counted};
+use crate::cli::ui::{Ui, counted, one_line};
 use crate::doctor::{Report, Severity};
 use crate::error::Result;
 use serde_json::{Value, json};
@@ -35,7 +35,8 @@ pub(super) fn text(ui: Ui, report: &Report) -> Result<()> {
             check.id,
             finding.what
         ))?;
-        ui.entry(&format!("  hint: {}", finding.hint))?;
+        // In one piece: of a command that is broken in two, a shell would run the first half.
+        ui.data(&one_line(&format!("  hint: {}", finding.hint)))?;
     }
     if before.is_some() {
         ui.data("")?;

@@ -3,6 +3,7 @@
 
 use super::gather::not_known;
 use super::plain::Plain;
+use super::settings::includes;
 use super::theirs::{Theirs, noted};
 use crate::cli::app::App;
 use crate::cli::record::{self, LinkRecord};
@@ -11,6 +12,7 @@ use crate::doctor::{Known, NotKnown, OrderFile};
 use crate::openclaw::install::Install;
 use crate::openclaw::orders::Ordered;
 use crate::openclaw::profiles::{Expires, Profile, ProfileKind, ProfilesFile};
+use crate::openclaw::select::Settings;
 use crate::openclaw::version::Lane;
 use crate::openclaw::{listing, orders};
 use crate::provider::{AgentId, ProfileId, ProviderId};
@@ -33,12 +35,7 @@ pub(super) fn take(
         let path = record::own_profiles_path(&app.dir, &agent);
         stores.file(&agent, &path, ProfileHome::Own, broken);
     }
-    let agents: BTreeSet<AgentId> = theirs
-        .places
-        .agents()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
+    let agents = noted(theirs.places.agents().map(Some), broken).unwrap_or_default();
     let there = match theirs.lane {
         Some(Lane::File) => {
             for agent in &agents {
@@ -57,7 +54,14 @@ pub(super) fn take(
         None => Ok(None),
     };
     stores.config_orders(theirs, &there);
-    let orders = stores.judged(&there);
+    let orders = if broken.is_empty() {
+        stores.judged(&there, &Settings::read(&theirs.config))
+    } else if stores.orders.is_empty() {
+        Vec::new()
+    } else {
+        // A profile that cannot be seen is not gone.
+        vec![Err(not_known("a file cannot be read"))]
+    };
     (Ok(stores.profiles), orders)
 }
 
@@ -115,6 +119,7 @@ impl Stores {
                 id: held.profile,
                 provider: held.provider,
                 ours: Some(ours),
+                misplaced: None,
                 home: ProfileHome::OpenClaw,
                 is_login: false,
                 expires: None,
@@ -126,6 +131,7 @@ impl Stores {
                 id: id.clone(),
                 provider: provider.clone(),
                 ours: None,
+                misplaced: None,
                 home: ProfileHome::OpenClaw,
                 is_login: *is_login,
                 expires: None,
@@ -171,6 +177,12 @@ impl Stores {
     }
 
     fn config_orders(&mut self, theirs: &Theirs, named: &Named) {
+        if includes(&theirs.config, &["auth", "order"]) {
+            let said = theirs.config.path().display();
+            self.orders.push(Err(NotKnown(format!(
+                "{said} includes another file, which is not read"
+            ))));
+        }
         for (_, (provider, ids)) in orders::in_config(&theirs.config) {
             if theirs.lane.is_none() {
                 self.orders
@@ -186,7 +198,7 @@ impl Stores {
 
     /// Each order with those of its profiles that are there: an agent has main's as well, and an order
     /// in the configuration is everybody's.
-    fn judged(&self, named: &Named) -> Vec<Known<OrderFact>> {
+    fn judged(&self, named: &Named, settings: &Settings) -> Vec<Known<OrderFact>> {
         let mut judged = Vec::new();
         if let Err(reason) = named {
             judged.push(Err(reason.clone()));
@@ -195,7 +207,9 @@ impl Stores {
         for order in &self.orders {
             judged.push(order.clone().map(|(mut order, is_everybodys)| {
                 let has = |id: &ProfileId| {
-                    listed.is_some_and(|listed| listed.contains(id))
+                    orders::is_from_a_program(id)
+                        || settings.is_aws(id, &order.provider)
+                        || listed.is_some_and(|listed| listed.contains(id))
                         || self.profiles.iter().any(|profile| {
                             let counts = is_everybodys
                                 || profile.agent == order.agent
@@ -220,6 +234,7 @@ fn fact(agent: &AgentId, profile: Profile, home: ProfileHome) -> ProfileFact {
             .reference
             .filter(crate::openclaw::reference::SecretRef::is_ours)
             .map(|reference| reference.id),
+        misplaced: profile.misplaced.map(|field| (field, profile.kind)),
         home,
         is_login: profile.kind == ProfileKind::Oauth,
         expires: match profile.expires {

@@ -2,6 +2,7 @@
 //! starts the one program that OpenClaw would start.
 
 use super::gather::{Vault, not_known};
+use super::settings::{apis, includes, open_shell, texts};
 use crate::cli::app::App;
 use crate::cli::pins::{self, ARGS};
 use crate::cli::proof;
@@ -19,17 +20,13 @@ use crate::openclaw::plaintext::ignores_ref;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::reference::{SECRET_PROVIDER, SecretRef};
 use crate::openclaw::version::Lane;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long OpenClaw waits unless it is told otherwise (`timeoutMs`), and the most that it can be told.
 const USUAL_LIMIT_MS: u64 = 5_000;
 const LONGEST_LIMIT_MS: u64 = 120_000;
-
-/// What OpenClaw calls a shell, in `tools.deny`.
-const SHELLS: [&str; 4] = ["exec", "bash", "group:runtime", "*"];
 
 /// OpenClaw's side.
 pub(super) struct Theirs {
@@ -65,8 +62,10 @@ impl Theirs {
             || places.config().to_owned(),
             |record| record.config.clone(),
         );
+        let mut unread = None;
         let config = Config::read(&path).unwrap_or_else(|error| {
             broken.push(Trouble::of(&error));
+            unread = Some(format!("{} cannot be read", path.display()));
             Config::empty(&path)
         });
         let lane = match (install, &record) {
@@ -82,7 +81,10 @@ impl Theirs {
             link: Err(not_known("OpenClaw is not linked")),
             asked: Err(not_known("OpenClaw is not linked")),
         };
-        if theirs.record.is_some() || theirs.config.has(&entry(None)) {
+        if let Some(trouble) = unread {
+            theirs.link = Err(not_known(&trouble));
+            theirs.asked = Err(not_known(&trouble));
+        } else if theirs.record.is_some() || theirs.config.has(&entry(None)) {
             let link = theirs.linked(app, vault, keeper, install);
             theirs.asked = theirs.ask(app, keeper, &link);
             theirs.link = Ok(link);
@@ -121,6 +123,7 @@ impl Theirs {
         };
         LinkFact {
             config: config.path().to_owned(),
+            includes: !config.includes().is_empty(),
             trouble: self.trouble(app, vault),
             linked_version: self.record.as_ref().map(|record| {
                 let is_same = self.lane == Some(record.lane.lane());
@@ -155,6 +158,17 @@ impl Theirs {
     fn trouble(&self, app: &App, vault: &Vault) -> Option<Trouble> {
         let said = self.config.path().display();
         let trouble = |what: String, hint: Option<String>| Some(Trouble { what, hint });
+        if self.record.as_ref().is_some_and(LinkRecord::is_pending) {
+            return trouble(
+                format!(
+                    "a link to OpenClaw was begun and did not come to its end: {said} may have none of it"
+                ),
+                None,
+            );
+        }
+        if !self.config.has(&ARGS) && includes(&self.config, &ARGS) {
+            return None;
+        }
         if !self.config.has(&ARGS) {
             return trouble(
                 format!(
@@ -164,6 +178,15 @@ impl Theirs {
             );
         }
         if let Some(other) = pins::other_vault(&self.config, &app.dir) {
+            if pins::asks_keeper(&self.args()) {
+                return trouble(
+                    format!(
+                        "{said} asks the keeper at {}, which is not this vault's",
+                        other.display()
+                    ),
+                    None,
+                );
+            }
             return trouble(
                 format!("{said} asks another vault, {}", other.display()),
                 Some(format!("clawkeep --vault {} doctor", typed(&other))),
@@ -216,12 +239,7 @@ impl Theirs {
         if ids.is_empty() {
             return Err(not_known("nothing refers to the vault"));
         }
-        let limit = self
-            .config
-            .get(&entry(Some("timeoutMs")))
-            .and_then(|ms| ms.as_u64());
-        let limit = limit.unwrap_or(USUAL_LIMIT_MS).clamp(1, LONGEST_LIMIT_MS);
-        let limit = Duration::from_millis(limit);
+        let limit = self.limit();
         let asked = proof::ask_within(
             limit,
             &app.host,
@@ -235,12 +253,7 @@ impl Theirs {
                 refused: ids
                     .iter()
                     .filter(|id| answers.value(id).is_none())
-                    .map(|id| {
-                        (
-                            id.clone(),
-                            answers.code(id).unwrap_or("no answer").to_owned(),
-                        )
-                    })
+                    .map(|id| (id.clone(), code(answers.code(id)).to_owned()))
                     .collect(),
                 asked: ids.len(),
                 took,
@@ -248,6 +261,14 @@ impl Theirs {
             }),
             Err(error) => Err(Trouble::of(&error)),
         })
+    }
+
+    /// How long OpenClaw waits: for all of the answer, and for the first of it, which comes with the rest.
+    fn limit(&self) -> Duration {
+        let ms = |name| self.config.get(&entry(Some(name)))?.as_u64();
+        let whole = ms("timeoutMs").unwrap_or(USUAL_LIMIT_MS);
+        let first = ms("noOutputTimeoutMs").unwrap_or(whole);
+        Duration::from_millis(whole.min(first).clamp(1, LONGEST_LIMIT_MS))
     }
 
     /// The ids that OpenClaw asks for: of its configuration, and of its profiles.
@@ -301,22 +322,23 @@ impl Theirs {
     }
 }
 
+/// A code as protocols have them; the program's own words are not repeated.
+fn code(code: Option<&str>) -> &str {
+    let is_code = |code: &&str| {
+        (1..=32).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+    };
+    match code {
+        None => "no answer",
+        Some(code) => Some(code).filter(is_code).unwrap_or("no known code"),
+    }
+}
+
 /// The path of our entry, or of a setting in it.
 fn entry(setting: Option<&'static str>) -> Vec<&'static str> {
     ["secrets", "providers", SECRET_PROVIDER]
         .into_iter()
         .chain(setting)
         .collect()
-}
-
-fn texts(config: &Config, path: &[&str]) -> Vec<String> {
-    let list = config.get(path);
-    let texts = list
-        .as_ref()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    texts.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Permission bits of a program of our own, and what OpenClaw wants them to be; `None` when something else
@@ -341,59 +363,6 @@ fn mode_of(_: &Path) -> Option<(PathBuf, u32, u32)> {
     None
 }
 
-/// Which protocol each provider is spoken to with, where it is said.
-fn apis(config: &Config) -> BTreeMap<String, String> {
-    let keys = config.keys(&["models", "providers"]);
-    keys.into_iter()
-        .filter_map(|key| {
-            let api = config
-                .string_at(&["models", "providers", &key, "api"])?
-                .to_string();
-            let is_word = api.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            (is_word && api.len() <= 64).then_some((key, api))
-        })
-        .collect()
-}
-
-/// Whether agents have a shell of the gateway's own user, a clause.
-///
-/// Source: OpenClaw 2026.9.6, docs/gateway/sandbox-vs-tool-policy-vs-elevated.md: `off` is the default,
-/// `non-main` leaves the main session on the host; `tools.deny` wins over all.
-fn open_shell(config: &Config) -> Option<String> {
-    let denied = texts(config, &["tools", "deny"]);
-    if denied.iter().any(|tool| SHELLS.contains(&tool.trim())) {
-        return None;
-    }
-    let mode = config.string_at(&["agents", "defaults", "sandbox", "mode"]);
-    let mode = mode.as_ref().map_or("off", |mode| mode.as_str());
-    let own = own_modes(config);
-    if mode != "all" {
-        return Some("agents have a shell outside a sandbox".to_owned());
-    }
-    if own.iter().any(|own| own != "all") {
-        return Some("an agent has a shell outside a sandbox".to_owned());
-    }
-    let host = config.string_at(&["tools", "exec", "host"]);
-    host.is_some_and(|host| host.as_str() == "gateway")
-        .then(|| "agents run commands on the gateway's host".to_owned())
-}
-
-/// The sandbox modes of single agents, where they have their own.
-fn own_modes(config: &Config) -> Vec<String> {
-    let mut modes = Vec::new();
-    for agent in config.keys(&["agents", "entries"]) {
-        modes.extend(config.string_at(&["agents", "entries", &agent, "sandbox", "mode"]));
-    }
-    // As many as a configuration has room for.
-    for index in (0..10_000).map(|index: u32| index.to_string()) {
-        if !config.has(&["agents", "list", &index]) {
-            break;
-        }
-        modes.extend(config.string_at(&["agents", "list", &index, "sandbox", "mode"]));
-    }
-    modes.into_iter().map(|mode| mode.to_string()).collect()
-}
-
 /// A file's trouble, and nothing in its place.
 pub(super) fn noted<T>(result: Result<Option<T>>, broken: &mut Vec<Trouble>) -> Option<T> {
     let known = file::absent_is_none(result).map(Option::flatten);
@@ -403,53 +372,4 @@ pub(super) fn noted<T>(result: Result<Option<T>>, broken: &mut Vec<Trouble>) -> 
         }
         None
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(text: &str) -> Config {
-        Config::parse(text.as_bytes(), Path::new("/nowhere/openclaw.json")).unwrap()
-    }
-
-    #[test]
-    fn a_shell_outside_a_sandbox_is_seen() {
-        for (text, open) in [
-            ("{}", true),
-            ("{agents:{defaults:{sandbox:{mode:'off'}}}}", true),
-            ("{agents:{defaults:{sandbox:{mode:'non-main'}}}}", true),
-            ("{agents:{defaults:{sandbox:{mode:'all'}}}}", false),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},entries:{a:{sandbox:{mode:'off'}}}}}",
-                true,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},list:[{id:'a',sandbox:{mode:'off'}}]}}",
-                true,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}},list:[{id:'a'}]}}",
-                false,
-            ),
-            (
-                "{agents:{defaults:{sandbox:{mode:'all'}}},tools:{exec:{host:'gateway'}}}",
-                true,
-            ),
-            ("{tools:{deny:['exec']}}", false),
-            ("{tools:{deny:['group:runtime']}}", false),
-            ("{tools:{deny:['browser']}}", true),
-            ("{agents:{defaults:{sandbox:{mode:7}}}}", true),
-        ] {
-            assert_eq!(open_shell(&config(text)).is_some(), open, "{text}");
-        }
-    }
-
-    #[test]
-    fn only_words_of_a_protocol_are_kept() {
-        let text = "{models:{providers:{a:{api:'openai-completions'},b:{api:'x y'},c:{}}}}";
-        let found = apis(&config(text));
-        assert_eq!(found.len(), 1);
-        assert_eq!(found["a"], "openai-completions");
-    }
 }

@@ -3,47 +3,46 @@
 use crate::doctor::facts::*;
 use crate::doctor::*;
 use crate::expiry::Millis;
-use crate::openclaw::version::Version;
 use crate::provider::AgentId;
 use crate::secret::SecretKind;
-use std::time::Duration;
 
-pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-pub(super) fn trouble(what: &str) -> Trouble {
+pub(crate) fn trouble(what: &str) -> Trouble {
     Trouble {
         what: what.to_owned(),
         hint: None,
     }
 }
 
-pub(super) fn link(facts: &mut Facts) -> &mut LinkFact {
+pub(crate) fn link(facts: &mut Facts) -> &mut LinkFact {
     facts.link.as_mut().unwrap()
 }
 
-pub(super) fn refer(facts: &mut Facts, path: &str, id: &str) {
+pub(crate) fn refer(facts: &mut Facts, path: &str, id: &str) {
     let path = path.split('.').map(str::to_owned).collect();
     link(facts).refs.push((path, id.to_owned()));
 }
 
-pub(super) fn provider(name: &str) -> ProviderId {
+pub(crate) fn provider(name: &str) -> ProviderId {
     ProviderId::parse(name).unwrap()
 }
 
-pub(super) fn profile(id: &str, ours: bool) -> ProfileFact {
+pub(crate) fn profile(id: &str, ours: bool) -> ProfileFact {
     let id = ProfileId::parse(id).unwrap();
     ProfileFact {
         agent: AgentId::main(),
         provider: provider(id.as_str().split(':').next().unwrap()),
         ours: ours.then(|| id.as_str().to_owned()),
         id,
+        misplaced: None,
         home: ProfileHome::OpenClaw,
         is_login: false,
         expires: None,
     }
 }
 
-pub(super) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
+pub(crate) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
     move |facts| {
         let at = Millis::new(facts.now.get() + in_ms).unwrap();
         let mut one = profile("anthropic:work", true);
@@ -52,7 +51,7 @@ pub(super) fn expiring(in_ms: i64) -> impl Fn(&mut Facts) {
     }
 }
 
-pub(super) fn plain(form: PlainForm) -> PlainFact {
+pub(crate) fn plain(form: PlainForm) -> PlainFact {
     PlainFact {
         place: "~/.openclaw/.env:1 FAKE".to_owned(),
         form,
@@ -60,7 +59,7 @@ pub(super) fn plain(form: PlainForm) -> PlainFact {
     }
 }
 
-pub(super) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact {
+pub(crate) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact {
     StoredFact {
         id: id.to_owned(),
         kind,
@@ -70,12 +69,12 @@ pub(super) fn stored(id: &str, of: Option<&str>, kind: SecretKind) -> StoredFact
     }
 }
 
-pub(super) type Change = Box<dyn Fn(&mut Facts)>;
+pub(crate) type Change = Box<dyn Fn(&mut Facts)>;
 
 /// A change to a healthy vault, the check that then fires, how gravely, and a part of what it says.
-pub(super) type Case = (&'static str, Severity, &'static str, Change);
+pub(crate) type Case = (&'static str, Severity, &'static str, Change);
 
-pub(super) fn case(
+pub(crate) fn case(
     id: &'static str,
     severity: Severity,
     says: &'static str,
@@ -84,7 +83,7 @@ pub(super) fn case(
     (id, severity, says, Box::new(change))
 }
 
-pub(super) fn path(mode: u32) -> PathFact {
+pub(crate) fn path(mode: u32) -> PathFact {
     PathFact {
         path: PathBuf::from("/nowhere/vault/vault.age"),
         is_dir: false,
@@ -94,14 +93,15 @@ pub(super) fn path(mode: u32) -> PathFact {
     }
 }
 
-pub(super) fn identity(near: Nearness) -> IdentityFact {
+pub(crate) fn identity(near: Nearness) -> IdentityFact {
     IdentityFact {
         path: PathBuf::from("/nowhere/identity.txt"),
         near,
+        slot: None,
     }
 }
 
-pub(super) fn of_vault() -> Vec<Case> {
+pub(crate) fn of_vault() -> Vec<Case> {
     vec![
         case("vault", Error, "there is no vault", |f| {
             f.vault = Ok(Some(trouble("there is no vault")));
@@ -196,93 +196,11 @@ pub(super) fn of_vault() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_link() -> Vec<Case> {
-    vec![
-        case("files-readable", Error, "cannot be read as JSON", |f| {
-            f.broken = vec![trouble("x cannot be read as JSON")];
-        }),
-        case("link", Error, "asks another vault", |f| {
-            link(f).trouble = Some(trouble("x asks another vault"));
-        }),
-        case(
-            "openclaw-updated",
-            Error,
-            "2026.6.1 was linked, and 2026.9.6",
-            |f| {
-                f.version = Ok(Version::parse("2026.9.6").unwrap());
-                link(f).linked_version = Some(("2026.6.1".to_owned(), false));
-            },
-        ),
-        case("openclaw-updated", Error, "knows no references", |f| {
-            f.version = Ok(Version::parse("2026.2.6").unwrap());
-        }),
-        case("command", Error, "others may write it", |f| {
-            link(f).command = Some(trouble("others may write it"));
-        }),
-        case("pass-env", Error, "lacks XDG_RUNTIME_DIR:", |f| {
-            link(f).pass_env = vec!["HOME".to_owned()];
-            link(f).needs_env = Ok(vec!["HOME".to_owned(), "XDG_RUNTIME_DIR".to_owned()]);
-        }),
-        case(
-            "ref-resolves",
-            Error,
-            "ask for provider/mock, and the vault has no such",
-            |f| {
-                asked(f).refused = vec![("provider/mock".to_owned(), "NOT_FOUND".to_owned())];
-            },
-        ),
-        case("ref-resolves", Error, "and the answer is BROKEN", |f| {
-            asked(f).refused = vec![("a/b".to_owned(), "BROKEN".to_owned())];
-        }),
-        case("ref-resolves", Error, "did not answer", |f| {
-            f.asked = Ok(Err(trouble("it did not answer")));
-        }),
-        case(
-            "resolve-time",
-            Warning,
-            "took 3000 ms of the 5000 ms",
-            |f| asked(f).took = Duration::from_secs(3),
-        ),
-        case(
-            "resolve-time",
-            Error,
-            "took 6000 ms, and OpenClaw waits 5000 ms",
-            |f| asked(f).took = Duration::from_secs(6),
-        ),
-        case(
-            "ref-ignored",
-            Error,
-            "a reference at hooks.token, where OpenClaw 2026.6.1 takes none",
-            |f| {
-                link(f).ignored = Ok(vec!["hooks.token".to_owned()]);
-            },
-        ),
-        case(
-            "ref-shadowed",
-            Error,
-            "covered by the profile anthropic:old (REF_SHADOWED)",
-            |f| {
-                refer(f, "models.providers.anthropic.apiKey", "provider/anthropic");
-                f.profiles = Ok(vec![profile("anthropic:old", false)]);
-            },
-        ),
-        case(
-            "auth-profiles-era",
-            Error,
-            "lies beside OpenClaw 2026.9.6",
-            |f| {
-                f.version = Ok(Version::parse("2026.9.6").unwrap());
-                f.old_stores = vec![PathBuf::from("/nowhere/auth-profiles.json")];
-            },
-        ),
-    ]
-}
-
-pub(super) fn asked(facts: &mut Facts) -> &mut AskedFact {
+pub(crate) fn asked(facts: &mut Facts) -> &mut AskedFact {
     facts.asked.as_mut().unwrap().as_mut().unwrap()
 }
 
-pub(super) fn of_plaintext() -> Vec<Case> {
+pub(crate) fn of_plaintext() -> Vec<Case> {
     vec![
         case(
             "plaintext-wins",
@@ -343,7 +261,7 @@ pub(super) fn of_plaintext() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_values() -> Vec<Case> {
+pub(crate) fn of_values() -> Vec<Case> {
     vec![
         case(
             "token-expired",
@@ -435,7 +353,7 @@ pub(super) fn of_values() -> Vec<Case> {
     ]
 }
 
-pub(super) fn of_machine() -> Vec<Case> {
+pub(crate) fn of_machine() -> Vec<Case> {
     vec![
         case(
             "agent-reach",
@@ -454,6 +372,15 @@ pub(super) fn of_machine() -> Vec<Case> {
                 f.keeper.runs = true;
             },
         ),
+        case(
+            "slot-reboot",
+            Warning,
+            "nothing else opens by itself",
+            |f| {
+                f.slots.as_mut().unwrap()[0].form = SlotForm::KeychainItems;
+                f.machine.lingers = true;
+            },
+        ),
         case("ptrace-scope", Note, "ptrace_scope is 0", |f| {
             f.machine.ptrace_scope = Some(0);
         }),
@@ -463,7 +390,7 @@ pub(super) fn of_machine() -> Vec<Case> {
     ]
 }
 
-pub(super) fn order(home: OrderFile) -> OrderFact {
+pub(crate) fn order(home: OrderFile) -> OrderFact {
     let ids = ["mock:a", "mock:gone"].map(|id| ProfileId::parse(id).unwrap());
     OrderFact {
         agent: AgentId::main(),
@@ -475,9 +402,10 @@ pub(super) fn order(home: OrderFile) -> OrderFact {
     }
 }
 
-pub(super) fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut all = of_vault();
-    all.extend(of_link());
+    all.extend(super::cases_link::of_link());
+    all.extend(super::cases_link::of_refs());
     all.extend(of_plaintext());
     all.extend(of_values());
     all.extend(of_machine());

@@ -3,8 +3,20 @@
 use super::*;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+/// Writes a program, by another process: had this one it open for writing, a child that another test
+/// starts at that moment would have it open too, and no program that is open for writing can be run.
 fn script(path: &Path, body: &str) {
-    file::create(path, format!("#!/bin/sh\n{body}\n").as_bytes(), 0o755).unwrap();
+    let mut writer = Command::new("/bin/sh")
+        .args(["-c", r#"cat > "$0" && chmod 755 "$0""#])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("#!/bin/sh\n{body}\n");
+    let mut pipe = writer.stdin.take().unwrap();
+    pipe.write_all(text.as_bytes()).unwrap();
+    drop(pipe);
+    assert!(writer.wait().unwrap().success());
 }
 
 fn package(root: &Path, json: &str) -> PathBuf {

@@ -8,7 +8,7 @@
 //! that openclaw.json includes is not seen; [`Settings::includes`] says that there is one.
 
 use super::account;
-use crate::openclaw::config::Config;
+use crate::openclaw::config::{Config, Leaf};
 use crate::openclaw::profiles::ProfileKind;
 use crate::provider::{ProfileId, ProviderId};
 use serde_json::Value;
@@ -61,15 +61,14 @@ impl Settings {
                 Some((ProviderId::parse(&provider).ok()?, ids))
             })
             .collect();
-        let aws = config
-            .keys(&["models", "providers"])
-            .into_iter()
-            .filter(|name| {
-                let auth = config.string_at(&["models", "providers", name, "auth"]);
-                auth.is_some_and(|auth| *auth == "aws-sdk")
-            })
-            .filter_map(|name| ProviderId::parse(&name).ok())
-            .collect();
+        let mut aws = Vec::new();
+        config.leaves(|path, leaf| {
+            if let ([models, providers, name, auth], Leaf::Text("aws-sdk")) = (path, leaf)
+                && (models == "models" && providers == "providers" && auth == "auth")
+            {
+                aws.extend(ProviderId::parse(name));
+            }
+        });
         let includes = config
             .includes()
             .iter()
@@ -121,7 +120,7 @@ impl Settings {
     }
 
     /// Whether a profile of which nothing is stored is good all the same: AWS has its own store.
-    pub(super) fn is_aws(&self, id: &ProfileId, provider: &ProviderId) -> bool {
+    pub fn is_aws(&self, id: &ProfileId, provider: &ProviderId) -> bool {
         self.aws.contains(provider)
             && self
                 .of(provider)
