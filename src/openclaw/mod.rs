@@ -5,6 +5,7 @@
 pub mod auth_state;
 pub mod command;
 pub mod config;
+pub mod custom;
 pub mod database;
 pub mod decisive;
 mod document;
@@ -13,6 +14,7 @@ pub mod gateway;
 pub mod install;
 pub mod link;
 pub mod listing;
+pub mod models;
 mod order;
 pub mod orders;
 pub mod places;

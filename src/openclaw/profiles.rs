@@ -141,6 +141,13 @@ impl ProfilesFile {
             .collect()
     }
 
+    /// The reference in the profile's value's place, whoever answers it: its source and its id. `None` for a
+    /// value, and for nothing.
+    pub fn reference(&self, id: &ProfileId) -> Option<(&'static str, String)> {
+        let entries = self.document.root.get(PROFILES)?.as_object()?;
+        profile::any_ref(entries.get(id.as_str())?)
+    }
+
     /// How many entries [`ProfilesFile::profiles`] leaves out.
     pub fn unreadable(&self) -> usize {
         self.entries()
