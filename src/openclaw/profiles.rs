@@ -23,7 +23,7 @@ use crate::openclaw::reference::SecretRef;
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -351,11 +351,12 @@ impl ProfilesFile {
         let Some(below) = object(root, USAGE) else {
             return;
         };
+        let says = |entry: &Value| entry.as_object().is_some_and(|entry| !entry.is_empty());
+        let stats = stats.iter().filter(|(_, entry)| says(entry));
+        let over: HashSet<&str> = stats.clone().map(|(id, _)| id.trim()).collect();
+        below.retain(|other, _| !over.contains(other.trim()));
         for (id, entry) in stats {
-            if entry.as_object().is_some_and(|entry| !entry.is_empty()) {
-                below.retain(|other, _| other.trim() != id.trim());
-                below.insert(id.clone(), entry.clone());
-            }
+            below.insert(id.clone(), entry.clone());
         }
     }
 
