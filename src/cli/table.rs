@@ -6,6 +6,7 @@
 
 use super::app::App;
 use super::ui::plain;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The least width of a last column that is worth wrapping in.
@@ -42,10 +43,12 @@ impl Tone {
     }
 
     /// The text in that tone, if there are colours.
-    pub fn paint(self, text: &str, colours: bool) -> String {
+    pub fn paint(self, text: &str, colours: bool) -> Cow<'_, str> {
         match self.code() {
-            Some(code) if colours && !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
-            _ => text.to_owned(),
+            Some(code) if colours && !text.is_empty() => {
+                Cow::Owned(format!("\x1b[{code}m{text}\x1b[0m"))
+            }
+            _ => Cow::Borrowed(text),
         }
     }
 }
@@ -60,10 +63,11 @@ pub struct Cell {
 impl Cell {
     /// A text in a tone; its control characters are escaped.
     pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
-        Cell {
-            text: plain(text.as_ref()).replace('\n', " "),
-            tone,
+        let mut text = plain(text.as_ref());
+        if text.contains('\n') {
+            text = text.replace('\n', " ");
         }
+        Cell { text, tone }
     }
 
     fn width(&self) -> usize {
@@ -177,10 +181,14 @@ impl Table {
             let mut column = 0;
             let written = row.iter().zip(&starts).enumerate();
             for (at, (cell, start)) in written.filter(|(_, (cell, _))| !cell.text.is_empty()) {
-                let lines = match rest {
-                    Some(rest) if at == last => wrapped(&cell.text, rest),
-                    _ => vec![cell.text.clone()],
+                let Some(rest) = rest.filter(|_| at == last) else {
+                    let blank = start.saturating_sub(column);
+                    let _ = write!(out, "{:blank$}", "");
+                    out.push_str(&cell.tone.paint(&cell.text, screen.colours));
+                    column = start + cell.width();
+                    continue;
                 };
+                let lines = wrapped(&cell.text, rest);
                 for (number, line) in lines.iter().enumerate() {
                     if number > 0 {
                         out.push('\n');

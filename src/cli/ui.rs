@@ -226,6 +226,10 @@ fn write_out(bytes: &[u8]) -> Result<()> {
 /// Text from outside, with control characters escaped, since a file name may hold terminal commands;
 /// and those that turn the order of what follows, which make one name look like another.
 pub fn plain(text: &str) -> String {
+    // Nearly every text, and there may be thousands.
+    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

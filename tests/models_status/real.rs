@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Where the two do not say the same, and why. Each is asked for by name below, so that one which is gone is
 /// noticed.
-const DIFFERENCES: [(&str, &str); 4] = [
+const DIFFERENCES: [(&str, &str); 7] = [
     (
         "one-reference-has-profiles",
         "Of a provider with one reference in openclaw.json OpenClaw knows no profiles: clawkeep lists those that \
@@ -23,6 +23,19 @@ const DIFFERENCES: [(&str, &str); 4] = [
     (
         "indeterminate",
         "2026.9.6 answers 1 for references in profiles, since it does not try them; clawkeep tries them.",
+    ),
+    (
+        "expired-says-when",
+        "Of a token that has expired OpenClaw says no `expiresAt`; clawkeep says when it was.",
+    ),
+    (
+        "own-aliases",
+        "OpenClaw adds short names of its own (`sonnet`) that stand in no file.",
+    ),
+    (
+        "plugin-not-installed",
+        "2026.9.6 calls a provider whose plugin is not installed indeterminate, not missing; clawkeep knows \
+         no plugins, and says that it has no credential.",
     ),
     (
         "no-values",
@@ -91,7 +104,7 @@ fn states(document: &Value) -> BTreeMap<String, Value> {
             one["type"],
             one["status"],
             one["reasonCode"],
-            one["expiresAt"]
+            end_of(one)
         ]);
         (one["profileId"].as_str().unwrap().to_owned(), said)
     });
@@ -100,28 +113,46 @@ fn states(document: &Value) -> BTreeMap<String, Value> {
         let ids: Vec<&Value> = effective.iter().map(|one| &one["profileId"]).collect();
         (
             format!("all of {}", one["provider"]),
-            json!([one["status"], ids, one["expiresAt"]]),
+            json!([one["status"], ids, end_of(one)]),
         )
     });
     profiles.chain(providers).collect()
 }
 
-const SAME: [&str; 8] = [
+/// When it stops working; nothing of what has stopped.
+fn end_of(one: &Value) -> Value {
+    if one["status"] == "expired" {
+        known("expired-says-when");
+        return Value::Null;
+    }
+    one["expiresAt"].clone()
+}
+
+const SAME: [&str; 7] = [
     "/configPath",
     "/agentDir",
     "/defaultModel",
     "/resolvedDefault",
     "/fallbacks",
     "/imageModel",
-    "/aliases",
     "/allowed",
 ];
+
+/// Every short name that stands in the configuration.
+#[track_caller]
+fn agree_on_aliases(ours: &Value, theirs: &Value) {
+    known("own-aliases");
+    for (alias, target) in ours["aliases"].as_object().unwrap() {
+        assert_eq!(theirs["aliases"][alias], *target, "{alias}");
+    }
+}
 
 #[track_caller]
 fn agree(ours: &Value, theirs: &Value) {
     for pointer in SAME {
         assert_eq!(ours.pointer(pointer), theirs.pointer(pointer), "{pointer}");
     }
+    agree_on_aliases(ours, theirs);
     assert_eq!(providers(ours), providers(theirs));
     assert_eq!(states(ours), states(theirs));
     for list in ["missingProvidersInUse", "providersWithOAuth", "storePath"] {
@@ -260,10 +291,8 @@ fn a_home_of_2026_9_6_is_seen_alike_when_its_database_is_asked() {
         assert_eq!(mine.pointer(pointer), yours.pointer(pointer), "{pointer}");
     }
     assert_eq!(providers(&mine), providers(&yours));
-    assert_eq!(
-        mine["auth"]["missingProvidersInUse"],
-        yours["auth"]["missingProvidersInUse"]
-    );
+    known("plugin-not-installed");
+    assert_eq!(yours["auth"]["missingProvidersInUse"], json!([]));
     assert_eq!(mine["auth"]["missingProvidersInUse"], json!(["mistral"]));
     assert_eq!(mine["auth"]["storePath"], yours["auth"]["storePath"]);
     // Its token's expiry is known to clawkeep alone.
@@ -273,7 +302,7 @@ fn a_home_of_2026_9_6_is_seen_alike_when_its_database_is_asked() {
     let of_provider = own.remove("all of \"openrouter\"").unwrap();
     assert_eq!(of_provider[0], "expiring");
     assert_eq!(own, states(&yours));
-    // Both say that mistral is missing; without it clawkeep would say 2 and OpenClaw 1, for what it did not try.
+    // Without mistral clawkeep would say 2, and OpenClaw 1 for what it did not try.
     known("indeterminate");
     assert_eq!((my_code, your_code), (1, 1));
     let issues = yours["auth"]["modelRouteIssues"].to_string();

@@ -67,9 +67,10 @@ fn listed(opened: &Opened, ids: &BTreeSet<String>) -> Proof {
 }
 
 fn failed(error: &Error) -> Proof {
+    let hint = error.hint_text().unwrap_or("clawkeep doctor");
     Proof::Failed {
         what: error.message().to_owned(),
-        hint: error.hint_text().map(str::to_owned),
+        hint: Some(hint.to_owned()),
     }
 }
 

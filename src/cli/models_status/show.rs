@@ -9,7 +9,7 @@ use super::vault::State;
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
 use crate::cli::status::opened_by;
-use crate::cli::table::{Cell, Screen, Table, Tone};
+use crate::cli::table::{self, Cell, Screen, Table, Tone};
 use crate::cli::ui;
 use crate::error::Result;
 use crate::expiry::{Millis, Span};
@@ -63,6 +63,25 @@ struct Show<'a> {
 impl Show<'_> {
     fn line(&self, label: &str, text: &str) -> Result<()> {
         self.app.ui.entry(&format!("{label}: {text}"))
+    }
+
+    /// A line that begins in a tone, in lines of the terminal's width.
+    fn painted(&self, start: &str, tone: Tone, rest: &str) -> Result<()> {
+        let line = ui::plain(&format!("{start}{rest}"));
+        let lines = match self.screen.width {
+            Some(width) => table::wrapped(&line, width.saturating_sub(4)),
+            None => vec![line],
+        };
+        for (number, line) in lines.iter().enumerate() {
+            self.app.ui.data(&match line.strip_prefix(start) {
+                Some(rest) if number == 0 => {
+                    format!("{}{rest}", tone.paint(start, self.screen.colours))
+                }
+                _ if number == 0 => line.clone(),
+                _ => format!("    {line}"),
+            })?;
+        }
+        Ok(())
     }
 
     fn head(&self) -> Result<()> {
@@ -167,8 +186,8 @@ impl Show<'_> {
             "not in use"
         };
         let screen = self.screen;
-        let name = Tone::Strong.paint(facts.id.as_str(), screen.colours);
-        ui.data(&format!("{name}: {used}, {}", health(provider)))?;
+        let rest = format!(": {used}, {}", health(provider));
+        self.painted(facts.id.as_str(), Tone::Strong, &rest)?;
         self.line("  Uses", &self.uses(provider))?;
         let more_than_one = facts.selection.candidates.len() > 1;
         if more_than_one || facts.selection.source.is_order() {
@@ -371,10 +390,7 @@ impl Show<'_> {
                 }
                 _ => String::new(),
             };
-            return self
-                .app
-                .ui
-                .data(&format!("{}{proven}", Tone::Good.paint(good, colours)));
+            return self.painted(good, Tone::Good, &proven);
         }
         self.app.ui.data(&Tone::Bad.paint("Not well:", colours))?;
         for cause in &verdict.causes {
@@ -423,10 +439,12 @@ impl Show<'_> {
                 };
                 (format!("nobody answers for the references: {what}"), hint)
             }
-            Cause::NotProven(reason) => (
-                format!("not proven: {reason}"),
-                "clawkeep unlock".to_owned(),
-            ),
+            Cause::NotProven(reason) => {
+                let error = self.gathered.vault.state.error();
+                let hint = error.and_then(crate::error::Error::hint_text);
+                let hint = hint.unwrap_or("clawkeep unlock").to_owned();
+                (format!("not proven: {reason}"), hint)
+            }
         }
     }
 
