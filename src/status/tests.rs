@@ -72,15 +72,16 @@ fn judged_with(facts: ProviderFacts, proof: Proof, requires_proof: bool) -> Repo
     })
 }
 
-fn variable() -> Option<Variable> {
-    Some(Variable {
+fn variable() -> Variable {
+    Variable {
         name: "A_API_KEY".to_owned(),
         place: "the environment".to_owned(),
         is_login: false,
-    })
+    }
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, a case a row")]
 fn the_exit_codes_are_openclaws() {
     for (profiles, order, status, code) in [
         (
@@ -211,7 +212,7 @@ fn the_exit_codes_are_openclaws() {
 #[test]
 fn a_credential_of_another_kind_takes_an_expired_ones_place() {
     let mut expired = facts(&json!({"a:1": token(json!(NOW - HOUR))}), &Value::Null);
-    expired.variable = variable();
+    expired.variable = Some(variable());
     let report = judged(expired.clone());
     assert_eq!(report.verdict.exit_code(), 0);
     assert_eq!(report.providers[0].winner, Winner::Variable);
@@ -287,12 +288,13 @@ fn references_are_judged_whatever_they_are_for() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table, a case a row")]
 fn what_wins_and_what_it_hides() {
     let with = |profiles: Value, selects, key: Option<Key>, has_variable: bool, config_first| {
         let mut facts = facts(&profiles, &Value::Null);
         facts.selects = selects;
         facts.key = key;
-        facts.variable = variable().filter(|_| has_variable);
+        facts.variable = has_variable.then(variable);
         facts.config_first = config_first;
         judged(facts).providers.remove(0)
     };

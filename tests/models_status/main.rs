@@ -31,17 +31,17 @@ use scene::Scene;
 use serde_json::Value;
 
 /// OpenClaw's files of agent main, below the home.
-pub const STORE: &str = ".openclaw/agents/main/agent/auth-profiles.json";
+pub(crate) const STORE: &str = ".openclaw/agents/main/agent/auth-profiles.json";
 /// The same, what it remembers of their use.
-pub const STATE: &str = ".openclaw/agents/main/agent/auth-state.json";
+pub(crate) const STATE: &str = ".openclaw/agents/main/agent/auth-state.json";
 
 /// `models status …`.
-pub fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&["models", "status"], more].concat()
 }
 
 /// Milliseconds since 1970, so many hours from now, and a minute more.
-pub fn hours(from_now: i64) -> i64 {
+pub(crate) fn hours(from_now: i64) -> i64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -49,14 +49,14 @@ pub fn hours(from_now: i64) -> i64 {
 }
 
 /// The document, which has the published form; the exit code is for the caller to judge.
-pub fn document(run: &Run) -> Value {
+pub(crate) fn document(run: &Run) -> Value {
     let document = run.json();
     form::assert_valid(&document);
     document
 }
 
 /// What is said of one provider below `clawkeep`.
-pub fn provider<'v>(document: &'v Value, name: &str) -> &'v Value {
+pub(crate) fn provider<'v>(document: &'v Value, name: &str) -> &'v Value {
     let all = document["clawkeep"]["providers"].as_array().unwrap();
     all.iter()
         .find(|one| one["provider"] == name)
@@ -64,7 +64,7 @@ pub fn provider<'v>(document: &'v Value, name: &str) -> &'v Value {
 }
 
 /// What is said of one profile of it.
-pub fn profile<'v>(document: &'v Value, name: &str, id: &str) -> &'v Value {
+pub(crate) fn profile<'v>(document: &'v Value, name: &str, id: &str) -> &'v Value {
     let all = provider(document, name)["candidates"].as_array().unwrap();
     all.iter()
         .find(|one| one["profileId"] == id)
@@ -72,7 +72,7 @@ pub fn profile<'v>(document: &'v Value, name: &str, id: &str) -> &'v Value {
 }
 
 /// A home whose OpenClaw has files: two tokens and a key, linked, and a default model.
-pub fn linked() -> Scene {
+pub(crate) fn linked() -> Scene {
     let scene = Scene::new("2026.6.1");
     scene.config("{agents:{defaults:{model:'anthropic/claude-sonnet-4-5'}}}");
     scene.paste("token", "anthropic:work", &["--expires-in", "30d"]);
@@ -83,12 +83,12 @@ pub fn linked() -> Scene {
 }
 
 /// The vault stays locked from now on.
-pub fn lock(scene: &Scene) {
+pub(crate) fn lock(scene: &Scene) {
     std::fs::remove_file(scene.world.home().join(".config/clawkeep/identity.txt")).unwrap();
 }
 
 /// Changes OpenClaw's store as JSON.
-pub fn edit(scene: &Scene, change: impl FnOnce(&mut Value)) {
+pub(crate) fn edit(scene: &Scene, change: impl FnOnce(&mut Value)) {
     let mut store: Value = serde_json::from_slice(&scene.world.read(STORE)).unwrap();
     change(&mut store);
     scene.world.write(STORE, store.to_string());

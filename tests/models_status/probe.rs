@@ -132,8 +132,8 @@ fn results(document: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn each_answer_means_what_openclaw_calls_it() {
-    let bare = Scene::new("2026.6.1");
-    let Some(server) = Provider::start(&bare) else {
+    let elsewhere = Scene::new("2026.6.1");
+    let Some(server) = Provider::start(&elsewhere) else {
         return;
     };
     let scene = scene(&[
@@ -218,8 +218,8 @@ fn each_answer_means_what_openclaw_calls_it() {
 
 #[test]
 fn a_server_that_cannot_prove_itself_gets_nothing() {
-    let bare = Scene::new("2026.6.1");
-    let Some(server) = Provider::start(&bare) else {
+    let elsewhere = Scene::new("2026.6.1");
+    let Some(server) = Provider::start(&elsewhere) else {
         return;
     };
     let scene = scene(&[("mock", server.base("ok"), "")]);
@@ -236,8 +236,8 @@ fn a_server_that_cannot_prove_itself_gets_nothing() {
 
 #[test]
 fn each_provider_gets_its_credential_as_it_wants_it() {
-    let bare = Scene::new("2026.6.1");
-    let Some(server) = Provider::start(&bare) else {
+    let elsewhere = Scene::new("2026.6.1");
+    let Some(server) = Provider::start(&elsewhere) else {
         return;
     };
     let scene = Scene::new("2026.6.1");
@@ -302,8 +302,8 @@ fn each_provider_gets_its_credential_as_it_wants_it() {
 
 #[test]
 fn what_is_not_ours_to_give_is_not_asked_for() {
-    let bare = Scene::new("2026.6.1");
-    let Some(server) = Provider::start(&bare) else {
+    let elsewhere = Scene::new("2026.6.1");
+    let Some(server) = Provider::start(&elsewhere) else {
         return;
     };
     let scene = scene(&[

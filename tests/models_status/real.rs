@@ -30,7 +30,7 @@ const DIFFERENCES: [(&str, &str); 7] = [
     ),
     (
         "own-aliases",
-        "OpenClaw adds short names of its own (`sonnet`) that stand in no file.",
+        "OpenClaw adds short names of its own (`sonnet`), and their models, that stand in no file.",
     ),
     (
         "plugin-not-installed",
@@ -128,14 +128,13 @@ fn end_of(one: &Value) -> Value {
     one["expiresAt"].clone()
 }
 
-const SAME: [&str; 7] = [
+const SAME: [&str; 6] = [
     "/configPath",
     "/agentDir",
     "/defaultModel",
     "/resolvedDefault",
     "/fallbacks",
     "/imageModel",
-    "/allowed",
 ];
 
 /// Every short name that stands in the configuration.
@@ -144,6 +143,10 @@ fn agree_on_aliases(ours: &Value, theirs: &Value) {
     known("own-aliases");
     for (alias, target) in ours["aliases"].as_object().unwrap() {
         assert_eq!(theirs["aliases"][alias], *target, "{alias}");
+    }
+    let all = theirs["allowed"].as_array().unwrap();
+    for model in ours["allowed"].as_array().unwrap() {
+        assert!(all.contains(model), "{model} in {all:?}");
     }
 }
 

@@ -6,14 +6,17 @@
 
 mod curl;
 mod document;
+mod endpoint;
 mod gather;
 mod live;
+mod own;
 mod probe;
 mod proving;
 mod show;
 mod value;
 mod variables;
 mod vault;
+mod words;
 
 use super::app::App;
 use super::args::ModelsStatus;

@@ -6,19 +6,19 @@ use super::gather::Gathered;
 use super::probe::{Outcome, Probed};
 use super::value::Lies;
 use super::vault::State;
+use super::words;
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
 use crate::cli::status::opened_by;
 use crate::cli::table::{self, Cell, Screen, Table, Tone};
 use crate::cli::ui;
 use crate::error::Result;
-use crate::expiry::{Millis, Span};
-use crate::openclaw::custom::Key;
+use crate::expiry::Span;
 use crate::openclaw::models::ModelRef;
 use crate::openclaw::profiles::{Expires, ProfileKind};
-use crate::openclaw::select::{Candidate, Reason, Source};
+use crate::openclaw::select::{Candidate, Reason};
 use crate::provider::{ProfileId, ProviderId};
-use crate::status::{Cause, Health, ProfileHealth, Proof, Provider, Role, Winner};
+use crate::status::{Cause, Health, ProfileHealth, Proof, Provider, Winner};
 
 /// Everything.
 ///
@@ -186,17 +186,17 @@ impl Show<'_> {
             "not in use"
         };
         let screen = self.screen;
-        let rest = format!(": {used}, {}", health(provider));
+        let rest = format!(": {used}, {}", words::health(provider));
         self.painted(facts.id.as_str(), Tone::Strong, &rest)?;
         self.line("  Uses", &self.uses(provider))?;
         let more_than_one = facts.selection.candidates.len() > 1;
         if more_than_one || facts.selection.source.is_order() {
-            self.line("  Order", said(facts.selection.source))?;
+            self.line("  Order", words::said(facts.selection.source))?;
         }
         if let Some(gone) = facts.selection.passed_over {
             let text = format!(
                 "the list {} is passed over: every profile in it is gone",
-                of(gone)
+                words::of(gone)
             );
             self.line("  Note", &text)?;
         }
@@ -228,7 +228,7 @@ impl Show<'_> {
                 "{} in {}, {}",
                 variable.name,
                 variable.place,
-                role_said(role)
+                words::role_said(role)
             );
             self.line("  Variable", &text)?;
         }
@@ -236,8 +236,8 @@ impl Show<'_> {
             let text = format!(
                 "models.providers.{}.apiKey is {}, {}",
                 facts.id,
-                key_said(key),
-                role_said(role)
+                words::key_said(key),
+                words::role_said(role)
             );
             self.line("  In openclaw.json", &text)?;
         }
@@ -331,7 +331,7 @@ impl Show<'_> {
             }
             _ => {}
         }
-        if let Some(said) = failures(candidate, now) {
+        if let Some(said) = words::failures(candidate, now) {
             parts.push(said);
         }
         let reference = candidate
@@ -478,7 +478,7 @@ impl Show<'_> {
             ProfileKind::Token => format!("clawkeep models auth{} paste-token", self.agent()),
             ProfileKind::ApiKey => format!("clawkeep models auth{} paste-api-key", self.agent()),
         };
-        let (provider, id) = (&profile.provider, typed(id));
+        let (provider, id) = (&profile.provider, words::typed(id));
         format!("{command} --provider {provider} --profile-id {id}")
     }
 
@@ -489,87 +489,5 @@ impl Show<'_> {
         } else {
             format!(" --agent {}", self.gathered.agent)
         }
-    }
-}
-
-/// An id as it can be typed in a shell.
-fn typed(id: &ProfileId) -> String {
-    crate::error::typed(std::path::Path::new(id.as_str()))
-}
-
-/// The health of a provider, a clause.
-fn health(provider: &Provider) -> String {
-    let ends = || {
-        provider
-            .expires
-            .map(|at| format!(" ({})", ui::date(at)))
-            .unwrap_or_default()
-    };
-    if provider.facts.stored().next().is_none() {
-        return if provider.is_usable() {
-            "no profile".to_owned()
-        } else {
-            "no credential".to_owned()
-        };
-    }
-    match provider.health {
-        Health::Ok => "well".to_owned(),
-        Health::Static => "well, no expiry is known".to_owned(),
-        Health::Expiring => format!("expiring{}", ends()),
-        Health::Expired => format!("expired{}", ends()),
-        Health::Missing => "nothing that can be used".to_owned(),
-    }
-}
-
-fn failures(candidate: &Candidate, now: Millis) -> Option<String> {
-    let usage = &candidate.usage;
-    let last = usage.last_failure?;
-    let ago = now.get() - last.get();
-    let when = if ago >= 0 {
-        format!("{} ago ({})", Span(ago), ui::date(last))
-    } else {
-        ui::date(last)
-    };
-    let reason = usage.disabled_reason.or(usage.cooldown_reason);
-    let why = reason.map(|why| format!(", {why}")).unwrap_or_default();
-    Some(match usage.errors {
-        0 | 1 => format!("last failed {when}{why}"),
-        many => format!("failed {many} times in a row, last {when}{why}"),
-    })
-}
-
-fn role_said(role: Role) -> &'static str {
-    match role {
-        Role::Used => "used now",
-        Role::Shadows => "used now, before the reference to the vault",
-        Role::Fallback => "used when no profile can be",
-        Role::Shadowed => "not used: something comes before it",
-    }
-}
-
-fn key_said(key: &Key) -> String {
-    match key {
-        Key::Ours(id) => format!("a reference to {} in the vault", ui::plain(id)),
-        Key::Elsewhere(source, _) => format!("a reference to another {source} provider"),
-        Key::Variable(name) => format!("the variable {name}"),
-        Key::Plaintext => "a value in plaintext".to_owned(),
-        Key::Marker => "no key".to_owned(),
-    }
-}
-
-fn said(source: Source) -> &'static str {
-    match source {
-        Source::Stored => "stored for the agent",
-        Source::ConfigOrder => "in auth.order of openclaw.json",
-        Source::ConfigProfiles => "none, but a list in auth.profiles of openclaw.json",
-        Source::All => "none, each in turn",
-    }
-}
-
-fn of(source: Source) -> &'static str {
-    match source {
-        Source::Stored => "that is stored for the agent",
-        Source::ConfigOrder => "in auth.order of openclaw.json",
-        Source::ConfigProfiles | Source::All => "in auth.profiles of openclaw.json",
     }
 }
