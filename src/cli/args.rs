@@ -44,7 +44,7 @@ use std::path::PathBuf;
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 2 expiring, 64 wrong usage, 75 locked, 126 not run, 127 not found, 130 cancelled"
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 2 expiring, 64 usage, 75 locked, 126 not run, 127 absent, 130 cancel"
 )]
 pub struct Cli {
     /// What holds for every command.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Where the two do not say the same, and why. Each is asked for by name below, so that one which is gone is
 /// noticed.
-const DIFFERENCES: [(&str, &str); 7] = [
+const DIFFERENCES: [(&str, &str); 8] = [
     (
         "one-reference-has-profiles",
         "Of a provider with one reference in openclaw.json OpenClaw knows no profiles: clawkeep lists those that \
@@ -36,6 +36,11 @@ const DIFFERENCES: [(&str, &str); 7] = [
         "plugin-not-installed",
         "2026.9.6 calls a provider whose plugin is not installed indeterminate, not missing; clawkeep knows \
          no plugins, and says that it has no credential.",
+    ),
+    (
+        "other-names",
+        "Where a variable or profiles of anthropic are there, 2026.6.1 lists the other names of that provider as \
+         providers too; clawkeep lists an account once.",
     ),
     (
         "no-values",
@@ -128,6 +133,9 @@ fn end_of(one: &Value) -> Value {
     one["expiresAt"].clone()
 }
 
+/// Other names of anthropic, in 2026.6.1.
+const OTHER_NAMES: [&str; 2] = ["anthropic-openai", "claude-cli"];
+
 const SAME: [&str; 6] = [
     "/configPath",
     "/agentDir",
@@ -136,6 +144,15 @@ const SAME: [&str; 6] = [
     "/fallbacks",
     "/imageModel",
 ];
+
+/// `anthropic (2)`, but for the other names.
+fn logins(document: &Value) -> Vec<&str> {
+    let all = document["auth"]["providersWithOAuth"].as_array().unwrap();
+    all.iter()
+        .map(|one| one.as_str().unwrap())
+        .filter(|one| !OTHER_NAMES.iter().any(|name| one.starts_with(name)))
+        .collect()
+}
 
 /// Every short name that stands in the configuration.
 #[track_caller]
@@ -156,9 +173,13 @@ fn agree(ours: &Value, theirs: &Value) {
         assert_eq!(ours.pointer(pointer), theirs.pointer(pointer), "{pointer}");
     }
     agree_on_aliases(ours, theirs);
-    assert_eq!(providers(ours), providers(theirs));
+    known("other-names");
+    let mut listed = providers(theirs);
+    listed.retain(|name, _| !OTHER_NAMES.contains(&name.as_str()));
+    assert_eq!(providers(ours), listed);
     assert_eq!(states(ours), states(theirs));
-    for list in ["missingProvidersInUse", "providersWithOAuth", "storePath"] {
+    assert_eq!(logins(ours), logins(theirs));
+    for list in ["missingProvidersInUse", "storePath"] {
         assert_eq!(ours["auth"][list], theirs["auth"][list], "{list}");
     }
     let unusable = |document: &Value| -> Vec<Value> {
