@@ -25,3 +25,4 @@ pub mod reference;
 pub mod select;
 pub mod store_lock;
 pub mod version;
+pub mod view;

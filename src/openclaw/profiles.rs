@@ -294,6 +294,13 @@ impl ProfilesFile {
         order::all(&self.document.root)
     }
 
+    /// Puts `order` as it stands here into another object.
+    pub(super) fn copy_order(&self, into: &mut Map<String, Value>) {
+        if let Some(order) = self.document.root.get("order") {
+            into.insert("order".to_owned(), order.clone());
+        }
+    }
+
     /// What OpenClaw remembers of a profile's use. Nothing where it is not this file that it keeps
     /// that in (from 2026.4.7).
     pub fn usage(&self, id: &ProfileId) -> Usage {
@@ -397,7 +404,7 @@ pub fn edit<T>(
     })
 }
 
-fn usage(stats: &Map<String, Value>) -> Usage {
+pub(super) fn usage(stats: &Map<String, Value>) -> Usage {
     let at = |key: &str| moment(stats.get(key)?);
     let word = |key: &str| {
         let said = stats.get(key)?.as_str()?;

@@ -12,13 +12,14 @@ use crate::cli::stores::{self, Stores};
 use crate::error::{Kind, Result};
 use crate::expiry;
 use crate::migrate::item;
+use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::custom::{self, Custom, Key};
 use crate::openclaw::models::Models;
 use crate::openclaw::places::Places;
-use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::select;
-use crate::openclaw::version::{Lane, Version};
+use crate::openclaw::version::{Lane, OrderHome, Version};
+use crate::openclaw::view::View;
 use crate::provider::{AgentId, ProviderId};
 use crate::status::{self, Facts, ProviderFacts, Report};
 use std::collections::BTreeSet;
@@ -45,7 +46,7 @@ pub(super) struct Gathered {
     pub(super) in_database: bool,
     pub(super) warn_within: i64,
     pub(super) vault: Vault,
-    pub(super) profiles: ProfilesFile,
+    pub(super) view: View,
     pub(super) models: Models,
     pub(super) customs: Vec<Custom>,
     pub(super) report: Report,
@@ -71,17 +72,13 @@ impl Gathered {
         let link = LinkRecord::load(&app.dir)?;
         let mut notes = Vec::new();
         let linked = Linked::find(app, link, &places, &agent)?;
-        let mut stores =
-            Stores::read_as(app, &agent, linked.counts.clone(), linked.version.as_ref())?;
-        let in_database = stores.in_database();
-        if args.live && in_database {
-            live::take(app, args, &agent, &mut stores)?;
-        }
-        linked.say(args.live, &stores, &mut notes);
-        let config = match stores.config.take() {
-            Some(config) => config,
-            None => Config::read(places.config())?,
-        };
+        let Read {
+            view,
+            settings,
+            config,
+            in_database,
+        } = linked.read(app, args, &agent, &places)?;
+        linked.say(args.live, in_database, &settings, &mut notes);
         let asks = args.probe && !args.check;
         let vault = Vault::look(app, asks);
         if let State::Broken(error) = &vault.state
@@ -115,12 +112,12 @@ impl Gathered {
             in_database,
             warn_within,
             vault,
-            profiles: stores.profiles,
+            view,
             models,
             customs,
             notes,
         };
-        let providers = gathered.providers(app, &stores.settings, &variables);
+        let providers = gathered.providers(app, &settings, &variables);
         let ids = gathered.ids(&providers);
         let proof = if args.check {
             let config = gathered.link.as_ref().map(|_| &gathered.config);
@@ -151,7 +148,7 @@ impl Gathered {
         variables: &Variables<'_>,
     ) -> Vec<ProviderFacts> {
         let now = app.host.now();
-        let selector = select::Selector::new(&self.profiles, settings, now);
+        let selector = select::Selector::of(&self.view, settings, now);
         let mut all: BTreeSet<ProviderId> = selector.providers().into_iter().collect();
         all.extend(self.customs.iter().map(|custom| custom.id.clone()));
         all.extend(self.models.known.iter().cloned());
@@ -166,7 +163,7 @@ impl Gathered {
             let selection = selector.select(&id, None);
             let stand_in = (selects && selection.next().is_none())
                 .then(|| {
-                    select::candidates(&self.profiles, &id, now)
+                    select::candidates_in(&self.view, &id, now)
                         .into_iter()
                         .next()
                 })
@@ -222,8 +219,18 @@ impl Gathered {
     }
 }
 
+/// What was read.
+struct Read {
+    view: View,
+    settings: select::Settings,
+    config: Config,
+    in_database: bool,
+}
+
 /// Which OpenClaw is looked at.
 struct Linked {
+    /// openclaw.json, where one is looked at.
+    config: Option<Config>,
     /// The link of this vault.
     record: Option<LinkRecord>,
     /// The same, or what a link would look at.
@@ -250,6 +257,7 @@ impl Linked {
         if let Some(record) = record {
             let version = Version::parse(&record.openclaw).ok();
             return Ok(Linked {
+                config: Some(config),
                 counts: Some(record.clone()),
                 record: Some(record),
                 version,
@@ -274,6 +282,7 @@ impl Linked {
             )
         });
         Ok(Linked {
+            config: counts.is_some().then_some(config),
             record: None,
             counts,
             version: wrote_last.clone(),
@@ -281,7 +290,74 @@ impl Linked {
         })
     }
 
-    fn say(&self, is_live: bool, stores: &Stores, notes: &mut Vec<String>) {
+    /// Reads what there is: in the usual case by the short way.
+    fn read(
+        &self,
+        app: &App,
+        args: &ModelsStatus,
+        agent: &AgentId,
+        places: &Places,
+    ) -> Result<Read> {
+        let in_database = self
+            .counts
+            .as_ref()
+            .is_some_and(|link| link.lane == LaneName::Plan);
+        if let (Some(config), false) = (&self.config, args.live)
+            && let Some(view) = self.read_at_once(app, agent, config)?
+        {
+            return Ok(Read {
+                view,
+                settings: select::Settings::read(config),
+                config: config.clone(),
+                in_database,
+            });
+        }
+        let version = self.version.as_ref();
+        let mut stores = Stores::read_as(app, agent, self.counts.clone(), version)?;
+        if args.live && in_database {
+            live::take(app, args, agent, &mut stores)?;
+        }
+        Ok(Read {
+            view: View::of(&stores.profiles),
+            settings: stores.settings,
+            config: match stores.config {
+                Some(config) => config,
+                None => Config::read(places.config())?,
+            },
+            in_database,
+        })
+    }
+
+    /// The profiles of main, where they lie in one file; `None` for what takes a closer look.
+    fn read_at_once(&self, app: &App, agent: &AgentId, config: &Config) -> Result<Option<View>> {
+        let Some(link) = self.counts.as_ref().filter(|_| agent.is_main()) else {
+            return Ok(None);
+        };
+        let own = record::own_profiles_path(&app.dir, agent);
+        if !link.reads_profiles() {
+            return View::load(&own, None);
+        }
+        let Some(path) = stores::theirs(app, link, Some(config), agent) else {
+            return Ok(None);
+        };
+        if own.exists() {
+            return Ok(None);
+        }
+        let in_state = self
+            .version
+            .as_ref()
+            .is_some_and(|version| version.order_home() == OrderHome::AuthState);
+        let state = in_state.then(|| auth_state::beside(&path));
+        View::load(&path, state.as_deref())
+    }
+
+    fn say(
+        &self,
+        is_live: bool,
+        in_database: bool,
+        settings: &select::Settings,
+        notes: &mut Vec<String>,
+    ) {
         if self.record.is_none() {
             notes.push(
                 "OpenClaw is not linked: it asks this vault for nothing. hint: clawkeep link"
@@ -294,13 +370,13 @@ impl Linked {
                 "openclaw.json was last written by OpenClaw {last}, and {version} was linked: it may read other files now. hint: clawkeep link"
             ));
         }
-        if stores.in_database() && !is_live {
+        if in_database && !is_live {
             notes.push(
                 "OpenClaw keeps its profiles, order, cooldowns and last errors in its database, which was not asked: this is what clawkeep noted. hint: clawkeep models status --live"
                     .to_owned(),
             );
         }
-        if stores.settings.includes() {
+        if settings.includes() {
             notes.push("openclaw.json includes another file, which was not read".to_owned());
         }
     }

@@ -48,7 +48,11 @@ pub fn run(app: &App, args: &ModelsStatus) -> Result<()> {
     } else {
         show::all(app, &gathered, args, probed.as_ref())?;
     }
-    match gathered.report.verdict.kind() {
+    let kind = gathered.report.verdict.kind();
+    // The program ends here, and nothing of this is a value: what frees it is the system. An open vault
+    // is put away as ever.
+    std::mem::forget((gathered.report, gathered.view));
+    match kind {
         Some(kind) if args.check => Err(Error::new(kind, "")),
         _ => Ok(()),
     }

@@ -40,7 +40,7 @@ impl Lies {
                 beside: profile.plaintext,
             };
         }
-        match gathered.profiles.reference(&profile.id) {
+        match gathered.view.reference(profile) {
             Some((word, id)) => Lies {
                 word,
                 id: Some(id),
