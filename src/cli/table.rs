@@ -170,7 +170,9 @@ impl Table {
         screen: Screen,
         indent: usize,
     ) -> String {
-        let mut out = String::new();
+        // As much as it can be: a text that grows is copied.
+        let of_row = indent + widths.iter().map(|width| width + GAP).sum::<usize>();
+        let mut out = String::with_capacity((self.rows.len() + 1) * (of_row + 1));
         let heading: Vec<Cell> = self.heading.iter().map(Cell::from).collect();
         let last = widths.len().saturating_sub(1);
         let mut starts = vec![indent];

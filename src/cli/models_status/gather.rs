@@ -203,9 +203,15 @@ impl Gathered {
     /// Every id that OpenClaw asks the vault for.
     fn ids(&self, providers: &[ProviderFacts]) -> BTreeSet<String> {
         let profiles = providers.iter().flat_map(ProviderFacts::stored);
+        // Where nobody is asked, one is as good as all.
+        let most = match &self.vault.state {
+            State::Open(_) => usize::MAX,
+            State::Locked(_) | State::Broken(_) | State::Absent(_) => 1,
+        };
         let mut ids: BTreeSet<String> = profiles
             .filter(|(_, profile)| status::is_ours(profile))
             .filter_map(|(_, profile)| Some(profile.reference.as_ref()?.id.clone()))
+            .take(most)
             .collect();
         let linked = self.link.as_ref().filter(|link| !link.is_pending());
         if linked.is_some() {
