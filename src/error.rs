@@ -20,6 +20,8 @@ pub enum Kind {
     Missing,
     /// Everything else that went wrong. Exit code 1.
     Failed,
+    /// Only with `--check`: something stops working soon. Exit code 2.
+    Expiring,
     /// A command that was to be started is there and cannot be. Exit code 126, as env(1).
     NotStarted,
     /// A command that was to be started is not there. Exit code 127, as env(1).
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Usage => 64,
             Kind::Locked => 75,
             Kind::Broken | Kind::Missing | Kind::Failed => 1,
+            Kind::Expiring => 2,
             Kind::NotStarted => 126,
             Kind::NoCommand => 127,
             Kind::Cancelled => 130,
@@ -52,6 +55,7 @@ impl Kind {
             Kind::Broken => "broken",
             Kind::Missing => "missing",
             Kind::Failed => "failed",
+            Kind::Expiring => "expiring",
             Kind::NotStarted => "not-started",
             Kind::NoCommand => "no-command",
             Kind::Cancelled => "cancelled",

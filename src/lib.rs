@@ -9,7 +9,7 @@
 //! | 2 custody | [`store`] [`vault`] [`keeper`] [`access`] | rings 0 and 1; has never heard of OpenClaw |
 //! | 2 services | [`service`] | rings 0 and 1; systemd and launchd, never vaults or OpenClaw |
 //! | 2' OpenClaw | [`openclaw`] | rings 0 and 1; has never heard of vaults |
-//! | 3 use cases | [`backup`] [`doctor`] [`migrate`] [`scan`] | rings 0 to 2'; return data, print nothing, ask nobody |
+//! | 3 use cases | [`backup`] [`doctor`] [`migrate`] [`scan`] [`status`] | rings 0 to 2'; return data, print nothing, ask nobody |
 //! | 4 the person | [`cli`] | every ring; `cli::ui` is the only printer |
 //!
 //! A value leaves its box (`expose_secret`) only where `#[allow(clippy::disallowed_methods)]` says
@@ -35,6 +35,7 @@ pub mod provider;
 pub mod scan;
 pub mod secret;
 pub mod service;
+pub mod status;
 pub mod store;
 pub mod terminal;
 pub mod vault;

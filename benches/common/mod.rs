@@ -204,6 +204,7 @@ pub(crate) struct Task {
     program: PathBuf,
     args: Vec<OsString>,
     input: PathBuf,
+    home: Option<PathBuf>,
 }
 
 /// Of all runs of a task.
@@ -224,10 +225,22 @@ impl Task {
         input: &Path,
         answers: &[u8],
     ) -> Task {
+        Self::at_home(None, program, args, input, answers)
+    }
+
+    /// The same with a home: the one variable that it is given.
+    pub(crate) fn at_home<'a>(
+        home: Option<&Path>,
+        program: &Path,
+        args: impl IntoIterator<Item = &'a str>,
+        input: &Path,
+        answers: &[u8],
+    ) -> Task {
         let task = Task {
             program: program.to_owned(),
             args: args.into_iter().map(OsString::from).collect(),
             input: input.to_owned(),
+            home: home.map(Path::to_owned),
         };
         let output = task.command().output().expect("the program runs");
         let answered = answers.is_empty()
@@ -251,6 +264,9 @@ impl Task {
             .args(&self.args)
             .env_clear()
             .stdin(File::open(&self.input).expect("its input"));
+        if let Some(home) = &self.home {
+            command.env("HOME", home);
+        }
         command
     }
 

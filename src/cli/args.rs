@@ -7,6 +7,7 @@ mod doctor;
 mod keeper;
 mod link;
 mod migrate;
+mod models;
 mod order;
 mod pick;
 mod run;
@@ -20,6 +21,7 @@ pub use doctor::Doctor;
 pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus, ReleaseArg};
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
+pub use models::{Models, ModelsStatus};
 pub use order::{Order, OrderCommand, OrderSet};
 pub use pick::Pick;
 pub use run::Run;
@@ -42,7 +44,7 @@ use std::path::PathBuf;
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 64 wrong usage, 75 locked, 126 not run, 127 not found, 130 cancelled"
+    after_help = "First time:  clawkeep onboard\nExit codes:  0 done, 1 failed, 2 expiring, 64 usage, 75 locked, 126 not run, 127 absent, 130 cancel"
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -185,18 +187,6 @@ pub enum Command {
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
     )]
     Resolve(Resolve),
-}
-
-/// Credentials of model providers.
-#[derive(Debug, Subcommand)]
-pub enum Models {
-    /// Store, list and remove credentials
-    Auth(Auth),
-    /// Show which profile of a provider OpenClaw uses next, and why not the others
-    ///
-    /// Exits 1 when there is none that it would use. No value is shown and the vault may be locked.
-    #[command(after_help = "Example:  clawkeep models pick --provider anthropic")]
-    Pick(Pick),
 }
 
 /// Store, list and remove credentials.

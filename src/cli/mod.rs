@@ -20,6 +20,7 @@ pub mod log;
 pub mod logout;
 pub mod marks;
 pub mod migrate;
+pub mod models_status;
 pub mod moved;
 pub mod onboard;
 #[cfg(unix)]
@@ -55,6 +56,7 @@ pub mod start;
 pub mod status;
 pub mod stores;
 pub mod survey;
+pub mod table;
 pub mod target;
 pub mod ui;
 pub mod unasked;
@@ -123,6 +125,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Init(args) => init::run(app, args),
         Command::Models(Models::Auth(auth)) => auth::run(app, auth),
         Command::Models(Models::Pick(args)) => pick::run(app, args),
+        Command::Models(Models::Status(args)) => models_status::run(app, args),
         Command::Secret(command) => secret::run(app, command),
         Command::Slot(command) => slot::run(app, command),
         Command::Service(command) => service::run(app, command),
@@ -173,6 +176,7 @@ fn wants_json(command: &Command) -> bool {
             _ => false,
         },
         Command::Models(Models::Pick(pick)) => pick.json,
+        Command::Models(Models::Status(status)) => status.json,
         Command::Secret(SecretCommand::List(list)) => list.json,
         Command::Slot(SlotCommand::List(list)) => list.json,
         Command::Service(ServiceCommand::Status(status)) => status.json,

@@ -7,6 +7,7 @@
 use super::app::App;
 use super::args::Pick;
 use super::stores::{self, Stores};
+use super::table::{Cell, Screen, Table};
 use super::ui;
 use crate::error::{Error, Result};
 use crate::expiry::{Millis, Span};
@@ -144,27 +145,23 @@ impl Picked<'_> {
                 self.provider
             ));
         } else {
-            let mut rows = vec![
-                ["TRIED", "PROFILE", "TYPE", "STATE"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            ];
+            let mut table = Table::new(&["TRIED", "PROFILE", "TYPE", "STATE"], 1);
             let mut turn = 0;
             for candidate in &self.selection.candidates {
                 turn += usize::from(candidate.is_tried());
-                rows.push(vec![
-                    if candidate.is_tried() {
+                table.row([
+                    Cell::from(if candidate.is_tried() {
                         turn.to_string()
                     } else {
                         "no".to_owned()
-                    },
-                    candidate.id.to_string(),
-                    kind(candidate).unwrap_or("none").to_owned(),
-                    self.state(candidate),
+                    }),
+                    Cell::from(candidate.id.as_str()),
+                    Cell::from(kind(candidate).unwrap_or("none")),
+                    Cell::from(self.state(candidate)),
                 ]);
             }
             ui.data("")?;
-            ui.data(&ui::table(&rows))?;
+            ui.raw(table.render(Screen::of(app), 0).as_bytes())?;
         }
         if let Some(gone) = self.selection.passed_over {
             ui.say(&format!(

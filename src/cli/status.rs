@@ -64,7 +64,8 @@ fn look(app: &App) -> Result<Glance> {
     })
 }
 
-fn opened_by(opened: &Opened) -> String {
+/// By what it is open, after the word `open`.
+pub fn opened_by(opened: &Opened) -> String {
     match opened {
         Opened::File(vault) => format!("by {}", vault.opened_by()),
         Opened::Keychain(_) => "while the keychain is".to_owned(),

@@ -24,6 +24,8 @@ pub struct Stores {
     pub profiles: ProfilesFile,
     /// What openclaw.json says.
     pub settings: Settings,
+    /// The file that says it; `None` when nothing is linked.
+    pub config: Option<Config>,
 }
 
 impl Stores {
@@ -72,6 +74,7 @@ impl Stores {
             link,
             profiles,
             settings,
+            config,
         })
     }
 

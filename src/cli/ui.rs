@@ -226,6 +226,10 @@ fn write_out(bytes: &[u8]) -> Result<()> {
 /// Text from outside, with control characters escaped, since a file name may hold terminal commands;
 /// and those that turn the order of what follows, which make one name look like another.
 pub fn plain(text: &str) -> String {
+    // Nearly every text, and there may be thousands.
+    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -269,7 +273,27 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// A moment for people: `2026-11-20 14:05 +00:00`, in the machine's time zone.
 pub fn date(at: Millis) -> String {
-    moment(at, "%Y-%m-%d %H:%M %:z")
+    let Ok(stamp) = jiff::Timestamp::from_millisecond(at.get()) else {
+        return moment(at, "");
+    };
+    // There may be thousands of them: a form that is read anew each time costs three times as much.
+    let zoned = stamp.to_zoned(jiff::tz::TimeZone::system());
+    let minutes = zoned.offset().seconds() / 60;
+    let (sign, minutes) = if minutes < 0 {
+        ('-', -minutes)
+    } else {
+        ('+', minutes)
+    };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02} {sign}{:02}:{:02}",
+        zoned.year(),
+        zoned.month(),
+        zoned.day(),
+        zoned.hour(),
+        zoned.minute(),
+        minutes / 60,
+        minutes % 60
+    )
 }
 
 /// A moment to the second: `2026-11-20 14:05:09 +00:00`.
@@ -320,6 +344,20 @@ mod tests {
             out,
             "  one two\n    /a/long/path/that/is/wider\n    three\n"
         );
+    }
+
+    #[test]
+    fn a_date_is_what_the_library_writes() {
+        for ms in [
+            1,
+            1_795_000_000_000,
+            951_782_399_999,
+            4_102_444_800_000,
+            8_640_000_000_000_000,
+        ] {
+            let at = Millis::new(ms).unwrap();
+            assert_eq!(date(at), moment(at, "%Y-%m-%d %H:%M %:z"), "{ms}");
+        }
     }
 
     #[test]

@@ -73,6 +73,18 @@ pub fn order(
     Ok((!ids.is_empty()).then_some(ids))
 }
 
+/// What `openclaw models status --json` says for the agent.
+///
+/// # Errors
+/// `Failed` when OpenClaw gives no such document.
+pub fn status(install: &Install, agent: &AgentId) -> Result<Value> {
+    let mut args = vec!["models", "status", "--json"];
+    if !agent.is_main() {
+        args.extend(["--agent", agent.as_str()]);
+    }
+    ask(install, &args)
+}
+
 /// `said`, and what mends it.
 pub fn needs_doctor(said: String) -> Error {
     Error::failed(said).hint("openclaw doctor --fix, then: clawkeep link")

@@ -274,6 +274,30 @@ pub(super) fn is_env_ref(text: &str) -> bool {
     })
 }
 
+/// The ref of whatever source that an entry has: its source and its id.
+pub(super) fn any_ref(entry: &Value) -> Option<(&'static str, String)> {
+    let fields = entry.as_object()?;
+    let mut refs = ["keyRef", "tokenRef", "key", "token"]
+        .into_iter()
+        .filter_map(|field| fields.get(field).filter(|value| is_ref(value)));
+    let found = refs.next()?;
+    if let Some(text) = found.as_str() {
+        let name = text
+            .trim()
+            .trim_start_matches(['$', '{'])
+            .trim_end_matches('}');
+        let name = name.rsplit(':').next().unwrap_or(name);
+        return Some(("env", name.to_owned()));
+    }
+    let text = |key: &str| found.get(key).and_then(Value::as_str);
+    let source = match text("source")? {
+        "env" => "env",
+        "file" => "file",
+        _ => "exec",
+    };
+    Some((source, text("id")?.to_owned()))
+}
+
 fn is_plaintext(value: &Value) -> bool {
     value
         .as_str()

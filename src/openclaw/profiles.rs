@@ -23,7 +23,7 @@ use crate::openclaw::reference::SecretRef;
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -139,6 +139,13 @@ impl ProfilesFile {
         self.entries()
             .filter_map(|(id, entry)| profile::read(id, entry))
             .collect()
+    }
+
+    /// The reference in the profile's value's place, whoever answers it: its source and its id. `None` for a
+    /// value, and for nothing.
+    pub fn reference(&self, id: &ProfileId) -> Option<(&'static str, String)> {
+        let entries = self.document.root.get(PROFILES)?.as_object()?;
+        profile::any_ref(entries.get(id.as_str())?)
     }
 
     /// How many entries [`ProfilesFile::profiles`] leaves out.
@@ -287,6 +294,13 @@ impl ProfilesFile {
         order::all(&self.document.root)
     }
 
+    /// Puts `order` as it stands here into another object.
+    pub(super) fn copy_order(&self, into: &mut Map<String, Value>) {
+        if let Some(order) = self.document.root.get("order") {
+            into.insert("order".to_owned(), order.clone());
+        }
+    }
+
     /// What OpenClaw remembers of a profile's use. Nothing where it is not this file that it keeps
     /// that in (from 2026.4.7).
     pub fn usage(&self, id: &ProfileId) -> Usage {
@@ -344,11 +358,12 @@ impl ProfilesFile {
         let Some(below) = object(root, USAGE) else {
             return;
         };
+        let says = |entry: &Value| entry.as_object().is_some_and(|entry| !entry.is_empty());
+        let stats = stats.iter().filter(|(_, entry)| says(entry));
+        let over: HashSet<&str> = stats.clone().map(|(id, _)| id.trim()).collect();
+        below.retain(|other, _| !over.contains(other.trim()));
         for (id, entry) in stats {
-            if entry.as_object().is_some_and(|entry| !entry.is_empty()) {
-                below.retain(|other, _| other.trim() != id.trim());
-                below.insert(id.clone(), entry.clone());
-            }
+            below.insert(id.clone(), entry.clone());
         }
     }
 
@@ -389,7 +404,7 @@ pub fn edit<T>(
     })
 }
 
-fn usage(stats: &Map<String, Value>) -> Usage {
+pub(super) fn usage(stats: &Map<String, Value>) -> Usage {
     let at = |key: &str| moment(stats.get(key)?);
     let word = |key: &str| {
         let said = stats.get(key)?.as_str()?;

@@ -23,9 +23,11 @@ pub use settings::Settings;
 
 use crate::expiry::Millis;
 use crate::openclaw::profiles::{Expires, Holds, Profile, ProfileKind, ProfilesFile, Usage};
+use crate::openclaw::view::View;
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretId;
 use settings::Mode;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The providers whose cooldowns OpenClaw pays no heed to.
@@ -140,15 +142,13 @@ impl Selection {
 /// assert!(selection.next().is_none());
 /// ```
 pub struct Selector<'s> {
-    store: &'s ProfilesFile,
+    view: Cow<'s, View>,
     settings: &'s Settings,
     now: Millis,
-    stored: Vec<Profile>,
-    /// Where each stands in `stored`.
+    /// Where each profile stands in the view.
     by_id: HashMap<ProfileId, usize>,
     /// The ids of each account's, in the file's order.
     by_account: HashMap<String, Vec<ProfileId>>,
-    usages: HashMap<String, Usage>,
 }
 
 impl<'s> Selector<'s> {
@@ -157,32 +157,45 @@ impl<'s> Selector<'s> {
     /// `store` is all that the agent's stores hold: an agent's own file over that of `main`
     /// ([`ProfilesFile::under`]), each with its auth-state.json over it
     /// ([`crate::openclaw::auth_state::over`]).
-    pub fn new(store: &'s ProfilesFile, settings: &'s Settings, now: Millis) -> Self {
-        let stored = store.profiles();
-        let mut by_id = HashMap::new();
+    pub fn new(store: &ProfilesFile, settings: &'s Settings, now: Millis) -> Self {
+        Self::over(Cow::Owned(View::of(store)), settings, now)
+    }
+
+    /// The same over what was read before.
+    pub fn of(view: &'s View, settings: &'s Settings, now: Millis) -> Self {
+        Self::over(Cow::Borrowed(view), settings, now)
+    }
+
+    fn over(view: Cow<'s, View>, settings: &'s Settings, now: Millis) -> Self {
+        let mut by_id = HashMap::with_capacity(view.profiles.len());
         let mut by_account: HashMap<String, Vec<ProfileId>> = HashMap::new();
-        for (at, profile) in stored.iter().enumerate() {
+        for (at, profile) in view.profiles.iter().enumerate() {
             by_id.insert(profile.id.clone(), at);
-            let account = account(&profile.provider).to_owned();
-            let of_account = by_account.entry(account).or_default();
-            of_account.push(profile.id.clone());
+            let account = account(&profile.provider);
+            if !by_account.contains_key(account) {
+                by_account.insert(account.to_owned(), Vec::new());
+            }
+            if let Some(of_account) = by_account.get_mut(account) {
+                of_account.push(profile.id.clone());
+            }
         }
         Selector {
-            store,
+            view,
             settings,
             now,
-            stored,
             by_id,
             by_account,
-            usages: store.usages(),
         }
     }
 
     /// Every provider that has a profile here, or an order, or an entry in openclaw.json. Sorted.
     pub fn providers(&self) -> Vec<ProviderId> {
-        let stored = self.stored.iter().map(|profile| profile.provider.clone());
-        let ordered = self.store.ordered();
+        let stored = self.view.profiles.iter();
+        let mut stored: Vec<ProviderId> = stored.map(|profile| profile.provider.clone()).collect();
+        stored.dedup();
+        let ordered = self.view.ordered();
         let all: BTreeSet<_> = stored
+            .into_iter()
             .chain(ordered)
             .chain(self.settings.providers())
             .collect();
@@ -236,11 +249,17 @@ impl<'s> Selector<'s> {
     }
 
     fn profile(&self, id: &ProfileId) -> Option<&Profile> {
-        self.by_id.get(id).and_then(|at| self.stored.get(*at))
+        self.by_id
+            .get(id)
+            .and_then(|at| self.view.profiles.get(*at))
     }
 
     fn usage(&self, id: &ProfileId) -> Usage {
-        self.usages.get(id.as_str()).copied().unwrap_or_default()
+        self.view
+            .usages
+            .get(id.as_str())
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The pause that is not over.
@@ -279,8 +298,8 @@ impl<'s> Selector<'s> {
             .collect();
         let of_account = || ProviderId::parse(account(provider)).ok();
         let order = of_account()
-            .and_then(|account| self.store.order(&account))
-            .or_else(|| self.store.order(provider));
+            .and_then(|account| self.view.order(&account))
+            .or_else(|| self.view.order(provider));
         let (mut source, mut ids) = match (order, settings.order(provider)) {
             (Some(ids), _) => (Source::Stored, ids),
             (None, Some(ids)) => (Source::ConfigOrder, ids.to_vec()),
@@ -316,8 +335,13 @@ impl<'s> Selector<'s> {
 /// are expired, an answer of "not found" would stop a gateway of 2026.6.1.) What only openclaw.json
 /// says is not looked at: the answer must not wait for it.
 pub fn candidates(file: &ProfilesFile, provider: &ProviderId, now: Millis) -> Vec<Profile> {
+    candidates_in(&View::of(file), provider, now)
+}
+
+/// The same over what was read before.
+pub fn candidates_in(view: &View, provider: &ProviderId, now: Millis) -> Vec<Profile> {
     let settings = Settings::default();
-    let selector = Selector::new(file, &settings, now);
+    let selector = Selector::of(view, &settings, now);
     let base = selector.base(provider);
     let mut seen = HashSet::new();
     let ours: Vec<Profile> = base

@@ -1,0 +1,493 @@
+//! `models status` for people. Ring 4.
+//!
+//! Promise: what is said by a colour is said by a word too, and every line makes sense when it is read aloud.
+
+use super::gather::Gathered;
+use super::probe::{Outcome, Probed};
+use super::value::Lies;
+use super::vault::State;
+use super::words;
+use crate::cli::app::App;
+use crate::cli::args::ModelsStatus;
+use crate::cli::status::opened_by;
+use crate::cli::table::{self, Cell, Screen, Table, Tone};
+use crate::cli::ui;
+use crate::error::Result;
+use crate::expiry::Span;
+use crate::openclaw::models::ModelRef;
+use crate::openclaw::profiles::{Expires, ProfileKind};
+use crate::openclaw::select::{Candidate, Reason};
+use crate::provider::{ProfileId, ProviderId};
+use crate::status::{Cause, Health, ProfileHealth, Proof, Provider, Winner};
+
+/// Everything.
+///
+/// # Errors
+/// `BrokenPipe` when the reader has gone.
+pub(super) fn all(
+    app: &App,
+    gathered: &Gathered,
+    args: &ModelsStatus,
+    probed: Option<&Probed>,
+) -> Result<()> {
+    let screen = Screen::of(app);
+    let show = Show {
+        app,
+        gathered,
+        screen,
+    };
+    show.head()?;
+    for provider in &gathered.report.providers {
+        show.provider(provider)?;
+    }
+    if gathered.report.providers.is_empty() {
+        app.ui
+            .say("There is no profile.\nhint: clawkeep models auth add");
+    }
+    if let Some(probed) = probed {
+        show.probed(probed)?;
+    }
+    show.verdict(args)?;
+    for note in &gathered.notes {
+        app.ui.say(&format!("note: {note}"));
+    }
+    Ok(())
+}
+
+struct Show<'a> {
+    app: &'a App,
+    gathered: &'a Gathered,
+    screen: Screen,
+}
+
+impl Show<'_> {
+    fn line(&self, label: &str, text: &str) -> Result<()> {
+        self.app.ui.entry(&format!("{label}: {text}"))
+    }
+
+    /// A line that begins in a tone, in lines of the terminal's width.
+    fn painted(&self, start: &str, tone: Tone, rest: &str) -> Result<()> {
+        let line = ui::plain(&format!("{start}{rest}"));
+        let lines = match self.screen.width {
+            Some(width) => table::wrapped(&line, width.saturating_sub(4)),
+            None => vec![line],
+        };
+        for (number, line) in lines.iter().enumerate() {
+            self.app.ui.data(&match line.strip_prefix(start) {
+                Some(rest) if number == 0 => {
+                    format!("{}{rest}", tone.paint(start, self.screen.colours))
+                }
+                _ if number == 0 => line.clone(),
+                _ => format!("    {line}"),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> Result<()> {
+        let gathered = self.gathered;
+        let short = |path| gathered.short(path);
+        self.line("Vault", &self.vault())?;
+        if let Some(error) = gathered.vault.state.error()
+            && let Some(hint) = error.hint_text()
+        {
+            self.app.ui.say(&format!("hint: {hint}"));
+        }
+        self.line("References", &self.references())?;
+        let version = gathered.version.as_ref().map(ToString::to_string);
+        let version = version.unwrap_or_else(|| "of an unknown version".to_owned());
+        let linked = match &gathered.link {
+            Some(link) if link.is_pending() => "its link is being made",
+            Some(_) => "linked",
+            None => "not linked",
+        };
+        self.line("OpenClaw", &format!("{version}, {linked}"))?;
+        self.line("State folder", &short(&gathered.state_dir))?;
+        self.line("Configuration", &short(gathered.config.path()))?;
+        let read: Vec<String> = gathered.read.iter().map(|path| short(path)).collect();
+        let none = "none".to_owned();
+        self.line(
+            "Profiles",
+            &if read.is_empty() {
+                none
+            } else {
+                read.join(", ")
+            },
+        )?;
+        self.line("Agent", gathered.agent.as_str())?;
+        self.models()
+    }
+
+    fn models(&self) -> Result<()> {
+        let models = &self.gathered.models;
+        let label = models.default.as_ref().map(ModelRef::label);
+        let default = match (&models.named, label) {
+            (Some(named), Some(label)) if *named == label => label,
+            (Some(named), Some(label)) => format!("{label} (from {named})"),
+            (Some(named), None) => format!("{named}, of no provider that is known"),
+            (None, Some(label)) => format!("{label}, OpenClaw's own: none is named"),
+            (None, None) => "none is named".to_owned(),
+        };
+        let own = if models.is_agents_own {
+            ", the agent's own"
+        } else {
+            ""
+        };
+        self.line("Default model", &format!("{default}{own}"))?;
+        if !models.fallbacks.is_empty() {
+            self.line("Fallback models", &models.fallbacks.join(", "))?;
+        }
+        let images = models.image.iter().chain(&models.image_fallbacks);
+        let images: Vec<&str> = images.map(String::as_str).collect();
+        if !images.is_empty() {
+            self.line("Image models", &images.join(", "))?;
+        }
+        Ok(())
+    }
+
+    fn vault(&self) -> String {
+        let dir = self.gathered.short(&self.app.dir);
+        match &self.gathered.vault.state {
+            State::Open(opened) => format!("{dir}, open {}", opened_by(opened)),
+            State::Locked(error) => format!("{dir}, locked: {}", error.message()),
+            State::Broken(error) => format!("{dir}, broken: {}", error.message()),
+            State::Absent(error) => error.message().to_owned(),
+        }
+    }
+
+    fn references(&self) -> String {
+        match &self.gathered.report.proof {
+            Proof::Nothing => "none to the vault".to_owned(),
+            Proof::NotProven { reason, .. } => format!("not proven: {reason}"),
+            Proof::Failed { what, .. } => format!("nobody answers: {what}"),
+            Proof::Asked {
+                as_gateway,
+                answers,
+            } => {
+                let all = answers.len();
+                let good = answers.values().filter(|code| code.is_none()).count();
+                let how = if *as_gateway {
+                    "give a value, asked as OpenClaw asks"
+                } else {
+                    "are in the vault; --check asks for them as OpenClaw does"
+                };
+                format!("{good} of {all} {how}")
+            }
+        }
+    }
+
+    fn provider(&self, provider: &Provider) -> Result<()> {
+        let ui = self.app.ui;
+        let facts = &provider.facts;
+        ui.data("")?;
+        let used = if provider.is_used {
+            "in use"
+        } else {
+            "not in use"
+        };
+        let screen = self.screen;
+        let rest = format!(": {used}, {}", words::health(provider));
+        self.painted(facts.id.as_str(), Tone::Strong, &rest)?;
+        self.line("  Uses", &self.uses(provider))?;
+        let more_than_one = facts.selection.candidates.len() > 1;
+        if more_than_one || facts.selection.source.is_order() {
+            self.line("  Order", words::said(facts.selection.source))?;
+        }
+        if let Some(gone) = facts.selection.passed_over {
+            let text = format!(
+                "the list {} is passed over: every profile in it is gone",
+                words::of(gone)
+            );
+            self.line("  Note", &text)?;
+        }
+        let mut table = Table::new(&["TRIED", "PROFILE", "TYPE", "VALUE", "STATE"], 1);
+        let mut turn = 0;
+        for (candidate, health) in facts.selection.candidates.iter().zip(&provider.profiles) {
+            turn += usize::from(candidate.is_tried());
+            let tried = if candidate.is_tried() {
+                turn.to_string()
+            } else {
+                "no".to_owned()
+            };
+            let profile = candidate.profile.as_ref();
+            let (state, tone) = self.state(provider, candidate, *health);
+            let value = profile.map(|profile| Lies::of(self.gathered, profile).said());
+            table.row([
+                Cell::from(tried),
+                Cell::from(candidate.id.as_str()),
+                Cell::from(profile.map_or("none", |profile| profile.kind.name())),
+                Cell::from(value.unwrap_or_else(|| "none".to_owned())),
+                Cell::new(state, tone),
+            ]);
+        }
+        if !table.is_empty() {
+            ui.raw(table.render(screen, 2).as_bytes())?;
+        }
+        if let (Some(variable), Some(role)) = (&facts.variable, provider.role_of_variable()) {
+            let text = format!(
+                "{} in {}, {}",
+                variable.name,
+                variable.place,
+                words::role_said(role)
+            );
+            self.line("  Variable", &text)?;
+        }
+        if let (Some(key), Some(role)) = (&facts.key, provider.role_of_key()) {
+            let text = format!(
+                "models.providers.{}.apiKey is {}, {}",
+                facts.id,
+                words::key_said(key),
+                words::role_said(role)
+            );
+            self.line("  In openclaw.json", &text)?;
+        }
+        Ok(())
+    }
+
+    fn uses(&self, provider: &Provider) -> String {
+        let facts = &provider.facts;
+        match &provider.winner {
+            Winner::Profile(id) => id.to_string(),
+            Winner::Variable => {
+                let name = facts
+                    .variable
+                    .as_ref()
+                    .map_or("", |variable| &variable.name);
+                format!("the variable {name}")
+            }
+            Winner::Config if facts.selects => match provider.next() {
+                Some(next) if facts.selection.next().is_none() => format!(
+                    "{next}, though it cannot be used: the one reference to {} gets an answer all the same",
+                    facts.id.selection_id()
+                ),
+                Some(next) => format!(
+                    "{next}, by the one reference to {}",
+                    facts.id.selection_id()
+                ),
+                None => format!("the reference to {}", facts.id.selection_id()),
+            },
+            Winner::Config => "the key in openclaw.json".to_owned(),
+            Winner::Nothing => "nothing".to_owned(),
+        }
+    }
+
+    /// What there is to say of one profile.
+    fn state(
+        &self,
+        provider: &Provider,
+        candidate: &Candidate,
+        health: Option<ProfileHealth>,
+    ) -> (String, Tone) {
+        let now = self.gathered.report.now;
+        let expires = candidate.profile.as_ref().map(|profile| profile.expires);
+        let mut tone = Tone::Plain;
+        let mut parts = Vec::new();
+        match (candidate.reason, candidate.cooling) {
+            (Reason::Ok, Some(cooling)) => {
+                tone = Tone::Doubtful;
+                let what = if cooling.disabled {
+                    "disabled"
+                } else {
+                    "cooldown"
+                };
+                let why = cooling
+                    .reason
+                    .map(|why| format!(" for {why}"))
+                    .unwrap_or_default();
+                let left = Span(cooling.until.get() - now.get());
+                parts.push(format!(
+                    "{what}{why}, {left} left ({})",
+                    ui::date(cooling.until)
+                ));
+            }
+            (Reason::Ok, None) => {
+                if provider.next() == Some(&candidate.id) {
+                    tone = Tone::Good;
+                    parts.push("next".to_owned());
+                } else {
+                    parts.push("ok".to_owned());
+                }
+            }
+            // The moment is said below.
+            (Reason::Expired, _) => {}
+            (reason, _) => parts.push(format!("{}: {}", reason.code(), reason.said())),
+        }
+        let kind = candidate.profile.as_ref().map(|profile| profile.kind);
+        match expires {
+            Some(Expires::At(at)) => {
+                let left = at.get() - now.get();
+                if left <= 0 {
+                    tone = Tone::Bad;
+                    parts.push(format!("expired {} ago ({})", Span(left), ui::date(at)));
+                } else {
+                    if health.is_some_and(|health| health.status == Health::Expiring) {
+                        tone = Tone::Doubtful;
+                    }
+                    parts.push(format!("expires in {} ({})", Span(left), ui::date(at)));
+                }
+            }
+            Some(Expires::Never) if kind == Some(ProfileKind::Token) => {
+                parts.push("no expiry is noted".to_owned());
+            }
+            _ => {}
+        }
+        if let Some(said) = words::failures(candidate, now) {
+            parts.push(said);
+        }
+        let reference = candidate
+            .profile
+            .as_ref()
+            .and_then(|profile| profile.reference.as_ref());
+        if let Some(reference) = reference.filter(|one| one.is_ours())
+            && self.gathered.report.proof.resolves(&reference.id) == Some(false)
+        {
+            tone = Tone::Bad;
+            parts.push("its reference gives no value".to_owned());
+        }
+        (parts.join("; "), tone)
+    }
+
+    fn probed(&self, probed: &Probed) -> Result<()> {
+        let ui = self.app.ui;
+        ui.data("")?;
+        ui.data("Asked over the network:")?;
+        let mut table = Table::new(&["PROFILE", "HOST", "ANSWER"], 0);
+        for one in &probed.results {
+            let tone = match one.outcome {
+                Outcome::Ok => Tone::Good,
+                Outcome::NotAsked(_) => Tone::Plain,
+                Outcome::RateLimit | Outcome::Timeout | Outcome::Unknown(_) => Tone::Doubtful,
+                Outcome::Auth | Outcome::Billing => Tone::Bad,
+            };
+            table.row([
+                Cell::from(one.profile.as_str()),
+                Cell::from(one.host.as_deref().unwrap_or("none")),
+                Cell::new(one.said(), tone),
+            ]);
+        }
+        if table.is_empty() {
+            return ui.data("  nothing: there is no profile");
+        }
+        ui.raw(table.render(self.screen, 2).as_bytes())
+    }
+
+    fn verdict(&self, args: &ModelsStatus) -> Result<()> {
+        let verdict = &self.gathered.report.verdict;
+        let colours = self.screen.colours;
+        self.app.ui.data("")?;
+        if verdict.causes.is_empty() && self.gathered.report.providers.is_empty() {
+            return self.app.ui.data("Nothing is in use that could be judged.");
+        }
+        if verdict.causes.is_empty() {
+            let good = if args.check {
+                "Check: all is well"
+            } else {
+                "All is well"
+            };
+            let proven = match &self.gathered.report.proof {
+                Proof::NotProven { reason, .. } => {
+                    format!(", as far as is known; references not proven: {reason}")
+                }
+                _ => String::new(),
+            };
+            return self.painted(good, Tone::Good, &proven);
+        }
+        self.app.ui.data(&Tone::Bad.paint("Not well:", colours))?;
+        for cause in &verdict.causes {
+            let (what, hint) = self.cause(cause);
+            self.app.ui.entry(&format!("  {what}"))?;
+            self.app.ui.entry(&format!("  hint: {hint}"))?;
+        }
+        Ok(())
+    }
+
+    fn cause(&self, cause: &Cause) -> (String, String) {
+        let renew = |provider: &ProviderId| self.renew(provider);
+        match cause {
+            Cause::Expired(provider) => (
+                format!("{provider} is in use, and its credential has expired"),
+                renew(provider),
+            ),
+            Cause::Expiring(provider) => (
+                format!(
+                    "{provider} is in use, and its credential expires within {}",
+                    Span(self.gathered.warn_within)
+                ),
+                renew(provider),
+            ),
+            Cause::Missing(provider) => (
+                format!("{provider} is in use, and has no credential that can be used"),
+                renew(provider),
+            ),
+            Cause::Unresolved(id, code) => (
+                format!("the reference to {} gives no value: {code}", ui::plain(id)),
+                "clawkeep doctor".to_owned(),
+            ),
+            Cause::Refused(profile) => (
+                format!(
+                    "the provider of {} refuses its credential",
+                    ui::plain(profile.as_str())
+                ),
+                self.renew_profile(profile),
+            ),
+            Cause::NoAnswer(what) => {
+                let hint = match &self.gathered.report.proof {
+                    Proof::Failed {
+                        hint: Some(hint), ..
+                    } => hint.clone(),
+                    _ => "clawkeep doctor".to_owned(),
+                };
+                (format!("nobody answers for the references: {what}"), hint)
+            }
+            Cause::NotProven(reason) => {
+                let error = self.gathered.vault.state.error();
+                let hint = error.and_then(crate::error::Error::hint_text);
+                let hint = hint.unwrap_or("clawkeep unlock").to_owned();
+                (format!("not proven: {reason}"), hint)
+            }
+        }
+    }
+
+    /// What puts a new credential in the place of the one that is used, or of the first.
+    fn renew(&self, provider: &ProviderId) -> String {
+        let mut all = self.gathered.report.providers.iter();
+        let facts = all.find(|one| one.facts.id == *provider);
+        let worst = facts.and_then(|one| {
+            let all = one.facts.selection.candidates.iter().zip(&one.profiles);
+            let stored = all.filter_map(|(candidate, health)| Some((candidate, (*health)?)));
+            // The first of those that end soonest; what has no end comes last.
+            stored.min_by_key(|(_, health)| (health.expires.is_none(), health.expires))
+        });
+        worst.map_or_else(
+            || {
+                let agent = self.agent();
+                format!("clawkeep models auth{agent} paste-api-key --provider {provider}")
+            },
+            |(candidate, _)| self.renew_profile(&candidate.id),
+        )
+    }
+
+    fn renew_profile(&self, id: &ProfileId) -> String {
+        let mut all = self.gathered.report.providers.iter();
+        let found = all.find_map(|one| one.facts.selection.get(id)?.profile.as_ref());
+        let Some(profile) = found else {
+            return "clawkeep models auth list".to_owned();
+        };
+        let command = match profile.kind {
+            ProfileKind::Oauth => "openclaw models auth login".to_owned(),
+            ProfileKind::Token => format!("clawkeep models auth{} paste-token", self.agent()),
+            ProfileKind::ApiKey => format!("clawkeep models auth{} paste-api-key", self.agent()),
+        };
+        let (provider, id) = (&profile.provider, words::typed(id));
+        format!("{command} --provider {provider} --profile-id {id}")
+    }
+
+    /// The flag that names another agent than main.
+    fn agent(&self) -> String {
+        if self.gathered.agent.is_main() {
+            String::new()
+        } else {
+            format!(" --agent {}", self.gathered.agent)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Where the value of a profile lies. Ring 4; names places, never a value.
+
+use super::gather::Gathered;
+use crate::openclaw::profiles::{Holds, Profile, ProfileKind};
+use crate::status;
+use crate::vault::cache::Custody;
+
+/// A place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lies {
+    /// `vault`, `keychain`, `env`, `file`, `exec`, `plaintext`, `login` or `none`.
+    pub(super) word: &'static str,
+    /// The id of the reference, or the name of the variable.
+    pub(super) id: Option<String>,
+    /// Whether a value stands beside the reference in the clear.
+    pub(super) beside: bool,
+}
+
+impl Lies {
+    /// That of the profile.
+    pub(super) fn of(gathered: &Gathered, profile: &Profile) -> Self {
+        let bare = |word| Lies {
+            word,
+            id: None,
+            beside: false,
+        };
+        if profile.kind == ProfileKind::Oauth {
+            return bare(match profile.holds {
+                Holds::Nothing => "none",
+                Holds::Credential | Holds::OldLogin => "login",
+            });
+        }
+        if status::is_ours(profile) {
+            return Lies {
+                word: match gathered.vault.custody {
+                    Some(Custody::Keychain) => "keychain",
+                    Some(Custody::File) | None => "vault",
+                },
+                id: profile.reference.as_ref().map(|one| one.id.clone()),
+                beside: profile.plaintext,
+            };
+        }
+        match gathered.view.reference(profile) {
+            Some((word, id)) => Lies {
+                word,
+                id: Some(id),
+                beside: profile.plaintext,
+            },
+            None if profile.plaintext => bare("plaintext"),
+            None => bare("none"),
+        }
+    }
+
+    /// For people.
+    pub(super) fn said(&self) -> String {
+        let place = match (self.word, &self.id) {
+            ("env", Some(id)) => format!("env {id}"),
+            ("file" | "exec", _) => format!("another {} provider", self.word),
+            (word, _) => word.to_owned(),
+        };
+        if self.beside {
+            format!("{place} and plaintext")
+        } else {
+            place
+        }
+    }
+}
