@@ -58,9 +58,12 @@ impl App {
     pub fn new(host: Host, global: Global, json: bool) -> Result<Self> {
         let dir = vault_dir(&host, &global)?;
         let pins = global.pins()?;
+        // https://no-color.org: set, and not empty.
+        let is_set = |name| host.var(name).is_some_and(|value| !value.is_empty());
+        let colour = !is_set("NO_COLOR") && host.var("TERM").is_some_and(|term| term != "dumb");
         Ok(App {
             host,
-            ui: Ui::new(json),
+            ui: Ui::new(json).with_colour(colour),
             global,
             dir,
             pins,

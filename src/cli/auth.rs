@@ -429,7 +429,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
             expires,
         ]);
     }
-    app.ui.data(&ui::table(&rows))
+    app.ui.table(&rows)
 }
 
 /// The default name of a setup-token's profile, and how long Anthropic says that one lives.

@@ -112,14 +112,14 @@ fn show(terminal: &mut Terminal, key: &Identity, id: VaultId) -> Result<bool> {
     page.push_str("Recovery key of vault ");
     page.push_str(&id.short());
     page.push_str("\n\n");
-    // Lines of 37 characters fit a phone's terminal and a sheet of paper.
+    // Lines of 37 characters and two blanks fit a phone's terminal and a sheet of paper.
     for start in (0..text.len()).step_by(37) {
-        page.push_str("    ");
+        page.push_str("  ");
         page.push_str(&text[start..text.len().min(start + 37)]);
         page.push('\n');
     }
-    page.push_str("\nIt opens the vault when everything else is lost, and so it does for\n");
-    page.push_str("whoever finds it. Write it down, or keep it in a password manager on\n");
+    page.push_str("\nIt opens the vault when everything else is lost, and so it does for ");
+    page.push_str("whoever finds it. Write it down, or keep it in a password manager on ");
     page.push_str("another machine. It is shown only here.\n\n");
     for _ in 0..3 {
         terminal.alternate_screen(|terminal| {

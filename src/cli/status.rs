@@ -139,7 +139,7 @@ fn show(app: &App, glance: &Glance) -> Result<()> {
         ["can be undone", &undo],
     ];
     let rows = rows.map(|cells| cells.map(str::to_owned).to_vec());
-    app.ui.data(ui::table(&rows).trim_end())?;
+    app.ui.pairs(&rows)?;
     match &glance.open {
         Ok((_, secrets)) => rotation(app, secrets),
         Err(error) => {

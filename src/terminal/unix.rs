@@ -132,12 +132,19 @@ impl Terminal {
         line
     }
 
-    /// Writes text to the terminal, without control characters other than newline and tab.
+    /// Writes text to the terminal, without control characters other than newline and tab, in lines that
+    /// fit it.
     ///
     /// # Errors
     /// `Failed` when the terminal is gone.
     pub fn show(&mut self, text: &str) -> Result<()> {
-        self.write(&printable(text))
+        let size = rustix::termios::tcgetwinsize(&self.tty);
+        let width = size.map_or(0, |size| usize::from(size.ws_col));
+        let text = printable(text);
+        if width < 20 {
+            return self.write(&text);
+        }
+        self.write(&super::fit::fit(&text, width))
     }
 
     /// Runs `body` on the alternate screen and wipes that screen afterwards, so that what was shown
