@@ -10,9 +10,21 @@
 )]
 
 mod common;
+#[path = "link/scene.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the tests of `link` use the rest"
+)]
+mod scene;
 
-use common::World;
 use common::pty::Pty;
+use common::{World, rounds};
+use rustix::process::Signal;
+use scene::Scene;
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 /// A setup-token of 108 characters, visibly fake.
 fn token() -> String {
@@ -143,4 +155,375 @@ fn a_token_that_is_pasted_one_question_too_early_becomes_no_name() {
     pty.send("\x03");
     let _ = pty.finish().run.fails(130);
     assert!(world.search_home(&token()).is_empty());
+}
+
+/// A key in OpenClaw's .env, visibly fake.
+const OPENAI: &str = "sk-FAKE-0123456789abcdef0123456789abcdef";
+
+/// Every question of a first run, in its order, and what is typed. The keys stand for what a test knows.
+const QUESTIONS: [(&str, &str); 13] = [
+    ("Choice [i]: ", ""),
+    ("Enter when it is written down: ", ""),
+    ("Type or paste the recovery key back", "KEY"),
+    ("Move these into the vault? [Y/n] ", ""),
+    ("Store another token or key now? [y/N] ", "y"),
+    ("Provider [anthropic]: ", ""),
+    ("Choice [t]: ", ""),
+    ("Profile [anthropic:default]: ", ""),
+    ("Paste token for anthropic (hidden): ", "TOKEN"),
+    ("Does it expire? [Y/n] ", ""),
+    ("In how long [365d]: ", ""),
+    ("Change these files? [Y/n] ", ""),
+    ("Start a keeper whenever you log in? [y/N] ", ""),
+];
+
+/// A machine with an OpenClaw, with a key in plaintext, and with a systemd of scripts.
+struct Fresh {
+    scene: Scene,
+    system: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Fresh {
+    fn new() -> Fresh {
+        let scene = Scene::without_vault("2026.6.1");
+        let env = format!("OPENAI_API_KEY={OPENAI}\n");
+        scene.world.write(".openclaw/.env", env);
+        scene.world.write(".openclaw/openclaw.json", "{}\n");
+        let dir = tempfile::Builder::new()
+            .prefix("onboarding-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .unwrap();
+        let system = dir.path().canonicalize().unwrap();
+        let me = rustix::process::geteuid().as_raw();
+        for below in [
+            "etc",
+            "usr/bin",
+            "run/systemd/system",
+            &format!("run/user/{me}"),
+        ] {
+            std::fs::create_dir_all(system.join(below)).unwrap();
+        }
+        let home = scene.world.home();
+        let passwd = format!("fake:x:{me}:{me}::{}:/bin/sh\n", home.display());
+        std::fs::write(system.join("etc/passwd"), passwd).unwrap();
+        let systemctl = system.join("usr/bin/systemctl");
+        std::fs::write(&systemctl, "#!/bin/sh\nexit 0\n").unwrap();
+        for (path, bits) in [(&system, 0o755), (&systemctl, 0o755)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).unwrap();
+        }
+        Fresh {
+            scene,
+            system,
+            _dir: dir,
+        }
+    }
+
+    fn world(&self) -> &World {
+        &self.scene.world
+    }
+
+    fn start(&self, more: &[&str]) -> Pty {
+        let root = self.system.to_str().unwrap();
+        let args = [&["onboard", "--root", root], more].concat();
+        Pty::start(self.scene.cmd(&args))
+    }
+
+    /// Answers every question until one that `stops` is reached, where it gives the terminal back; or to
+    /// the end, with the numbers of the questions that came.
+    fn walk(&self, mut pty: Pty, stop: Option<usize>) -> Result<(Pty, Vec<usize>), Pty> {
+        let texts: Vec<&str> = QUESTIONS.iter().map(|(text, _)| *text).collect();
+        let mut came = Vec::new();
+        let mut key = String::new();
+        while let Some(which) = pty.expect_any(&texts) {
+            came.push(which);
+            if stop == Some(which) {
+                return Err(pty);
+            }
+            if which == 1 {
+                key = key_on(&pty.screen());
+            }
+            let answer = match QUESTIONS[which].1 {
+                "KEY" => key.clone(),
+                "TOKEN" => token(),
+                text => text.to_owned(),
+            };
+            if matches!(QUESTIONS[which].1, "KEY" | "TOKEN") {
+                pty.wait_hidden();
+            }
+            pty.send_line(&answer);
+        }
+        Ok((pty, came))
+    }
+
+    /// What stands on this machine works: there is no vault yet, or one that opens.
+    fn works(&self) {
+        let listed = self.scene.cmd(&["secret", "list", "--json"]).run();
+        let said = listed.json();
+        match listed.code {
+            0 => {}
+            1 => assert!(
+                said["error"]["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains("no vault"),
+                "{listed}"
+            ),
+            _ => panic!("{listed}"),
+        }
+    }
+
+    /// Both values are in the vault, and nothing in plaintext.
+    fn is_whole(&self) {
+        let values = self
+            .scene
+            .cmd(&["export", "--yes", "--output", "out.json"])
+            .run();
+        let _ = values.ok();
+        let out = self.world().read("out.json");
+        std::fs::remove_file(self.world().home().join("out.json")).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(
+            out.contains(&token()) && out.contains(OPENAI),
+            "a value is lost"
+        );
+        assert_eq!(self.world().search_home(OPENAI), Vec::<PathBuf>::new());
+        assert_eq!(self.world().search_home(&token()), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn every_question_of_a_first_run_comes_once_and_it_ends_in_green() {
+    let fresh = Fresh::new();
+    let Ok((pty, came)) = fresh.walk(fresh.start(&[]), None) else {
+        panic!("no question stops it");
+    };
+    assert_eq!(came, (0..QUESTIONS.len()).collect::<Vec<_>>());
+    let run = pty.finish().run.ok();
+    fresh.is_whole();
+    let said = unwrapped(&run.stdout);
+    for text in [
+        "OPENAI_API_KEY",
+        "Resolved anthropic:default as the gateway would: it is the value that you entered.",
+        "Linked.",
+        "(clawkeep doctor).",
+        "\x1b[32mAll is well.",
+    ] {
+        assert!(said.contains(text), "{text}: {run}");
+    }
+    // Once more: nothing is asked but whether there is more.
+    let Ok((pty, came)) = fresh.walk(fresh.start(&["--no-paste"]), None) else {
+        panic!("no question stops it");
+    };
+    let run = pty.finish().run.ok();
+    assert!(!came.iter().any(|which| *which < 5), "{came:?}: {run}");
+}
+
+/// Ctrl-C, a terminal that is closed, and kill -9, while each question stands: what is there works, and
+/// the next run asks for the rest alone.
+#[test]
+fn a_first_run_that_is_cut_off_at_any_question_goes_on() {
+    for at in 0..QUESTIONS.len() {
+        let ways = rounds(1, 3);
+        for way in (0..ways).map(|round| (at + round) % 3) {
+            let fresh = Fresh::new();
+            let Err(mut pty) = fresh.walk(fresh.start(&[]), Some(at)) else {
+                panic!("question {at} never came");
+            };
+            let code = match way {
+                0 => {
+                    pty.send("\x03");
+                    130
+                }
+                1 => {
+                    pty.signal(Signal::HUP);
+                    128 + 1
+                }
+                _ => {
+                    pty.signal(Signal::KILL);
+                    128 + 9
+                }
+            };
+            let done = pty.finish();
+            assert!(done.restored || way == 2, "question {at}, way {way}");
+            assert_eq!(
+                done.run.code, code,
+                "question {at}, way {way}: {}",
+                done.run
+            );
+            fresh.works();
+            let Ok((pty, came)) = fresh.walk(fresh.start(&[]), None) else {
+                panic!("no question stops it");
+            };
+            let run = pty.finish().run.ok();
+            fresh.is_whole();
+            assert!(came.contains(&12), "{run}");
+            // Behind the recovery key the vault is there, and behind the move nothing is to be moved.
+            assert_eq!(came.contains(&0), at <= 2, "question {at}: {came:?}");
+            assert_eq!(came.contains(&3), at <= 3, "question {at}: {came:?}");
+        }
+    }
+}
+
+#[test]
+fn a_no_leaves_things_as_they_are_and_the_rest_is_done() {
+    let fresh = Fresh::new();
+    let mut pty = fresh.start(&["--slot", "identity-file", "--no-recovery", "--no-service"]);
+    pty.expect("Move these into the vault? [Y/n] ");
+    pty.send_line("n");
+    pty.expect("Left as it is.");
+    pty.expect("Provider [anthropic]: ");
+    pty.send_line("no name");
+    pty.expect("Provider [anthropic]: ");
+    to_the_paste(&mut pty);
+    pty.send_line("has blanks inside");
+    pty.expect("Paste token for anthropic (hidden): ");
+    pty.wait_hidden();
+    pty.send_line(&token());
+    pty.expect("Does it expire? [Y/n] ");
+    pty.send_line("");
+    pty.expect("In how long [365d]: ");
+    pty.send_line("soon");
+    pty.expect("In how long [365d]: ");
+    pty.send_line("90d");
+    pty.expect("Change these files? [Y/n] ");
+    pty.send_line("n");
+    let run = pty.finish().run.ok();
+    let said = unwrapped(&run.stdout);
+    assert!(said.contains("It works, and this is left to do:"), "{run}");
+    assert!(said.contains("hint: clawkeep migrate"), "{run}");
+    assert!(!said.contains("All is well"), "{run}");
+    assert_eq!(fresh.world().get("anthropic:default"), token());
+}
+
+/// The terminal shows no colour where none is wanted; the words are the same.
+#[test]
+fn no_color_is_kept() {
+    for (name, value) in [("NO_COLOR", "1"), ("NO_COLOR", "")] {
+        let fresh = Fresh::new();
+        std::fs::remove_file(fresh.world().home().join(".openclaw/.env")).unwrap();
+        let args = [
+            "onboard",
+            "--slot",
+            "identity-file",
+            "--no-paste",
+            "--no-link",
+            "--no-service",
+        ];
+        let mut pty = Pty::start(fresh.scene.cmd(&args).env(name, value));
+        pty.expect("Enter when it is written down: ");
+        let key = key_on(&pty.screen());
+        pty.send_line("");
+        pty.expect("Type or paste the recovery key back");
+        pty.wait_hidden();
+        pty.send_line(&key);
+        let run = pty.finish().run.ok();
+        assert!(run.stdout.contains("All is well."), "{run}");
+        assert_eq!(run.stdout.contains("\x1b[32m"), value.is_empty(), "{run}");
+    }
+}
+
+/// A run that was killed between the recovery sheet and the vault goes on with that sheet.
+#[test]
+fn a_recovery_file_of_a_run_that_was_cut_off_is_used() {
+    let world = World::new();
+    let sheet = "sheet.txt";
+    let vault = ["--slot", "identity-file", "--recovery-file", sheet];
+    let _ = world.run(&[&["init"], &vault[..]].concat()).ok();
+    std::fs::remove_dir_all(world.vault()).unwrap();
+    std::fs::remove_file(world.identity_file()).unwrap();
+    let again = world.run(&[&["init"], &vault[..]].concat()).fails(1);
+    assert!(again.stderr.contains("exists already"), "{again}");
+    let onboard = ["onboard", "--yes", "--no-paste", "--no-link"];
+    let _ = world.run(&[&onboard[..], &vault].concat()).ok();
+    let _ = world
+        .run(&["recovery", "check", "--recovery-file", sheet])
+        .ok();
+    // What is no sheet is left alone.
+    std::fs::remove_dir_all(world.vault()).unwrap();
+    world.write(sheet, "my diary\n");
+    let _ = world.run(&[&onboard[..], &vault].concat()).fails(1);
+    assert_eq!(world.read(sheet), b"my diary\n");
+}
+
+/// Nobody is there: what is not said is named, before anything is made.
+#[test]
+fn without_a_person_nothing_is_asked() {
+    let fresh = Fresh::new();
+    let mut text = String::new();
+    let mut note = |args: &[&str], input: &str| {
+        let all = [&["onboard"], args].concat();
+        let run = fresh.scene.cmd(&all).stdin(input).run();
+        let _ = writeln!(text, "$ clawkeep {}\n{run}", all.join(" "));
+    };
+    let token = token();
+    note(&["--non-interactive"], "");
+    note(&["--non-interactive", "--no-link"], "");
+    note(
+        &["--non-interactive", "--no-link", "--slot", "identity-file"],
+        "",
+    );
+    note(&["--migrate", "--no-migrate"], "");
+    assert!(!fresh.world().vault().join("vault.age").exists(), "{text}");
+    let mut note = |args: &[&str], input: &str| {
+        let all = [&["onboard"], args].concat();
+        let run = fresh.scene.cmd(&all).stdin(input).run();
+        let _ = writeln!(text, "$ … | clawkeep {}\n{run}", all.join(" "));
+    };
+    let making = [
+        "--slot",
+        "identity-file",
+        "--no-recovery",
+        "--provider",
+        "anthropic",
+    ];
+    note(
+        &[
+            &["--yes", "--migrate"],
+            &making[..],
+            &["--expires-in", "90d"],
+        ]
+        .concat(),
+        &token,
+    );
+    note(&["--yes", "--no-paste"], "");
+    fresh.is_whole();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d", "[DATE]");
+    settings.add_filter(r"\(id [0-9a-f]+\)", "(id [ID])");
+    settings.add_filter(r"\d+ checks passed", "[N] checks passed");
+    settings.add_filter(r"undo \S+", "undo [ID]");
+    settings.add_filter(r" +\n", "\n");
+    settings.bind(|| insta::assert_snapshot!("onboard", text));
+}
+
+/// A service that was asked for, on a machine that has none, is an error after all else is done.
+#[test]
+fn a_step_that_fails_is_said_and_the_others_are_done() {
+    let world = World::new();
+    let args = [
+        "onboard",
+        "--yes",
+        "--slot",
+        "identity-file",
+        "--no-recovery",
+        "--provider",
+        "anthropic",
+        "--service",
+        "--no-link",
+        "--root",
+    ];
+    let empty = world.root().join("nothing");
+    std::fs::create_dir(&empty).unwrap();
+    let args = [&args[..], &[empty.to_str().unwrap()]].concat();
+    let run = world.cmd(&args).stdin(token()).run().fails(1);
+    assert!(run.stderr.contains("a step failed, as said above"), "{run}");
+    assert!(
+        run.stderr
+            .contains("hint: mend that, then go on from there: clawkeep onboard"),
+        "{run}"
+    );
+    assert_eq!(world.get("anthropic:default"), token());
 }

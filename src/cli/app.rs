@@ -107,7 +107,7 @@ impl App {
         if terminal.confirm(question, default)? {
             Ok(())
         } else {
-            Err(Error::cancelled())
+            Err(Error::declined())
         }
     }
 

@@ -34,6 +34,9 @@ pub struct Init {
     /// Make no recovery key
     #[arg(long)]
     pub no_recovery: bool,
+    /// Whether it goes on where an earlier run was cut off
+    #[arg(skip)]
+    pub goes_on: bool,
 }
 
 /// What a first credential is.
@@ -79,6 +82,21 @@ pub struct Onboard {
     /// How OpenClaw is found and linked
     #[command(flatten)]
     pub link: LinkHow,
+    /// Move plaintext credentials that are found into the vault; --yes alone does not
+    #[arg(long, conflicts_with = "no_migrate")]
+    pub migrate: bool,
+    /// Look for no plaintext credentials
+    #[arg(long)]
+    pub no_migrate: bool,
+    /// Install the keeper as a service of your own; --yes alone does not
+    #[arg(long, conflicts_with = "no_service")]
+    pub service: bool,
+    /// Install no service, and do not offer it
+    #[arg(long)]
+    pub no_service: bool,
+    /// The system lies below this folder
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub root: Option<PathBuf>,
     /// Do not ask; take the recommended answer
     #[arg(long)]
     pub yes: bool,
