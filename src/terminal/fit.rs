@@ -2,10 +2,28 @@
 
 use zeroize::Zeroizing;
 
+/// Below this nothing is broken: no such terminal is, or it cannot tell.
+const LEAST: usize = 20;
+
+/// A note behind a prompt that nothing was shown after, and the line's end; on a line of its own where it
+/// does not fit.
+pub(super) fn beside(prompt: &str, note: &str, width: usize) -> String {
+    let shown = fit(prompt, width);
+    let last = shown.rsplit('\n').next().unwrap_or_default();
+    let column = last.chars().count() + note.chars().count();
+    let before = if width >= LEAST && !note.is_empty() && column > width {
+        "\n"
+    } else {
+        ""
+    };
+    format!("{before}{note}\n")
+}
+
 /// The text with each line broken between words where it would be wider than `width` columns. What goes
 /// on in a new line begins with the blanks of its first one, and in a list three columns further right. A word
 /// that is wider stays whole, so that paths can be copied. Wiped, since it may be the recovery key.
 pub(super) fn fit(text: &str, width: usize) -> Zeroizing<String> {
+    let width = if width < LEAST { usize::MAX } else { width };
     // Each break adds a line end and takes a blank; what stands before the next line is bounded.
     let blanks = text.bytes().filter(|byte| *byte == b' ').count();
     let mut out = Zeroizing::new(String::with_capacity(text.len() + blanks * 16 + 16));
@@ -72,6 +90,16 @@ mod tests {
             *"  1) i  identity file: without a person,\n     for a gateway\n"
         );
         assert_eq!(**fit("short\n", 40), *"short\n");
+        assert_eq!(beside("Paste: ", "[9 characters]", 40), "[9 characters]\n");
+        assert_eq!(
+            beside("Paste: ", "[9 characters]", 20),
+            "\n[9 characters]\n"
+        );
+        assert_eq!(beside("Passphrase of x: ", "", 20), "\n");
+        assert_eq!(
+            **fit("no terminal tells its width here\n", 0),
+            *"no terminal tells its width here\n"
+        );
     }
 
     proptest! {

@@ -9,22 +9,22 @@
     reason = "a panic is how a test fails"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "link/scene.rs"]
+mod machine;
+#[path = "../link/scene.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
     reason = "the tests of `link` use the rest"
 )]
 mod scene;
+mod whole;
 
+use common::World;
 use common::pty::Pty;
-use common::{World, rounds};
-use rustix::process::Signal;
-use scene::Scene;
+use machine::Fresh;
 use std::fmt::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 /// A setup-token of 108 characters, visibly fake.
 fn token() -> String {
@@ -155,214 +155,6 @@ fn a_token_that_is_pasted_one_question_too_early_becomes_no_name() {
     pty.send("\x03");
     let _ = pty.finish().run.fails(130);
     assert!(world.search_home(&token()).is_empty());
-}
-
-/// A key in OpenClaw's .env, visibly fake.
-const OPENAI: &str = "sk-FAKE-0123456789abcdef0123456789abcdef";
-
-/// Every question of a first run, in its order, and what is typed. The keys stand for what a test knows.
-const QUESTIONS: [(&str, &str); 13] = [
-    ("Choice [i]: ", ""),
-    ("Enter when it is written down: ", ""),
-    ("Type or paste the recovery key back", "KEY"),
-    ("Move these into the vault? [Y/n] ", ""),
-    ("Store another token or key now? [y/N] ", "y"),
-    ("Provider [anthropic]: ", ""),
-    ("Choice [t]: ", ""),
-    ("Profile [anthropic:default]: ", ""),
-    ("Paste token for anthropic (hidden): ", "TOKEN"),
-    ("Does it expire? [Y/n] ", ""),
-    ("In how long [365d]: ", ""),
-    ("Change these files? [Y/n] ", ""),
-    ("Start a keeper whenever you log in? [y/N] ", ""),
-];
-
-/// A machine with an OpenClaw, with a key in plaintext, and with a systemd of scripts.
-struct Fresh {
-    scene: Scene,
-    system: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Fresh {
-    fn new() -> Fresh {
-        let scene = Scene::without_vault("2026.6.1");
-        let env = format!("OPENAI_API_KEY={OPENAI}\n");
-        scene.world.write(".openclaw/.env", env);
-        scene.world.write(".openclaw/openclaw.json", "{}\n");
-        let dir = tempfile::Builder::new()
-            .prefix("onboarding-")
-            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-            .unwrap();
-        let system = dir.path().canonicalize().unwrap();
-        let me = rustix::process::geteuid().as_raw();
-        for below in [
-            "etc",
-            "usr/bin",
-            "run/systemd/system",
-            &format!("run/user/{me}"),
-        ] {
-            std::fs::create_dir_all(system.join(below)).unwrap();
-        }
-        let home = scene.world.home();
-        let passwd = format!("fake:x:{me}:{me}::{}:/bin/sh\n", home.display());
-        std::fs::write(system.join("etc/passwd"), passwd).unwrap();
-        let systemctl = system.join("usr/bin/systemctl");
-        std::fs::write(&systemctl, "#!/bin/sh\nexit 0\n").unwrap();
-        for (path, bits) in [(&system, 0o755), (&systemctl, 0o755)] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits)).unwrap();
-        }
-        Fresh {
-            scene,
-            system,
-            _dir: dir,
-        }
-    }
-
-    fn world(&self) -> &World {
-        &self.scene.world
-    }
-
-    fn start(&self, more: &[&str]) -> Pty {
-        let root = self.system.to_str().unwrap();
-        let args = [&["onboard", "--root", root], more].concat();
-        Pty::start(self.scene.cmd(&args))
-    }
-
-    /// Answers every question until one that `stops` is reached, where it gives the terminal back; or to
-    /// the end, with the numbers of the questions that came.
-    fn walk(&self, mut pty: Pty, stop: Option<usize>) -> Result<(Pty, Vec<usize>), Pty> {
-        let texts: Vec<&str> = QUESTIONS.iter().map(|(text, _)| *text).collect();
-        let mut came = Vec::new();
-        let mut key = String::new();
-        while let Some(which) = pty.expect_any(&texts) {
-            came.push(which);
-            if stop == Some(which) {
-                return Err(pty);
-            }
-            if which == 1 {
-                key = key_on(&pty.screen());
-            }
-            let answer = match QUESTIONS[which].1 {
-                "KEY" => key.clone(),
-                "TOKEN" => token(),
-                text => text.to_owned(),
-            };
-            if matches!(QUESTIONS[which].1, "KEY" | "TOKEN") {
-                pty.wait_hidden();
-            }
-            pty.send_line(&answer);
-        }
-        Ok((pty, came))
-    }
-
-    /// What stands on this machine works: there is no vault yet, or one that opens.
-    fn works(&self) {
-        let listed = self.scene.cmd(&["secret", "list", "--json"]).run();
-        let said = listed.json();
-        match listed.code {
-            0 => {}
-            1 => assert!(
-                said["error"]["message"]
-                    .as_str()
-                    .unwrap()
-                    .contains("no vault"),
-                "{listed}"
-            ),
-            _ => panic!("{listed}"),
-        }
-    }
-
-    /// Both values are in the vault, and nothing in plaintext.
-    fn is_whole(&self) {
-        let values = self
-            .scene
-            .cmd(&["export", "--yes", "--output", "out.json"])
-            .run();
-        let _ = values.ok();
-        let out = self.world().read("out.json");
-        std::fs::remove_file(self.world().home().join("out.json")).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        assert!(
-            out.contains(&token()) && out.contains(OPENAI),
-            "a value is lost"
-        );
-        assert_eq!(self.world().search_home(OPENAI), Vec::<PathBuf>::new());
-        assert_eq!(self.world().search_home(&token()), Vec::<PathBuf>::new());
-    }
-}
-
-#[test]
-fn every_question_of_a_first_run_comes_once_and_it_ends_in_green() {
-    let fresh = Fresh::new();
-    let Ok((pty, came)) = fresh.walk(fresh.start(&[]), None) else {
-        panic!("no question stops it");
-    };
-    assert_eq!(came, (0..QUESTIONS.len()).collect::<Vec<_>>());
-    let run = pty.finish().run.ok();
-    fresh.is_whole();
-    let said = unwrapped(&run.stdout);
-    for text in [
-        "OPENAI_API_KEY",
-        "Resolved anthropic:default as the gateway would: it is the value that you entered.",
-        "Linked.",
-        "(clawkeep doctor).",
-        "\x1b[32mAll is well.",
-    ] {
-        assert!(said.contains(text), "{text}: {run}");
-    }
-    // Once more: nothing is asked but whether there is more.
-    let Ok((pty, came)) = fresh.walk(fresh.start(&["--no-paste"]), None) else {
-        panic!("no question stops it");
-    };
-    let run = pty.finish().run.ok();
-    assert!(!came.iter().any(|which| *which < 5), "{came:?}: {run}");
-}
-
-/// Ctrl-C, a terminal that is closed, and kill -9, while each question stands: what is there works, and
-/// the next run asks for the rest alone.
-#[test]
-fn a_first_run_that_is_cut_off_at_any_question_goes_on() {
-    for at in 0..QUESTIONS.len() {
-        let ways = rounds(1, 3);
-        for way in (0..ways).map(|round| (at + round) % 3) {
-            let fresh = Fresh::new();
-            let Err(mut pty) = fresh.walk(fresh.start(&[]), Some(at)) else {
-                panic!("question {at} never came");
-            };
-            let code = match way {
-                0 => {
-                    pty.send("\x03");
-                    130
-                }
-                1 => {
-                    pty.signal(Signal::HUP);
-                    128 + 1
-                }
-                _ => {
-                    pty.signal(Signal::KILL);
-                    128 + 9
-                }
-            };
-            let done = pty.finish();
-            assert!(done.restored || way == 2, "question {at}, way {way}");
-            assert_eq!(
-                done.run.code, code,
-                "question {at}, way {way}: {}",
-                done.run
-            );
-            fresh.works();
-            let Ok((pty, came)) = fresh.walk(fresh.start(&[]), None) else {
-                panic!("no question stops it");
-            };
-            let run = pty.finish().run.ok();
-            fresh.is_whole();
-            assert!(came.contains(&12), "{run}");
-            // Behind the recovery key the vault is there, and behind the move nothing is to be moved.
-            assert_eq!(came.contains(&0), at <= 2, "question {at}: {came:?}");
-            assert_eq!(came.contains(&3), at <= 3, "question {at}: {came:?}");
-        }
-    }
 }
 
 #[test]
