@@ -115,12 +115,18 @@ mod attached {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use crate::file::{self, mode_of};
     use rustix::fs::{XattrFlags, getxattr, setxattr};
+    use std::io::Write;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
+
+    fn not_run(why: &str) {
+        writeln!(std::io::stderr(), "not run: {why}").unwrap();
+    }
 
     /// Version 2, then (tag, rights, id): the owner rw, user 4242 r, the group none, the mask r, others
     /// none. Source: `include/uapi/linux/posix_acl_xattr.h`.
@@ -175,7 +181,7 @@ mod tests {
         let given = setxattr(&path, "user.backup", b"no", none)
             .and_then(|()| setxattr(&path, "system.posix_acl_access", &list(), none));
         if let Err(error) = given {
-            eprintln!("not run: this file system takes no attributes: {error}");
+            not_run(&format!("this file system takes no attributes: {error}"));
             return;
         }
         assert_eq!(mode_of(&path), 0o640);
@@ -199,7 +205,7 @@ mod tests {
             others.push(54_321);
         }
         let Some(other) = others.into_iter().find(|gid| *gid != mine) else {
-            eprintln!("not run: this user is in one group alone");
+            not_run("this user is in one group alone");
             return;
         };
         std::os::unix::fs::chown(&path, None, Some(other)).unwrap();

@@ -100,12 +100,12 @@ impl StoreLock {
 impl Drop for StoreLock {
     fn drop(&mut self) {
         // Whoever took it for stale and replaced it owns what is there now.
-        if matches!(Found::at(&self.path), Ok(Some(now)) if now == self.mine) {
-            if std::fs::remove_file(&self.path).is_err()
-                && let Ok(mut left) = LEFT.lock()
-            {
-                left.push(self.mine.clone());
-            }
+        let is_mine = matches!(Found::at(&self.path), Ok(Some(now)) if now == self.mine);
+        if is_mine
+            && std::fs::remove_file(&self.path).is_err()
+            && let Ok(mut left) = LEFT.lock()
+        {
+            left.push(self.mine.clone());
         }
     }
 }
