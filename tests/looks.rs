@@ -291,12 +291,10 @@ fn tables_fit_the_terminal() {
         for command in commands {
             let run = Pty::start_at(scene.cmd(command), columns).finish().run;
             // What is a file's text, or shows where files change, is shown as it is.
-            let shown: String = run
-                .stdout
-                .lines()
-                .filter(|line| !line.starts_with(['+', '-', '@', '#', '[']) && !line.contains('='))
-                .map(|line| format!("{line}\n"))
-                .collect();
+            let is_shown =
+                |line: &&str| !line.starts_with(['+', '-', '@', '#', '[']) && !line.contains('=');
+            let lines: Vec<&str> = run.stdout.lines().filter(is_shown).collect();
+            let shown = lines.join("\n");
             assert!(!shown.trim().is_empty(), "{command:?} said nothing");
             for line in too_wide(&shown, usize::from(columns)) {
                 wide.push(format!("{columns} {}: {line}", command.join(" ")));

@@ -367,7 +367,15 @@ impl Machine {
             command.arg("--root").arg(&self.root);
         }
         command.args(behind);
-        let out = command.output().unwrap();
+        // Another test's child may for a moment hold what this one has written.
+        let out = loop {
+            match command.output() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                out => break out.unwrap(),
+            }
+        };
         let stdout = String::from_utf8(out.stdout).unwrap();
         let stderr = String::from_utf8(out.stderr).unwrap();
         let code = out.status.code().unwrap_or(-1);
