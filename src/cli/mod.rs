@@ -22,6 +22,7 @@ pub mod marks;
 pub mod migrate;
 pub mod monitor;
 pub mod moved;
+pub mod narrow;
 pub mod onboard;
 #[cfg(unix)]
 pub mod once;
@@ -57,7 +58,6 @@ pub mod start;
 pub mod status;
 pub mod stores;
 pub mod survey;
-pub mod table;
 pub mod target;
 pub mod ui;
 pub mod unasked;

@@ -50,7 +50,7 @@ impl Ui {
     /// # Errors
     /// `BrokenPipe` when the reader has gone.
     pub fn table(self, rows: &[Vec<String>]) -> Result<()> {
-        self.data(&super::table::fitted(rows, self.width()))
+        self.data(&super::narrow::fitted(rows, self.width()))
     }
 
     /// Names, and what is to say of each, on stdout; as [`Ui::table`] without a heading.
@@ -58,7 +58,7 @@ impl Ui {
     /// # Errors
     /// `BrokenPipe` when the reader has gone.
     pub fn pairs(self, rows: &[Vec<String>]) -> Result<()> {
-        self.data(&super::table::pairs(rows, self.width()))
+        self.data(&super::narrow::pairs(rows, self.width()))
     }
 
     /// One line of data on stdout.
