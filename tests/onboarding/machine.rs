@@ -80,16 +80,16 @@ impl Fresh {
         Pty::start(self.scene.cmd(&args))
     }
 
-    /// Answers every question until one that `stops` is reached, where it gives the terminal back; or to
-    /// the end, with the numbers of the questions that came.
-    pub(crate) fn walk(&self, mut pty: Pty, stop: Option<usize>) -> Result<(Pty, Vec<usize>), Pty> {
+    /// Answers every question until one that `stops` is reached, or to the end: then with
+    /// the numbers of the questions that came.
+    pub(crate) fn walk(&self, mut pty: Pty, stop: Option<usize>) -> (Pty, Option<Vec<usize>>) {
         let texts: Vec<&str> = QUESTIONS.iter().map(|(text, _)| *text).collect();
         let mut came = Vec::new();
         let mut key = String::new();
         while let Some(which) = pty.expect_any(&texts) {
             came.push(which);
             if stop == Some(which) {
-                return Err(pty);
+                return (pty, None);
             }
             if which == 1 {
                 key = key_on(&pty.screen());
@@ -104,7 +104,7 @@ impl Fresh {
             }
             pty.send_line(&answer);
         }
-        Ok((pty, came))
+        (pty, Some(came))
     }
 
     /// What stands on this machine works: there is no vault yet, or one that opens.
