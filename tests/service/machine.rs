@@ -290,16 +290,16 @@ impl Machine {
 
     /// Stores a value in the user's vault.
     pub(crate) fn stores(&self, value: &str) {
-        self.store(value, &[]);
+        self.store("paste-api-key", value, &[]);
     }
 
-    /// Stores a value with more flags.
-    pub(crate) fn store(&self, value: &str, flags: &[&str]) {
+    /// Stores a value by this command, with more flags.
+    pub(crate) fn store(&self, command: &str, value: &str, flags: &[&str]) {
         use std::io::Write as _;
         let mut child = Command::new(&self.program)
             .env_clear()
             .env("HOME", self.home())
-            .args(["models", "auth", "paste-api-key", "--provider", "fake"])
+            .args(["models", "auth", command, "--provider", "fake"])
             .args(["--profile-id", "fake:main"])
             .args(flags)
             .uid(self.uid)

@@ -317,21 +317,37 @@ fn an_expired_token_is_told_once_and_the_value_never() {
         "state/tell",
         "#!/bin/sh\n{ echo \"code: $CLAWKEEP_PROBLEM\"; cat; } >> \"$1\"\n",
     );
-    let value = "sk-fake-0123456789abcdef-0123456789abcdef";
-    m.store(value, &["--expires-in", "2s"]);
+    let value = format!("sk-fake-{}", "0123456789abcdef".repeat(4));
+    m.store("paste-token", &value, &["--expires-in", "3h"]);
     let look = ["monitor", "--on-problem", &command, &said];
-    let mut first = m.alice(&look);
-    // Expiring, and a moment later expired: both are worth a word.
-    while !first.text.contains("expired") {
-        first = m.alice(&look);
-    }
+    let soon = m.alice(&look);
+    assert_eq!(soon.code, 0, "{}", soon.text);
     let before = m.text(&m.path("state/said")).unwrap();
-    assert!(before.contains("fake:main"), "{before}");
-    assert!(before.contains("hint: "), "{before}");
-    let second = m.alice(&look);
-    assert!(second.text.contains("not told again"), "{}", second.text);
+    assert_eq!(
+        before,
+        "code: 2\nclawkeep: a credential expires soon\nfake is in use, and its credential expires within 24 \
+         hours\nhint: clawkeep models auth paste-token --provider fake --profile-id fake:main\n"
+    );
+    let again = m.alice(&look);
+    assert!(again.text.contains("not told again"), "{}", again.text);
     assert_eq!(m.text(&m.path("state/said")).unwrap(), before);
-    for text in [&before, &first.text, &second.text] {
+    // Another thing is told at once; what nobody chose to be told fails in the journal.
+    m.store("paste-token", &value, &["--expires-in", "1ms"]);
+    let over = m.alice(&look);
+    let after = m.text(&m.path("state/said")).unwrap();
+    assert!(after[before.len()..].starts_with("code: 1\n"), "{after}");
+    assert!(
+        after[before.len()..].contains("has expired\nhint: "),
+        "{after}"
+    );
+    for text in [&after, &soon.text, &again.text, &over.text] {
         assert!(!text.contains(&value[8..]), "{text}");
     }
+    let _ = m.alice(&INSTALL);
+    assert_eq!(m.alice(&["monitor"]).code, 1);
+    // A new value, and all is well: nothing is told.
+    m.store("paste-token", &value, &["--expires-in", "90d"]);
+    let well = m.alice(&look);
+    assert_eq!(well.code, 0, "{}", well.text);
+    assert_eq!(m.text(&m.path("state/said")).unwrap(), after);
 }

@@ -5,7 +5,7 @@
 //! tell      the telling: a command, the desktop, a post
 //! ```
 //!
-//! Promises: what is sent is what `models status --check` says of what is wrong, with its hints, and so
+//! Promises: what is sent is the list of `models status --check` of what is wrong, with its hints, and so
 //! no value; the same thing is told once a day, another thing at once; what could not be told or looked
 //! at is an error, so that a timer's unit shows as failed.
 
@@ -140,19 +140,24 @@ fn look(app: &App) -> Result<Looked> {
     }
     command
         .args(["--non-interactive", "models", "status", "--check"])
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let out = run_within(LIMIT, command, &program, None)?;
-    judged(out.code, &String::from_utf8_lossy(&out.talk))
+    judged(
+        out.code,
+        &String::from_utf8_lossy(&out.stdout),
+        &String::from_utf8_lossy(&out.talk),
+    )
 }
 
-/// What the exit code and the talk of `models status --check` mean.
-fn judged(code: Option<i32>, talk: &str) -> Result<Looked> {
+/// What the exit code, the output and the talk of `models status --check` mean.
+fn judged(code: Option<i32>, shown: &str, talk: &str) -> Result<Looked> {
     match code {
         Some(0) => Ok(Looked::Fine),
         Some(code @ (1 | 2)) => Ok(Looked::Problem(Problem {
             code: if code == 2 { 2 } else { 1 },
-            text: text(talk),
+            // Where it did not come to a list, the talk says why.
+            text: text(not_well(shown).unwrap_or(talk)),
         })),
         code => {
             let kind = match code {
@@ -171,14 +176,17 @@ fn judged(code: Option<i32>, talk: &str) -> Result<Looked> {
     }
 }
 
-/// The talk as it is told: whole lines, none of them empty, no control characters.
-fn text(talk: &str) -> String {
+/// The list of what is wrong, each with its hint, at the end of what is shown; `None` when there is none.
+fn not_well(shown: &str) -> Option<&str> {
+    let (before, list) = shown.split_once("Not well:\n")?;
+    let begins_a_line = before.is_empty() || before.ends_with('\n');
+    (begins_a_line && !list.trim().is_empty()).then_some(list)
+}
+
+/// The lines as they are told: whole, none of them empty, no control characters.
+fn text(said: &str) -> String {
     let mut text = String::new();
-    for line in talk
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-    {
+    for line in said.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let line = ui::plain(line);
         if text.len() + line.len() + 1 > MAX_TEXT {
             text.push_str("…\n");
@@ -255,24 +263,34 @@ mod tests {
 
     #[test]
     fn exit_codes_mean_what_models_status_says() {
-        assert_eq!(judged(Some(0), "note: x").unwrap(), Looked::Fine);
+        assert_eq!(judged(Some(0), "", "note: x").unwrap(), Looked::Fine);
         for code in [1, 2] {
-            let Looked::Problem(problem) =
-                judged(Some(code), "anthropic:work expired\n\nhint: x\n").unwrap()
-            else {
+            let Looked::Problem(problem) = judged(
+                Some(code),
+                "Vault: x\n\nNot well:\n  anthropic expired\n  hint: x\n",
+                "note: y",
+            )
+            .unwrap() else {
                 panic!("{code} is a problem");
             };
             assert_eq!(i32::from(problem.code), code);
-            assert_eq!(problem.text, "anthropic:work expired\nhint: x");
+            assert_eq!(problem.text, "anthropic expired\nhint: x");
         }
-        let locked = judged(Some(75), "clawkeep: not proven: locked\nhint: y").unwrap_err();
+        let locked = judged(Some(75), "", "clawkeep: not proven: locked\nhint: y").unwrap_err();
         assert_eq!(locked.kind(), Kind::Locked);
         assert!(
             locked.message().ends_with(": not proven: locked"),
             "{locked}"
         );
+        let talk = "clawkeep: there is no vault\nhint: z";
+        for shown in ["", "Not well:\n", "x Not well:\ny"] {
+            let Looked::Problem(problem) = judged(Some(1), shown, talk).unwrap() else {
+                panic!("1 is a problem");
+            };
+            assert_eq!(problem.text, talk, "{shown}");
+        }
         for code in [Some(64), Some(101), None] {
-            assert_eq!(judged(code, "").unwrap_err().kind(), Kind::Failed);
+            assert_eq!(judged(code, "", "").unwrap_err().kind(), Kind::Failed);
         }
     }
 
