@@ -30,21 +30,23 @@ pub(super) fn run(
         steps.run(|_| prove(app, credential, record))?;
     }
     if let Some(linked) = linked {
-        steps.run(|_| {
-            link::prove(app, &linked.record, &linked.ids)?;
-            linked.verdict(app)
-        })?;
+        steps.run(|_| link::prove(app, &linked.record, &linked.ids))?;
     }
     let clean = steps.run(|_| examined(app, args))?;
+    let is_whole = linked.is_none_or(Linked::is_whole);
+    if clean == Some(true) && is_whole && steps.failed.is_none() {
+        app.ui.good("All is well.");
+    }
+    // What a person types next comes last.
+    if let Some(linked) = linked {
+        steps.run(|_| linked.verdict(app))?;
+    }
     if let Some(error) = steps.failed.take() {
         return Err(Error::new(
             error.kind(),
             "not everything is done: a step failed, as said above",
         )
         .hint("mend that, then go on from there: clawkeep onboard"));
-    }
-    if clean == Some(true) {
-        app.ui.good("All is well.");
     }
     Ok(())
 }
