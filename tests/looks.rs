@@ -449,3 +449,41 @@ fn nothing_is_coloured_but_a_terminal() {
         assert!(!run.stdout.contains("\x1b[3"), "{run}");
     }
 }
+
+/// Plurals that one of a thing does not have, and units that are no words.
+const PLURALS: &str =
+    "secrets values checks places profiles files ids days hours minutes seconds pages";
+const SHORT_UNITS: &str = "min mins sec secs hr hrs ms d h m s";
+
+/// Read aloud, what is said is sentences: one of a thing is one, units are words, a hint can be typed.
+#[test]
+fn what_is_said_can_be_read_aloud() {
+    let mut seen = 0;
+    for folder in [
+        "tests/snapshots",
+        "tests/service/snapshots",
+        "tests/onboarding/snapshots",
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let talk = text.split("--- stderr\n").skip(1);
+            let lines =
+                talk.flat_map(|part| part.lines().take_while(|line| !line.starts_with("$ ")));
+            for line in lines.filter(|line| !line.starts_with(['-', ' '])) {
+                seen += 1;
+                assert!(line.trim() != "hint:" && !line.contains("(s)"), "{line}");
+                let words: Vec<&str> = line.split([' ', ',', '.', ')', ';']).collect();
+                for pair in words
+                    .windows(2)
+                    .filter(|pair| pair[0].parse::<u64>().is_ok())
+                {
+                    let is = |list: &str| list.split(' ').any(|word| word == pair[1]);
+                    assert!(pair[0] != "1" || !is(PLURALS), "{line}");
+                    assert!(!is(SHORT_UNITS), "{line}");
+                }
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}

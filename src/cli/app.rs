@@ -340,10 +340,10 @@ impl App {
         let vault = self.open_by(&key)?;
         // Who knows the key's public half could have made such a file: only a person can tell.
         self.ui.say(&format!(
-            "The recovery key opens the vault {} with {} secrets. Is that yours? Its id stands on your sheet, \
+            "The recovery key opens the vault {} with {}. Is that yours? Its id stands on your sheet, \
              unless it was given a new one since (rekey, a removed slot).",
             vault.id().short(),
-            vault.contents().secrets.len()
+            super::ui::secrets(vault.contents().secrets.len())
         ));
         Ok(vault)
     }

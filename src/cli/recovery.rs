@@ -212,9 +212,9 @@ fn check(app: &App, args: &RecoveryCheck) -> Result<()> {
     };
     let opened = app.open_by(&key)?;
     app.ui.say(&format!(
-        "The recovery key opens the vault {} with {} secrets.",
+        "The recovery key opens the vault {} with {}.",
         opened.id().short(),
-        opened.contents().secrets.len()
+        super::ui::secrets(opened.contents().secrets.len())
     ));
     match vault {
         Ok(ref vault) if vault.id() != opened.id() => Err(Error::broken(

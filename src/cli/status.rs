@@ -111,9 +111,9 @@ fn show(app: &App, glance: &Glance) -> Result<()> {
         || "not linked".to_owned(),
         |link| {
             format!(
-                "{} is linked, and asks for {} ids",
+                "{} is linked, and asks for {}",
                 link.openclaw,
-                link.linked.len()
+                ui::counted(link.linked.len() as u64, "id", "ids")
             )
         },
     );

@@ -225,6 +225,11 @@ pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// So many secrets: `1 secret`.
+pub fn secrets(count: usize) -> String {
+    counted(count as u64, "secret", "secrets")
+}
+
 /// The text with its first letter large, where a message begins a sentence.
 pub fn capital(text: &str) -> String {
     let mut chars = text.chars();
