@@ -64,6 +64,9 @@ impl Kind {
     }
 }
 
+/// What is said when a person said no.
+const DECLINED: &str = "nothing was changed, as you said";
+
 /// What happened, to which thing, and the next thing to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
@@ -113,6 +116,16 @@ impl Error {
     /// See [`Kind::Cancelled`].
     pub fn cancelled() -> Self {
         Self::new(Kind::Cancelled, "cancelled, nothing was stored")
+    }
+
+    /// A person who is asked said no, and nothing was done. [`Kind::Cancelled`] too.
+    pub fn declined() -> Self {
+        Self::new(Kind::Cancelled, DECLINED)
+    }
+
+    /// Whether a person said no, rather than leave altogether.
+    pub fn is_declined(&self) -> bool {
+        self.kind == Kind::Cancelled && self.message == DECLINED
     }
 
     /// A failure that the output says already: only the exit code says it again.

@@ -301,7 +301,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
     ("rpassword", &["src/terminal/windows.rs"]),
     ("jsonc_parser", &["src/openclaw/config/"]),
-    ("clap", &["src/cli/args", "src/cli/usage.rs"]),
+    (
+        "clap",
+        &["src/cli/args", "src/cli/papers.rs", "src/cli/usage.rs"],
+    ),
+    (
+        "clap_complete",
+        &["src/cli/args/papers.rs", "src/cli/papers.rs"],
+    ),
+    ("clap_mangen", &["src/cli/papers.rs"]),
     ("keyring_core", &["src/keychain/"]),
     ("secret_service", &["src/keychain/"]),
     ("tracing", &["src/keychain/"]),

@@ -22,6 +22,7 @@ mod keyring;
 
 use clawkeep::keychain::Item;
 use common::World;
+use common::pty::Pty;
 use common::run::{Cmd, Run};
 use common::vault::request;
 use keyring::{Bus, ready};
@@ -261,4 +262,58 @@ fn a_keychain_opens_a_vault_file_and_rekey_replaces_its_item() {
         .ok();
     assert!(run.stderr.contains("added"), "{run}");
     assert_eq!(desktop.world.get("fakeai:manual"), VALUE);
+}
+
+/// A first run where a keychain is found: it is said and recommended, and the other ways are there; over
+/// ssh, where nobody logs in at the desktop, the identity file is.
+#[test]
+fn a_first_run_finds_the_keychain_and_asks() {
+    if !ready() {
+        return;
+    }
+    for (answer, custody) in [("", "file"), ("v", "keychain")] {
+        let desktop = Desktop::new();
+        let _keyring = desktop.bus.keyring(Some(PASSWORD));
+        let args = ["onboard", "--no-link", "--no-service"];
+        let mut pty = Pty::start(desktop.cmd(&args));
+        pty.expect("A keychain was found");
+        pty.expect("(recommended here)");
+        pty.expect("Choice [k]: ");
+        pty.send_line(answer);
+        if custody == "file" {
+            pty.expect("Enter when it is written down: ");
+            pty.send_line("");
+            pty.expect("back (Enter to do that later): ");
+            pty.wait_hidden();
+            pty.send_line("");
+        }
+        pty.expect("Provider [anthropic]: ");
+        pty.send_line("fakeai");
+        pty.expect("Choice [k]: ");
+        pty.send_line("");
+        pty.expect("Profile [fakeai:default]: ");
+        pty.send_line("");
+        pty.expect("(hidden): ");
+        pty.wait_hidden();
+        pty.send_line(VALUE);
+        pty.expect("Does it expire? [y/N] ");
+        pty.send_line("");
+        let run = pty.finish().run.ok();
+        assert!(run.stdout.contains("as the gateway would"), "{run}");
+        let got = desktop.resolve("fakeai:default");
+        assert_eq!(got["values"]["fakeai:default"], VALUE);
+        let is_file = desktop.world.vault().join("vault.age").exists();
+        assert_eq!(is_file, custody == "file");
+    }
+    let desktop = Desktop::new();
+    let _keyring = desktop.bus.keyring(Some(PASSWORD));
+    let mut pty = Pty::start(
+        desktop
+            .cmd(&["onboard", "--no-link"])
+            .env("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22"),
+    );
+    pty.expect("Choice [i]: ");
+    pty.send("\x03");
+    let _ = pty.finish().run.fails(130);
+    assert!(!desktop.world.vault().join("vault.age").exists());
 }

@@ -12,6 +12,8 @@
 
 mod common;
 
+use clap::CommandFactory as _;
+use clawkeep::cli::args::Cli;
 use common::World;
 use common::vault::{SETUP_TOKEN, request};
 use std::fmt::Write as _;
@@ -437,63 +439,29 @@ fn what_the_doctor_finds() {
 #[test]
 fn every_help() {
     let mut t = Transcript::new();
-    let commands: [&[&str]; 52] = [
-        &[],
-        &["onboard"],
-        &["init"],
-        &["models"],
-        &["models", "auth"],
-        &["models", "auth", "paste-token"],
-        &["models", "auth", "paste-api-key"],
-        &["models", "auth", "setup-token"],
-        &["models", "auth", "add"],
-        &["models", "auth", "list"],
-        &["models", "auth", "logout"],
-        &["models", "auth", "order"],
-        &["models", "auth", "order", "get"],
-        &["models", "auth", "order", "set"],
-        &["models", "auth", "order", "clear"],
-        &["models", "pick"],
-        &["secret"],
-        &["secret", "set"],
-        &["secret", "get"],
-        &["secret", "list"],
-        &["secret", "remove"],
-        &["slot"],
-        &["slot", "add"],
-        &["slot", "list"],
-        &["slot", "remove"],
-        &["rekey"],
-        &["recovery"],
-        &["recovery", "check"],
-        &["backup"],
-        &["restore"],
-        &["export"],
-        &["link"],
-        &["unlink"],
-        &["migrate"],
-        &["status"],
-        &["doctor"],
-        &["log"],
-        &["run"],
-        &["run", "-h"],
+    for path in paths(&Cli::command(), &[]) {
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        t.run(&[&words[..], &["--help"]].concat());
+    }
+    for short in [
+        &["run", "-h"][..],
         &["scan", "-h"],
-        &["keeper"],
-        &["keeper", "start"],
-        &["keeper", "arm"],
-        &["keeper", "status"],
-        &["keeper", "stop"],
-        &["unlock"],
-        &["lock"],
-        &["resolve"],
         &["models", "auth", "paste-token", "-h"],
         &["-h"],
         &["init", "-h"],
         &["resolve", "-h"],
-    ];
-    for command in commands {
-        let short = command.last() == Some(&"-h");
-        t.run(&[command, if short { &[] } else { &["--help"] }].concat());
+    ] {
+        t.run(short);
     }
     t.holds("help");
+}
+
+/// Every command that is shown, by its words; the program itself is the first.
+fn paths(command: &clap::Command, above: &[String]) -> Vec<Vec<String>> {
+    let mut found = vec![above.to_vec()];
+    for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+        let path = [above, &[below.get_name().to_owned()]].concat();
+        found.extend(paths(below, &path));
+    }
+    found
 }

@@ -58,9 +58,12 @@ impl App {
     pub fn new(host: Host, global: Global, json: bool) -> Result<Self> {
         let dir = vault_dir(&host, &global)?;
         let pins = global.pins()?;
+        // https://no-color.org: set, and not empty.
+        let is_set = |name| host.var(name).is_some_and(|value| !value.is_empty());
+        let colour = !is_set("NO_COLOR") && host.var("TERM").is_some_and(|term| term != "dumb");
         Ok(App {
             host,
-            ui: Ui::new(json),
+            ui: Ui::new(json).with_colour(colour),
             global,
             dir,
             pins,
@@ -104,7 +107,7 @@ impl App {
         if terminal.confirm(question, default)? {
             Ok(())
         } else {
-            Err(Error::cancelled())
+            Err(Error::declined())
         }
     }
 
@@ -337,10 +340,10 @@ impl App {
         let vault = self.open_by(&key)?;
         // Who knows the key's public half could have made such a file: only a person can tell.
         self.ui.say(&format!(
-            "The recovery key opens the vault {} with {} secrets. Is that yours? Its id stands on your sheet, \
+            "The recovery key opens the vault {} with {}. Is that yours? Its id stands on your sheet, \
              unless it was given a new one since (rekey, a removed slot).",
             vault.id().short(),
-            vault.contents().secrets.len()
+            super::ui::secrets(vault.contents().secrets.len())
         ));
         Ok(vault)
     }

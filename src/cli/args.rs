@@ -8,7 +8,10 @@ mod keeper;
 mod link;
 mod migrate;
 mod models;
+mod monitor;
+mod onboard;
 mod order;
+mod papers;
 mod pick;
 mod run;
 mod scan;
@@ -22,7 +25,10 @@ pub use keeper::{KeeperArm, KeeperCommand, KeeperHow, KeeperStart, KeeperStatus,
 pub use link::{Link, LinkHow, Unlink};
 pub use migrate::Migrate;
 pub use models::{Models, ModelsStatus};
+pub use monitor::{Monitor, MonitorHow};
+pub use onboard::{CustodyArg, Init, KindArg, Onboard};
 pub use order::{Order, OrderCommand, OrderSet};
+pub use papers::{Completions, Man};
 pub use pick::Pick;
 pub use run::Run;
 pub use scan::Scan;
@@ -166,6 +172,15 @@ pub enum Command {
         after_help = "Example:  clawkeep doctor\nScript:   clawkeep doctor --fix --yes --json"
     )]
     Doctor(Doctor),
+    /// Look once for credentials that are expired, missing or soon to expire, and tell
+    ///
+    /// Does what `models status --check` does, and tells who was chosen when something is wrong: the
+    /// same thing once a day, another thing at once. Nothing that is sent holds a value. `service install
+    /// --monitor` has it done from time to time.
+    #[command(
+        after_help = "Example:  clawkeep monitor --try --notify\nScript:   clawkeep monitor --ntfy-file ~/.config/ntfy-address"
+    )]
+    Monitor(Monitor),
     /// Show who asked for which secret, and what came of it
     #[command(after_help = "Example:  clawkeep log --refused")]
     Log(Log),
@@ -182,6 +197,14 @@ pub enum Command {
         after_help = "Example:  clawkeep run --provider anthropic -- my-agent --quiet\nScript:   clawkeep run --env TELEGRAM_BOT_TOKEN=channels/telegram/token -- ./bot"
     )]
     Run(Run),
+    /// Print what a shell needs to complete commands and flags
+    #[command(
+        after_help = "Example:  clawkeep completions bash > ~/.local/share/bash-completion/completions/clawkeep"
+    )]
+    Completions(Completions),
+    /// Show the man page, or write one for each command into a folder
+    #[command(after_help = "Example:  clawkeep man ~/.local/share/man/man1")]
+    Man(Man),
     /// Answer OpenClaw's request for secrets on stdin (exec protocol 1)
     #[command(
         after_help = "Example:  echo '{\"protocolVersion\":1,\"provider\":\"clawkeep\",\"ids\":[\"gateway/token\"]}' | clawkeep resolve"
@@ -362,15 +385,6 @@ pub struct SecretRemove {
     pub yes: bool,
 }
 
-/// Where values lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CustodyArg {
-    /// In one age-encrypted file (the default)
-    File,
-    /// Each value in its own keychain item
-    Keychain,
-}
-
 /// How the vault opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SlotArg {
@@ -380,77 +394,6 @@ pub enum SlotArg {
     Passphrase,
     /// A private file, for servers and services
     IdentityFile,
-}
-
-/// How a vault is made.
-#[derive(Debug, Clone, Args)]
-pub struct Init {
-    /// Where values lie [default: file]
-    #[arg(long, value_enum)]
-    pub custody: Option<CustodyArg>,
-    /// How the vault opens; may be given more than once
-    #[arg(long, value_enum)]
-    pub slot: Vec<SlotArg>,
-    /// The file of an identity-file slot [default: identity.txt in clawkeep's configuration folder]
-    #[arg(long, value_name = "FILE")]
-    pub identity_file: Option<PathBuf>,
-    /// The file with the new passphrase, for scripts
-    #[arg(long, value_name = "FILE")]
-    pub new_passphrase_file: Option<PathBuf>,
-    /// Write the recovery key to this new file instead of showing it
-    #[arg(long, value_name = "FILE", conflicts_with = "no_recovery")]
-    pub recovery_file: Option<PathBuf>,
-    /// Make no recovery key
-    #[arg(long)]
-    pub no_recovery: bool,
-}
-
-/// What a first credential is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KindArg {
-    /// A bearer token or setup-token
-    Token,
-    /// An API key
-    ApiKey,
-}
-
-/// The first run.
-#[derive(Debug, Args)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag that a person types"
-)]
-pub struct Onboard {
-    /// How the vault is made
-    #[command(flatten)]
-    pub init: Init,
-    /// The provider of the first credential
-    #[arg(long, value_name = "NAME")]
-    pub provider: Option<String>,
-    /// Whether it is a token or an API key [default: token for anthropic, otherwise API key]
-    #[arg(long, value_enum)]
-    pub kind: Option<KindArg>,
-    /// The profile [default: <provider>:default]
-    #[arg(long, value_name = "ID")]
-    pub profile_id: Option<String>,
-    /// When it stops working, from now
-    #[arg(long, value_name = "DURATION")]
-    pub expires_in: Option<String>,
-    /// Store a value that looks like another provider's
-    #[arg(long)]
-    pub force: bool,
-    /// Take no credential now
-    #[arg(long)]
-    pub no_paste: bool,
-    /// Leave OpenClaw alone
-    #[arg(long)]
-    pub no_link: bool,
-    /// How OpenClaw is found and linked
-    #[command(flatten)]
-    pub link: LinkHow,
-    /// Do not ask; take the recommended answer
-    #[arg(long)]
-    pub yes: bool,
 }
 
 /// The access log.

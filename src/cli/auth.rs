@@ -7,7 +7,7 @@ use super::opened::Opened;
 use super::record::{self, LinkRecord};
 use super::reload::Reload;
 use super::{ui, uptake};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::expiry::{Millis, expires_in};
 use crate::openclaw::profiles::{self, Expires, ProfileKind};
 use crate::openclaw::reference::SecretRef;
@@ -251,8 +251,12 @@ fn add(app: &App, agent: &AgentId, args: &Add) -> Result<()> {
         .hint("clawkeep models auth paste-token --provider anthropic"));
     };
     app.open()?;
-    let (credential, value) =
-        ask_everything(app, &mut terminal, args.provider.as_deref(), "manual")?;
+    let provider = args.provider.as_deref().map(ProviderId::parse);
+    let given = Given {
+        provider: provider.transpose()?,
+        ..Given::default()
+    };
+    let (credential, value) = ask_everything(app, &mut terminal, &given, "manual")?;
     let reload = Reload::unless(args.no_reload);
     store(app, agent, &credential, value, reload)
 }
@@ -272,76 +276,119 @@ fn ask_name(terminal: &mut Terminal, prompt: &str) -> Result<String> {
     }
 }
 
-/// Provider, kind, profile, value and expiry, one question each.
+/// What is known of a credential before anybody is asked.
+#[derive(Default)]
+pub struct Given {
+    /// Whose it is.
+    pub provider: Option<ProviderId>,
+    /// Token or API key.
+    pub kind: Option<SecretKind>,
+    /// Its profile.
+    pub profile: Option<ProfileId>,
+    /// From now until it stops working, as typed.
+    pub expires: Option<String>,
+    /// Take a value that looks like another provider's.
+    pub force: bool,
+}
+
+/// Provider, kind, profile, value and expiry, one question each for what is not given. An answer that
+/// cannot be one is said, and asked for again.
 ///
 /// # Errors
-/// `Cancelled`, or what the answers get wrong.
+/// `Cancelled`; `Usage` when what is given is wrong.
 pub fn ask_everything(
     app: &App,
     terminal: &mut Terminal,
-    provider: Option<&str>,
+    given: &Given,
     default_name: &str,
 ) -> Result<(Credential, Secret)> {
-    let provider = match provider {
-        Some(name) => ProviderId::parse(name)?,
-        None => loop {
+    let now = app.host.now();
+    let until = |text: &str| expires_in(text, now);
+    let expires = given.expires.as_deref().map(until).transpose()?;
+    let provider = match &given.provider {
+        Some(provider) => provider.clone(),
+        None => again(app, || {
             let typed = ask_name(terminal, "Provider [anthropic]: ")?;
-            let name = if typed.trim().is_empty() {
-                "anthropic"
-            } else {
-                typed.trim()
-            };
-            match ProviderId::parse(name) {
-                Ok(provider) => break provider,
-                Err(error) => app.ui.say(error.message()),
-            }
-        },
+            ProviderId::parse(or(&typed, "anthropic"))
+        })?,
     };
-    let is_anthropic = provider.as_str() == "anthropic";
-    let kinds = [
-        (
-            "t",
-            if is_anthropic {
-                "setup-token (claude setup-token)"
-            } else {
-                "token"
-            },
-        ),
-        ("k", "API key"),
-    ];
-    let kind = match terminal.choose(
-        "What is it?",
-        &kinds,
-        Some(if is_anthropic { "t" } else { "k" }),
-    )? {
-        "t" => SecretKind::Token,
-        _ => SecretKind::ApiKey,
+    let kind = match given.kind {
+        Some(kind) => kind,
+        None => ask_kind(terminal, &provider)?,
     };
-    let default_profile = ProfileId::of(&provider, default_name);
-    let typed = ask_name(terminal, &format!("Profile [{default_profile}]: "))?;
-    let profile = if typed.trim().is_empty() {
-        default_profile
-    } else {
-        ProfileId::parse(&typed)?
+    let profile = match &given.profile {
+        Some(profile) => profile.clone(),
+        None => again(app, || {
+            let default = ProfileId::of(&provider, default_name);
+            let typed = ask_name(terminal, &format!("Profile [{default}]: "))?;
+            ProfileId::parse(or(&typed, default.as_str()))
+        })?,
     };
     let mut credential = Credential {
         provider,
         profile,
         kind,
-        expires: None,
+        expires,
     };
-    let value = ask(app, &credential)?;
-    check(app, &credential, &value, false)?;
-    if terminal.confirm("Does it expire?", kind == SecretKind::Token)? {
-        let typed = terminal.ask_line("In how long [365d]: ")?;
-        let text = if typed.trim().is_empty() {
-            "365d"
-        } else {
-            typed.trim()
-        };
-        credential.expires = Some(expires_in(text, app.host.now())?);
+    let value = again(app, || {
+        let value = ask(app, &credential)?;
+        check(app, &credential, &value, given.force).map(|()| value)
+    })?;
+    if expires.is_none() && terminal.confirm("Does it expire?", kind == SecretKind::Token)? {
+        credential.expires = Some(again(app, || {
+            let typed = terminal.ask_line("In how long [365d]: ")?;
+            until(or(&typed, "365d"))
+        })?);
     }
     Ok((credential, value))
+}
+
+/// How often a person is asked again.
+const AGAIN: usize = 5;
+
+/// Asks until the answer can be one.
+fn again<T>(app: &App, mut asks: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut left = AGAIN;
+    loop {
+        match asks() {
+            Err(error)
+                if matches!(error.kind(), Kind::Usage | Kind::Failed | Kind::Broken)
+                    && left > 1 =>
+            {
+                left -= 1;
+                app.ui.say(&format!("{}.", ui::capital(error.message())));
+                if let Some(hint) = error.hint_text() {
+                    app.ui.say(&format!("hint: {hint}"));
+                }
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What was typed, or what is taken for an empty line.
+fn or<'t>(typed: &'t str, default: &'t str) -> &'t str {
+    match typed.trim() {
+        "" => default,
+        typed => typed,
+    }
+}
+
+fn ask_kind(terminal: &mut Terminal, provider: &ProviderId) -> Result<SecretKind> {
+    let is_anthropic = provider.as_str() == "anthropic";
+    let token = if is_anthropic {
+        "setup-token (claude setup-token)"
+    } else {
+        "token"
+    };
+    let kinds = [("t", token), ("k", "API key")];
+    let default = if is_anthropic { "t" } else { "k" };
+    Ok(
+        match terminal.choose("What is it?", &kinds, Some(default))? {
+            "t" => SecretKind::Token,
+            _ => SecretKind::ApiKey,
+        },
+    )
 }
 
 fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
@@ -429,7 +476,7 @@ fn list(app: &App, agent: &AgentId, args: &List) -> Result<()> {
             expires,
         ]);
     }
-    app.ui.data(&ui::table(&rows))
+    app.ui.table(&rows)
 }
 
 /// The default name of a setup-token's profile, and how long Anthropic says that one lives.

@@ -93,7 +93,13 @@ pub fn make(app: &App, args: &Init) -> Result<()> {
         app,
         identity.vault_id(),
         args.recovery_file.as_deref(),
-        args.no_recovery,
+        if args.no_recovery {
+            recovery::Wanted::None
+        } else if args.goes_on {
+            recovery::Wanted::Again
+        } else {
+            recovery::Wanted::New
+        },
         person.as_mut(),
     )?;
     let keychain = app.keychain();
@@ -186,7 +192,10 @@ fn make_items(app: &App, args: &Init) -> Result<()> {
 }
 
 /// Proves by a round trip that the keychain takes and gives back.
-fn require_keychain(app: &App) -> Result<()> {
+///
+/// # Errors
+/// `Missing` where there is none, `Locked` where it does not open, `Broken` where it forgets.
+pub(super) fn require_keychain(app: &App) -> Result<()> {
     let keychain = app.keychain();
     if let Presence::Absent(why) = keychain.presence()? {
         return Err(Error::missing(format!("there is no keychain here: {why}"))

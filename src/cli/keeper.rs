@@ -316,7 +316,7 @@ fn show_published(app: &App, args: &KeeperStatus, place: &Place, said: &Publishe
         ["since", &ui::date(said.since)],
         ["ends", &said.locks_at.map_or("never".to_owned(), ui::date)],
     ];
-    app.ui.data(ui::table(&rows.map(row)).trim_end())
+    app.ui.pairs(&rows.map(row))
 }
 
 fn row(cells: [&str; 2]) -> Vec<String> {
@@ -348,5 +348,5 @@ fn show(app: &App, args: &KeeperStatus, place: &Place, status: &Status) -> Resul
         ["ends unused", &time(status.idle_until)],
         ["memory", memory],
     ];
-    app.ui.data(ui::table(&rows.map(row)).trim_end())
+    app.ui.pairs(&rows.map(row))
 }

@@ -56,6 +56,11 @@ pub struct Linked {
 }
 
 impl Linked {
+    /// Whether nothing was left as it is.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && self.unclean.is_empty()
+    }
+
     /// An error when something was left as it is, after everything else is done and said.
     ///
     /// # Errors

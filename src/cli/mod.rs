@@ -21,7 +21,9 @@ pub mod logout;
 pub mod marks;
 pub mod migrate;
 pub mod models_status;
+pub mod monitor;
 pub mod moved;
+pub mod narrow;
 pub mod onboard;
 #[cfg(unix)]
 pub mod once;
@@ -30,6 +32,7 @@ pub mod once;
 pub mod once;
 pub mod opened;
 pub mod order;
+pub mod papers;
 pub mod pick;
 pub mod pins;
 pub mod planting;
@@ -106,6 +109,12 @@ pub fn run(host: Host, args: Vec<OsString>) -> u8 {
     if let Command::Resolve(args) = &cli.command {
         return finish(ui, resolve::run(&host, ui, &cli.global, args));
     }
+    // These need neither a vault nor a home.
+    match &cli.command {
+        Command::Completions(args) => return finish(ui, papers::completions(ui, args)),
+        Command::Man(args) => return finish(ui, papers::man(&host, ui, args)),
+        _ => {}
+    }
     match App::new(host, cli.global.clone(), json) {
         Ok(app) => finish(ui, dispatch(&app, &cli)),
         Err(error) => finish(ui, Err(error)),
@@ -118,6 +127,8 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
     }
     match &cli.command {
         Command::Resolve(args) => resolve::run(&app.host, app.ui, &app.global, args),
+        Command::Completions(args) => papers::completions(app.ui, args),
+        Command::Man(args) => papers::man(&app.host, app.ui, args),
         Command::Keeper(command) => keeper::run(app, command),
         Command::Unlock(how) => keeper::unlock(app, how),
         Command::Lock => keeper::lock(app),
@@ -135,6 +146,7 @@ fn dispatch(app: &App, cli: &Cli) -> Result<()> {
         Command::Status(args) => status::run(app, args),
         Command::Doctor(args) => doctor::run(app, args),
         Command::Log(args) => log::run(app, args),
+        Command::Monitor(args) => monitor::run(app, args),
         Command::Backup(args) => backup::run(app, args),
         Command::Restore(args) => restore::run(app, args),
         Command::Export(args) => export::run(app, args),

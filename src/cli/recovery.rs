@@ -22,6 +22,17 @@ pub fn run(app: &App, command: &RecoveryCommand) -> Result<()> {
     }
 }
 
+/// Which recovery key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// None.
+    None,
+    /// A new one.
+    New,
+    /// A new one, or that of a run that was cut off before it had made its vault.
+    Again,
+}
+
 /// Makes a recovery key for the vault `id`, by flag or before the person's eyes.
 ///
 /// # Errors
@@ -30,15 +41,19 @@ pub fn make(
     app: &App,
     id: VaultId,
     path: Option<&Path>,
-    none: bool,
+    wanted: Wanted,
     person: Option<&mut Terminal>,
 ) -> Result<Option<Recovery>> {
-    if none {
+    if wanted == Wanted::None {
         app.ui
             .say("No recovery key: when every slot is lost, so are the values.");
         return Ok(None);
     }
-    let key = Identity::generate();
+    let left = match path {
+        Some(path) if wanted == Wanted::Again => left_behind(app, path)?,
+        _ => None,
+    };
+    let key = left.unwrap_or_else(Identity::generate);
     let mut recovery = Recovery {
         recipient: key.recipient(),
         created: app.host.now(),
@@ -46,7 +61,7 @@ pub fn make(
     };
     match (path, person) {
         (Some(path), _) => {
-            write(app, &key, id, path)?;
+            write(app, &key, id, path, wanted)?;
             app.ui.say(&format!(
                 "Recovery key: {} (move it off this machine; then: clawkeep recovery check)",
                 path.display()
@@ -69,7 +84,25 @@ pub fn make(
     Ok(Some(recovery))
 }
 
-fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
+/// The key of a run that wrote its sheet and was cut off before its vault was there. A sheet that says of
+/// which vault it is stays what it is: only its own first run goes on with it.
+fn left_behind(app: &App, path: &Path) -> Result<Option<Identity>> {
+    let path = app.host.absolute(path)?;
+    let bytes = file::absent_is_none(file::read(&path, 4096, file::Privacy::Private))?.flatten();
+    let Some(bytes) = bytes.filter(|bytes| bytes.starts_with(HEAD.as_bytes())) else {
+        return Ok(None);
+    };
+    let key = IdentityText::parse(&bytes)
+        .map_err(|error| error.context(path.display()))?
+        .identity;
+    app.ui.say(&format!(
+        "{} is a recovery key already, and is this vault's from now on.",
+        path.display()
+    ));
+    Ok(Some(key))
+}
+
+fn write(app: &App, key: &Identity, id: VaultId, path: &Path, wanted: Wanted) -> Result<()> {
     let path = app.host.absolute(path)?;
     if path.starts_with(&app.dir) {
         return Err(Error::usage("the recovery file would lie in the vault's own folder: one backup would hold lock and key")
@@ -80,7 +113,12 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
         file::sweep_dead(folder);
     }
     let text = sheet(key, id);
-    file::create(&path, &text, 0o600)?;
+    let is_left = wanted == Wanted::Again && left_is(&path, key);
+    if is_left {
+        file::replace(&path, &text, 0o600)?;
+    } else {
+        file::create(&path, &text, 0o600)?;
+    }
     let back = file::read(&path, 4096, file::Privacy::Private)?;
     match back {
         Some(bytes) if IdentityText::parse(&bytes).is_ok() => Ok(()),
@@ -91,10 +129,23 @@ fn write(app: &App, key: &Identity, id: VaultId, path: &Path) -> Result<()> {
     }
 }
 
+/// Whether the file holds this very key.
+fn left_is(path: &Path, key: &Identity) -> bool {
+    let bytes = file::read(path, 4096, file::Privacy::Private)
+        .ok()
+        .flatten();
+    bytes
+        .and_then(|bytes| IdentityText::parse(&bytes).ok())
+        .is_some_and(|text| text.identity.vault_id() == key.vault_id())
+}
+
+/// The first line of the sheet.
+const HEAD: &str = "# clawkeep recovery key\n";
+
 /// The sheet of paper: an age identity file with its story in comments.
 fn sheet(key: &Identity, id: VaultId) -> Zeroizing<Vec<u8>> {
     let head = format!(
-        "# clawkeep recovery key\n# vault: {}\n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
+        "{HEAD}# vault: {}\n# opens vault.age with clawkeep, age or rage: age -d -i THIS-FILE vault.age\n",
         id.short()
     );
     let mut out = Zeroizing::new(Vec::with_capacity(head.len() + 128));
@@ -112,14 +163,14 @@ fn show(terminal: &mut Terminal, key: &Identity, id: VaultId) -> Result<bool> {
     page.push_str("Recovery key of vault ");
     page.push_str(&id.short());
     page.push_str("\n\n");
-    // Lines of 37 characters fit a phone's terminal and a sheet of paper.
+    // Lines of 37 characters and two blanks fit a phone's terminal and a sheet of paper.
     for start in (0..text.len()).step_by(37) {
-        page.push_str("    ");
+        page.push_str("  ");
         page.push_str(&text[start..text.len().min(start + 37)]);
         page.push('\n');
     }
-    page.push_str("\nIt opens the vault when everything else is lost, and so it does for\n");
-    page.push_str("whoever finds it. Write it down, or keep it in a password manager on\n");
+    page.push_str("\nIt opens the vault when everything else is lost, and so it does for ");
+    page.push_str("whoever finds it. Write it down, or keep it in a password manager on ");
     page.push_str("another machine. It is shown only here.\n\n");
     for _ in 0..3 {
         terminal.alternate_screen(|terminal| {
@@ -161,9 +212,9 @@ fn check(app: &App, args: &RecoveryCheck) -> Result<()> {
     };
     let opened = app.open_by(&key)?;
     app.ui.say(&format!(
-        "The recovery key opens the vault {} with {} secrets.",
+        "The recovery key opens the vault {} with {}.",
         opened.id().short(),
-        opened.contents().secrets.len()
+        super::ui::secrets(opened.contents().secrets.len())
     ));
     match vault {
         Ok(ref vault) if vault.id() != opened.id() => Err(Error::broken(

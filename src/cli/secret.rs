@@ -160,7 +160,7 @@ fn list(app: &App, args: &SecretList) -> Result<()> {
         }
         rows.push(row);
     }
-    app.ui.data(&ui::table(&rows))
+    app.ui.table(&rows)
 }
 
 fn remove(app: &App, args: &SecretRemove) -> Result<()> {

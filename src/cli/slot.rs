@@ -265,7 +265,13 @@ fn give_new_identity(
         Sheet::Same => vault.contents().recovery.clone(),
         Sheet::New(path) => {
             let mut person = app.person()?;
-            recovery::make(app, identity.vault_id(), *path, false, person.as_mut())?
+            recovery::make(
+                app,
+                identity.vault_id(),
+                *path,
+                recovery::Wanted::New,
+                person.as_mut(),
+            )?
         }
     };
     let mut pins = Pins::of(app)?;

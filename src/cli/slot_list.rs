@@ -111,7 +111,7 @@ fn table(app: &App, listing: &Listing) -> Result<()> {
             place,
         ]);
     }
-    app.ui.data(&ui::table(&rows))?;
+    app.ui.table(&rows)?;
     match &listing.proof {
         Ok((_, None)) => app.ui.say("Recovery key: none."),
         Ok((_, Some(recovery))) => match recovery.checked {

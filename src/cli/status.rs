@@ -112,9 +112,9 @@ fn show(app: &App, glance: &Glance) -> Result<()> {
         || "not linked".to_owned(),
         |link| {
             format!(
-                "{} is linked, and asks for {} ids",
+                "{} is linked, and asks for {}",
                 link.openclaw,
-                link.linked.len()
+                ui::counted(link.linked.len() as u64, "id", "ids")
             )
         },
     );
@@ -140,7 +140,7 @@ fn show(app: &App, glance: &Glance) -> Result<()> {
         ["can be undone", &undo],
     ];
     let rows = rows.map(|cells| cells.map(str::to_owned).to_vec());
-    app.ui.data(ui::table(&rows).trim_end())?;
+    app.ui.pairs(&rows)?;
     match &glance.open {
         Ok((_, secrets)) => rotation(app, secrets),
         Err(error) => {

@@ -14,12 +14,51 @@ use std::io::Write as _;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ui {
     json: bool,
+    colour: bool,
 }
 
 impl Ui {
     /// Output for people, or one JSON document.
     pub fn new(json: bool) -> Self {
-        Ui { json }
+        Ui {
+            json,
+            colour: false,
+        }
+    }
+
+    /// The same, with colour where a terminal shows it.
+    #[must_use]
+    pub fn with_colour(self, colour: bool) -> Self {
+        Ui { colour, ..self }
+    }
+
+    /// Good news, in green on a terminal; the words alone say it too.
+    pub fn good(self, text: &str) {
+        use std::io::IsTerminal as _;
+        if !self.colour || !std::io::stderr().is_terminal() {
+            return self.say(text);
+        }
+        let mut stderr = std::io::stderr().lock();
+        let _ = stderr.write_all(b"\x1b[32m");
+        drop(stderr);
+        self.say(text);
+        let _ = std::io::stderr().lock().write_all(b"\x1b[0m");
+    }
+
+    /// A table on stdout; on a terminal that is too narrow for it, lines. The first row is the heading.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the reader has gone.
+    pub fn table(self, rows: &[Vec<String>]) -> Result<()> {
+        self.data(&super::narrow::fitted(rows, self.width()))
+    }
+
+    /// Names, and what is to say of each, on stdout; as [`Ui::table`] without a heading.
+    ///
+    /// # Errors
+    /// `BrokenPipe` when the reader has gone.
+    pub fn pairs(self, rows: &[Vec<String>]) -> Result<()> {
+        self.data(&super::narrow::pairs(rows, self.width()))
     }
 
     /// One line of data on stdout.
@@ -159,7 +198,7 @@ fn wait(time: std::time::Duration) -> Result<()> {
 
 /// Appends `line` in pieces of at most `width` columns; later pieces begin with `hanging`, the first
 /// one as it does. A word that is wider stays whole, so that paths can be copied.
-fn wrap(line: &str, width: Option<usize>, hanging: &str, out: &mut String) {
+pub(super) fn wrap(line: &str, width: Option<usize>, hanging: &str, out: &mut String) {
     let indent: String = line.chars().take_while(|c| *c == ' ').collect();
     let mut column = 0;
     for word in line.split_whitespace() {
@@ -184,6 +223,11 @@ fn wrap(line: &str, width: Option<usize>, hanging: &str, out: &mut String) {
 /// So many of them: `1 place`, `2 places`.
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// So many secrets: `1 secret`.
+pub fn secrets(count: usize) -> String {
+    counted(count as u64, "secret", "secrets")
 }
 
 /// The text with its first letter large, where a message begins a sentence.

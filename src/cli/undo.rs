@@ -180,7 +180,7 @@ pub fn list(app: &App, json: bool) -> Result<()> {
         let ends = it.ends().map_or("kept".to_owned(), ui::date);
         vec![it.id.to_string(), ui::second(it.id.created()), ends]
     }));
-    app.ui.data(&ui::table(&rows))
+    app.ui.table(&rows)
 }
 
 fn row(listed: &Listed) -> Value {

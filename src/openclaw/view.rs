@@ -288,6 +288,7 @@ impl<'a> Plain<'a> {
                 id: found.id.to_owned(),
             }),
             plaintext: false,
+            misplaced: None,
             holds: Holds::Credential,
             expires: match (kind, self.expires) {
                 (ProfileKind::Token, Some(at)) => {

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod keeper_unit;
 pub mod launch_agent;
 pub mod marker;
+pub mod monitor_unit;
 pub mod notify;
 pub mod policy;
 pub mod system;

@@ -66,6 +66,10 @@ pub struct Output {
     pub stdout: Zeroizing<Vec<u8>>,
     /// The last line of what it said.
     pub said: String,
+    /// All that it said.
+    pub talk: Zeroizing<Vec<u8>>,
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
 }
 
 /// A system: this one, or one below another folder.
@@ -247,6 +251,17 @@ impl System {
         run(command, program, None)
     }
 
+    /// A program of the system by its name, with this process's environment, to be given more.
+    ///
+    /// # Errors
+    /// `Missing` when it is not there.
+    pub fn with_environment(&self, name: &str) -> Result<(Command, PathBuf)> {
+        let program = self.find(name)?;
+        let mut command = Command::new(&program);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok((command, program))
+    }
+
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
@@ -275,7 +290,11 @@ fn run(command: Command, program: &Path, input: Option<&[u8]>) -> Result<Output>
     run_within(LIMIT, command, program, input)
 }
 
-fn run_within(
+/// Runs a command as it is prepared, with this input of at most 64 KiB, and waits no longer than `limit`.
+///
+/// # Errors
+/// `Missing` when it is not there, `Failed` when it cannot be run or does not end.
+pub fn run_within(
     limit: Duration,
     mut command: Command,
     program: &Path,
@@ -308,13 +327,18 @@ fn run_within(
         )));
     };
     let grace = Duration::from_secs(2);
-    let said = stderr.recv_timeout(grace).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let said = said.lines().rfind(|line| !line.trim().is_empty());
+    let talk = stderr.recv_timeout(grace).unwrap_or_default();
+    let said = {
+        let text = String::from_utf8_lossy(&talk);
+        let last = text.lines().rfind(|line| !line.trim().is_empty());
+        last.unwrap_or_default().trim().to_owned()
+    };
     Ok(Output {
         ok: status.success(),
         stdout: stdout.recv_timeout(grace).unwrap_or_default(),
-        said: said.unwrap_or_default().trim().to_owned(),
+        said,
+        talk,
+        code: status.code(),
     })
 }
 

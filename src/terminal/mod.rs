@@ -17,6 +17,8 @@ use std::io::Read;
 use zeroize::Zeroizing;
 
 #[cfg(unix)]
+mod fit;
+#[cfg(unix)]
 mod paste;
 #[cfg(unix)]
 mod signals;

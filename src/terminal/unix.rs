@@ -4,6 +4,7 @@
 //! reads with the terminal's own timer of a tenth of a second instead, and a visible question does
 //! not hold signals: the settings that it leaves behind are the ordinary ones.
 
+use super::fit::{beside, fit};
 use super::paste::{BURST, Entry, Step};
 use super::signals::{Held, Signal, Signals, leads_session, obey, signals, stop};
 use super::{Hidden, printable};
@@ -112,7 +113,9 @@ impl Terminal {
         let mut entry = Entry::new(what);
         let received = question.hidden(&mut entry).and_then(|()| entry.finish());
         let note = received.as_ref().map_or(String::new(), |r| r.note(what));
-        let shown = question.terminal.write(&format!("{note}\n"));
+        let shown = question
+            .terminal
+            .write(&beside(prompt, &note, width(&question.terminal.tty)));
         drop(question);
         let received = received?;
         shown?;
@@ -132,12 +135,13 @@ impl Terminal {
         line
     }
 
-    /// Writes text to the terminal, without control characters other than newline and tab.
+    /// Writes text to the terminal, without control characters other than newline and tab, in lines that
+    /// fit it.
     ///
     /// # Errors
     /// `Failed` when the terminal is gone.
     pub fn show(&mut self, text: &str) -> Result<()> {
-        self.write(&printable(text))
+        self.write(&fit(&printable(text), width(&self.tty)))
     }
 
     /// Runs `body` on the alternate screen and wipes that screen afterwards, so that what was shown
@@ -243,6 +247,11 @@ impl Terminal {
         self.leave_alternate();
         obey(signal);
     }
+}
+
+/// Its columns; 0 where that cannot be told.
+fn width(tty: &File) -> usize {
+    rustix::termios::tcgetwinsize(tty).map_or(0, |size| usize::from(size.ws_col))
 }
 
 /// The alternate screen while it is shown. Fields are dropped after `drop`: signals wait for it.

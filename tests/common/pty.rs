@@ -38,6 +38,11 @@ pub struct Pty {
 impl Pty {
     /// Starts it on a terminal of 80 by 24.
     pub fn start(cmd: Cmd) -> Pty {
+        Pty::start_at(cmd, 80)
+    }
+
+    /// Starts it on a terminal of so many columns.
+    pub fn start_at(cmd: Cmd, columns: u16) -> Pty {
         let (command, root, what) = cmd.into_parts();
         let mut shell = Command::new("/bin/sh");
         shell
@@ -71,6 +76,9 @@ impl Pty {
         pty.expect("[ready]");
         pty.before = tcgetattr(&pty.terminal).expect("a terminal");
         pty.before.local_modes |= LocalModes::ECHO;
+        let mut size = rustix::termios::tcgetwinsize(&pty.terminal).expect("a terminal");
+        size.ws_col = columns;
+        rustix::termios::tcsetwinsize(&pty.terminal, size).expect("a terminal of our own");
         pty.send("\n");
         pty.seen.clear();
         pty.matched = 0;
@@ -100,6 +108,40 @@ impl Pty {
                 ),
             }
         }
+    }
+
+    /// Waits until one of the texts appears and says which, the one that came first; `None` when the
+    /// program ended without one.
+    #[track_caller]
+    pub fn expect_any(&mut self, texts: &[&str]) -> Option<usize> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let new = &self.seen[self.matched..];
+            let found = texts
+                .iter()
+                .enumerate()
+                .filter_map(|(which, text)| Some((find(new, text.as_bytes())?, which)))
+                .min();
+            if let Some((at, which)) = found {
+                self.matched += at + texts[which].len();
+                return Some(which);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.chunks.recv_timeout(left) {
+                Ok(chunk) => self.seen.extend_from_slice(&chunk),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("{} asks nothing\n{}", self.what, self.screen())
+                }
+            }
+        }
+    }
+
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = self.process.pid().as_raw();
+        let pid = rustix::process::Pid::from_raw(pid).expect("our own child");
+        rustix::process::kill_process(pid, signal).expect("our own child");
     }
 
     /// Types. Control characters are typed as such: `\x03` is Ctrl-C, `\x04` Ctrl-D.

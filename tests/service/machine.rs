@@ -174,7 +174,8 @@ impl Machine {
         path
     }
 
-    fn give(&self, path: &Path) {
+    /// Gives a file to the user.
+    pub(crate) fn give(&self, path: &Path) {
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(path, Some(self.uid), Some(self.uid)).unwrap();
         }
@@ -247,6 +248,11 @@ impl Machine {
         self.run(command, args)
     }
 
+    /// The user's own number.
+    pub(crate) fn uid(&self) -> u32 {
+        self.uid
+    }
+
     /// clawkeep as the keeper's user, on the isolated vault, by the credential as systemd would give it.
     pub(crate) fn keeper(&self, args: &[&str]) -> Ran {
         let folder = self.path("credentials");
@@ -284,14 +290,24 @@ impl Machine {
 
     /// Stores a value in the user's vault.
     pub(crate) fn stores(&self, value: &str) {
+        self.store("paste-api-key", value, &[]);
+    }
+
+    /// Stores a value by this command, with more flags.
+    pub(crate) fn store(&self, command: &str, value: &str, flags: &[&str]) {
         use std::io::Write as _;
         let mut child = Command::new(&self.program)
             .env_clear()
             .env("HOME", self.home())
-            .args(["models", "auth", "paste-api-key", "--provider", "fake"])
+            .args(["models", "auth", command, "--provider", "fake"])
             .args(["--profile-id", "fake:main"])
+            .args(flags)
             .uid(self.uid)
-            .gid(self.uid)
+            .gid(
+                rustix::process::getegid()
+                    .as_raw()
+                    .max(u32::from(rustix::process::geteuid().is_root()) * OTHER),
+            )
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -341,11 +357,25 @@ impl Machine {
     }
 
     fn run(&self, mut command: Command, args: &[&str]) -> Ran {
-        command.args(args).current_dir("/").stdin(Stdio::null());
-        if args.first() == Some(&"service") {
+        command.current_dir("/").stdin(Stdio::null());
+        let has_root = matches!(args.first(), Some(&"service" | &"monitor"));
+        // What follows --on-problem belongs to the command, all of it.
+        let last = args.iter().position(|arg| *arg == "--on-problem");
+        let (own, behind) = args.split_at(last.unwrap_or(args.len()));
+        command.args(own);
+        if has_root {
             command.arg("--root").arg(&self.root);
         }
-        let out = command.output().unwrap();
+        command.args(behind);
+        // Another test's child may for a moment hold what this one has written.
+        let out = loop {
+            match command.output() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                out => break out.unwrap(),
+            }
+        };
         let stdout = String::from_utf8(out.stdout).unwrap();
         let stderr = String::from_utf8(out.stderr).unwrap();
         let code = out.status.code().unwrap_or(-1);

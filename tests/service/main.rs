@@ -10,6 +10,7 @@
 
 mod isolated;
 mod machine;
+mod monitor;
 
 use machine::{Machine, mode};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// How OpenClaw is found and linked.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct LinkHow {
     /// OpenClaw's program or package folder [default: openclaw on PATH]
     #[arg(long, value_name = "PATH")]

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Plaintext credentials into the vault.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a flag that a person types"

@@ -1,13 +1,16 @@
 //! The command line of `service`. Ring 4.
 
+use super::MonitorHow;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The keeper as a service.
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
-    /// Start the keeper with the machine, and the gateway after it
-    #[command(after_help = "Example:  sudo clawkeep service install --system")]
+    /// Start the keeper with the machine, and the gateway after it; or a monitor, from time to time
+    #[command(
+        after_help = "Example:  sudo clawkeep service install --system\nScript:   clawkeep service install --user --monitor --notify --yes"
+    )]
     Install(ServiceInstall),
     /// Take away what install wrote
     #[command(after_help = "Example:  sudo clawkeep service uninstall --system")]
@@ -88,6 +91,16 @@ pub struct ServiceInstall {
     /// Restart the gateways that run, so that they take their new settings
     #[arg(long)]
     pub restart_gateway: bool,
+    /// Instead of the keeper: look from time to time for credentials that are expired, missing or soon
+    /// to expire, and tell
+    #[arg(long, conflicts_with_all = ["isolated", "restart_gateway"])]
+    pub monitor: bool,
+    /// With --monitor: how often [default: 30m]
+    #[arg(long, value_name = "DURATION", requires = "monitor")]
+    pub every: Option<String>,
+    /// With --monitor: who is told [default: the journal]
+    #[command(flatten)]
+    pub how: MonitorHow,
     /// Show every file and write none
     #[arg(long)]
     pub dry_run: bool,
@@ -97,6 +110,7 @@ pub struct ServiceInstall {
 }
 
 /// A service to take away.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct ServiceUninstall {
     /// Whose service, and in which manager
@@ -105,6 +119,9 @@ pub struct ServiceUninstall {
     /// With --isolated: leave the vault and its credential where they are
     #[arg(long, requires = "isolated")]
     pub keep_vault: bool,
+    /// The monitor alone
+    #[arg(long, conflicts_with = "isolated")]
+    pub monitor: bool,
     /// Show what would go and change nothing
     #[arg(long)]
     pub dry_run: bool,

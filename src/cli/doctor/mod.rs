@@ -39,6 +39,14 @@ pub fn run(app: &App, args: &Doctor) -> Result<()> {
     verdict(&report)
 }
 
+/// Looks, and changes nothing: what a first run ends with.
+///
+/// # Errors
+/// As [`run`], but for what is wrong.
+pub fn report(app: &App, args: &Doctor) -> Result<Report> {
+    gather::take(app, args).map(|facts| doctor::examine(&facts))
+}
+
 fn verdict(report: &Report) -> Result<()> {
     if report.is_clean() {
         Ok(())

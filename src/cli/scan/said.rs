@@ -17,7 +17,7 @@ pub(super) fn text(ui: Ui, scanned: &Scanned) -> Result<()> {
         let heading = ["FOUND", "AS", "TIMES", "WHERE"].map(str::to_owned);
         let mut rows = vec![heading.to_vec()];
         rows.extend(report.findings.iter().map(row));
-        ui.data(&ui::table(&rows))?;
+        ui.table(&rows)?;
     }
     for masked in &report.masked {
         ui.say(&mask(masked));

@@ -7,6 +7,7 @@
 
 use super::isolated::wish::{Surveyed, Wish};
 use super::said::{GatewayName, Place, Word};
+use crate::cli::monitor::channel::Channel;
 use crate::cli::ui;
 use crate::error::{Error, Kind, Result};
 use crate::service::marker::Found;
@@ -61,6 +62,13 @@ pub enum Ask {
         /// The socket; `None` where nothing of this system runs.
         socket: Option<PathBuf>,
     },
+    /// Note whom the monitor tells.
+    Watch {
+        /// Who.
+        tell: Channel,
+    },
+    /// Forget that, and what was told.
+    Unwatch,
     /// Restart the gateways of the user's manager that run.
     Restart,
     /// What the isolated form asks.
@@ -86,6 +94,8 @@ pub struct Looked {
     pub pointer: Option<Place>,
     /// Whether the user's manager can be asked.
     pub has_manager: bool,
+    /// Whether it is noted whom a monitor tells.
+    pub has_monitor: bool,
 }
 
 /// One gateway of the user's manager.

@@ -128,6 +128,19 @@ fn read(path: &Path) -> Result<Option<String>> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
+/// What a file of ours is now, where nobody knows what would be written: `current`, `edited`, `foreign`
+/// or `absent`.
+///
+/// # Errors
+/// `Broken` when it is a link or belongs to another user.
+pub fn state_of_ours(path: &Path) -> Result<&'static str> {
+    Ok(match read(path)? {
+        Some(text) if marker::is_intact(&text) => Found::Current,
+        there => marker::compare(there.as_deref(), ""),
+    }
+    .name())
+}
+
 /// Removes a file of ours; a line for the person. An edited one stays, and that is said.
 ///
 /// # Errors

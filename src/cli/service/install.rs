@@ -44,6 +44,12 @@ struct Plan {
 /// # Errors
 /// What went wrong, after what was done is taken back.
 pub fn run(app: &App, args: &ServiceInstall) -> Result<()> {
+    if args.how.is_some() {
+        return Err(
+            Error::usage("who is told is a matter of the monitor, not of the keeper")
+                .hint("add --monitor"),
+        );
+    }
     let target = Target::find(app, &args.place, !args.dry_run)?;
     let _alone = if args.dry_run { None } else { target.alone()? };
     if cfg!(target_os = "macos") {

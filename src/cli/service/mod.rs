@@ -6,6 +6,7 @@
 //! image              the running program
 //! files, job         files that can be told from others; steps that can be taken back
 //! install, uninstall, status
+//! monitor            a timer instead of a keeper
 //! launchd            the same on macOS, thin
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod install;
 pub mod isolated;
 pub mod job;
 pub mod launchd;
+pub mod monitor;
 pub mod patient;
 pub mod said;
 pub mod side;
@@ -46,6 +48,8 @@ use std::path::{Path, PathBuf};
 /// What went wrong, after what was done is taken back or said.
 pub fn run(app: &App, command: &ServiceCommand) -> Result<()> {
     match command {
+        ServiceCommand::Install(args) if args.monitor => monitor::install(app, args),
+        ServiceCommand::Uninstall(args) if args.monitor => monitor::uninstall(app, args),
         ServiceCommand::Install(args) if args.place.isolated => isolated::install::run(app, args),
         ServiceCommand::Install(args) => install::run(app, args),
         ServiceCommand::Uninstall(args) if args.place.isolated => {

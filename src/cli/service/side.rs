@@ -9,6 +9,7 @@ use super::files::{self, Planned};
 use super::isolated::theirs;
 use super::said::{GatewayName, Place, Word};
 use crate::cli::app::App;
+use crate::cli::monitor::channel;
 use crate::cli::record::LinkRecord;
 use crate::cli::{link, ui};
 use crate::error::{Error, Result};
@@ -81,6 +82,8 @@ impl Side for Here<'_> {
             Ask::Unpoint => Pointer::forget(&self.app.dir).map(done),
             Ask::Reload => self.reload().map(Told::Done),
             Ask::Prove { socket } => self.prove(socket.as_deref()).map(done),
+            Ask::Watch { tell } => tell.save(&self.app.dir).map(done),
+            Ask::Unwatch => crate::cli::monitor::forget(&self.app.dir).map(done),
             Ask::Restart => self.restart().map(Told::Done),
             Ask::Isolated(wish) => theirs::grant(self.app, &self.system, wish),
         };
@@ -150,6 +153,7 @@ impl<'a> Here<'a> {
                 .map(|pointer| place(&pointer.socket))
                 .transpose()?,
             has_manager: self.manager().is_some(),
+            has_monitor: self.app.dir.join(channel::NAME).exists(),
         })
     }
 

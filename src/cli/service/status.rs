@@ -2,10 +2,10 @@
 
 use super::ask::{Looked, Seen};
 use super::files::Planned;
+use super::monitor::Parts;
 use super::{Target, install};
 use crate::cli::app::App;
 use crate::cli::args::{ServiceStatus, ServiceWhere};
-use crate::cli::ui;
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
 use crate::service::keeper_unit::{USER_UNIT, credential_path, system_unit};
@@ -47,6 +47,7 @@ pub fn run(app: &App, args: &ServiceStatus) -> Result<()> {
         gateways.extend(install::system_gateways(&target, &unit)?);
     }
     rows.extend(gateways.iter().map(gateway_row));
+    rows.extend(Parts::of(&target, &looked).rows(&target)?);
     if !target.of_system || in_user_manager > 0 {
         let on = target.lingers();
         rows.push(Row {
@@ -133,7 +134,7 @@ pub fn print(app: &App, args: &ServiceStatus, shown: &Shown<'_>) -> Result<()> {
             row.place.clone(),
         ]);
     }
-    app.ui.data(&ui::table(&table))?;
+    app.ui.table(&table)?;
     for note in shown.notes {
         app.ui.say(&format!("note: {note}"));
     }

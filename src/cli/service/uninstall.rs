@@ -4,7 +4,7 @@
 //! so that the vault opens by its other slots whatever comes after.
 
 use super::ask::{Ask, Seen, Side};
-use super::{Target, files, install, launchd};
+use super::{Target, files, install, launchd, monitor};
 use crate::cli::app::App;
 use crate::cli::args::ServiceUninstall;
 use crate::error::Result;
@@ -55,6 +55,8 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
     let has_pointer = looked.pointer.is_some();
     let pointer = has_pointer.then(|| looked.vault.join("keeper.json"));
     present.extend(pointer.clone());
+    let monitor = monitor::Parts::of(&target, &looked);
+    present.extend(monitor.present());
     if present.is_empty() && looked.slot.is_none() {
         app.ui.say("Nothing is installed.");
         return Ok(());
@@ -85,6 +87,7 @@ pub fn run(app: &App, args: &ServiceUninstall) -> Result<()> {
         has_slot,
         pointer,
         system_gateways,
+        monitor,
     };
     for line in take_away(&target, side.as_mut(), &parts)? {
         app.ui.say(&line);
@@ -105,6 +108,7 @@ struct Parts {
     has_slot: bool,
     pointer: Option<PathBuf>,
     system_gateways: Vec<Seen>,
+    monitor: monitor::Parts,
 }
 
 /// Takes it away; lines for the person.
@@ -112,7 +116,8 @@ fn take_away(target: &Target, side: &mut dyn Side, parts: &Parts) -> Result<Vec<
     if parts.has_slot {
         side.look(true)?;
     }
-    let mut told = side.act(&Ask::Unpoint)?;
+    let mut told = parts.monitor.take_away(target, side)?;
+    told.extend(side.act(&Ask::Unpoint)?);
     if let Some(pointer) = &parts.pointer {
         told.push(format!("Removed {}", pointer.display()));
     }

@@ -184,9 +184,9 @@ pub fn move_vault(
     )?;
     if plan.moves {
         app.ui.say(&format!(
-            "The vault is in {}: {} secrets, read back and compared",
+            "The vault is in {}: {}, read back and compared",
             vault_path(&target.user.name).display(),
-            taken.secrets
+            crate::cli::ui::counted(taken.secrets as u64, "secret", "secrets")
         ));
     }
     Ok((taken, handed))

@@ -188,8 +188,8 @@ fn give_back(app: &App, target: &Target, parts: &Parts) -> Result<Option<Handed>
         },
     )?;
     app.ui.say(&format!(
-        "The vault is {name}'s again: {} secrets, read back and compared",
-        taken.secrets
+        "The vault is {name}'s again: {}, read back and compared",
+        crate::cli::ui::counted(taken.secrets as u64, "secret", "secrets")
     ));
     Ok(handed)
 }
