@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(fitted(&rows, None), table(&rows));
         assert_eq!(
             fitted(&rows, Some(40)),
-            "anthropic:default\n  type: token\n  expires: in 364 days (2027-11-29\n    04:10 +00:00)\n  was plaintext\nx\n  expires: never"
+            "anthropic:default\n  type: token\n  expires: in 364 days (2027-11-29 04:10\n    +00:00)\n  was plaintext\nx\n  expires: never"
         );
         assert_eq!(pairs(&rows[2..], Some(5)), "x: -:\n  never");
     }

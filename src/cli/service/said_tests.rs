@@ -31,7 +31,7 @@ fn looked() -> Value {
     json!({"looked": {
         "vault": "/home/fake/vault", "home": "/home/fake", "id": "00", "slot": null,
         "has_other_slot": true, "opened_by": "x", "pointer": "/run/k/keeper.sock",
-        "has_manager": true,
+        "has_manager": true, "has_monitor": false,
     }})
 }
 
