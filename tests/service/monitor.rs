@@ -304,13 +304,6 @@ fn a_step_of_the_monitor_that_fails_takes_back_those_before_it() {
 #[test]
 fn an_expired_token_is_told_once_and_the_value_never() {
     let m = Machine::new();
-    if m.alice(&["models", "status", "--help"]).code != 0 {
-        let _ = writeln!(
-            std::io::stderr(),
-            "not run: this build has no `models status` yet"
-        );
-        return;
-    }
     let said = m.path("state/said").display().to_string();
     let command = script(
         &m,
