@@ -49,7 +49,9 @@ pub(super) fn all(
     }
     show.verdict(args)?;
     for note in &gathered.notes {
-        app.ui.say(&format!("note: {note}"));
+        // What can be typed stands on a line of its own.
+        app.ui
+            .say(&format!("note: {}", note.replace(" hint: ", "\nhint: ")));
     }
     Ok(())
 }
