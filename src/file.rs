@@ -25,7 +25,6 @@ pub use lock::{LOCK_WAIT, Lock, sweep, sweep_dead};
 pub use owner::{is_roots_alone, only_root_moves, owner};
 
 use crate::error::{Error, Kind, Result};
-use crate::wipe::Wiped;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -143,24 +142,6 @@ pub fn read(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Zeroizin
         return Err(too_large(path, max));
     }
     Ok(Some(bytes))
-}
-
-/// The same for what may be large: wiped in one fill.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_wiped(path: &Path, max: usize, privacy: Privacy) -> Result<Option<Wiped>> {
-    let Some((file, size)) = open(path, max, privacy)? else {
-        return Ok(None);
-    };
-    let read = Wiped::read(file, size).map_err(|error| Error::io("read", path, &error))?;
-    match read {
-        Some(bytes) => Ok(Some(bytes)),
-        None => Err(
-            Error::failed(format!("{} grew while it was read", path.display()))
-                .hint("run the same command again"),
-        ),
-    }
 }
 
 fn too_large(path: &Path, max: usize) -> Error {

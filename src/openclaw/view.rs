@@ -6,7 +6,7 @@
 //! time. Where all of a file has that form it is passed over once; otherwise entry by entry, and every entry of
 //! another form is left to the first way.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::file::{self, Privacy};
 use crate::openclaw::document::{MAX_FILE, wipe};
@@ -15,6 +15,7 @@ use crate::openclaw::profile;
 use crate::openclaw::profiles::{self, Expires, Holds, Profile, ProfileKind, ProfilesFile, Usage};
 use crate::openclaw::reference::SecretRef;
 use crate::provider::{ProfileId, ProviderId};
+use crate::wipe::Wiped;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -67,13 +68,13 @@ impl View {
     /// not, or the first is not there: [`ProfilesFile`] says then what they are.
     ///
     /// # Errors
-    /// As [`file::read`].
+    /// As [`file::open`]; `Failed` when one grows meanwhile.
     pub fn load(profiles: &Path, state: Option<&Path>) -> Result<Option<Self>> {
-        let Some(bytes) = file::read_wiped(profiles, MAX_FILE, Privacy::Shared)? else {
+        let Some(bytes) = read(profiles)? else {
             return Ok(None);
         };
         let state = match state {
-            Some(path) => file::read_wiped(path, MAX_FILE, Privacy::Shared)?,
+            Some(path) => read(path)?,
             None => None,
         };
         Ok(Self::parse(&bytes, state.as_deref()))
@@ -248,6 +249,20 @@ impl View {
 
     pub(super) fn ordered(&self) -> impl Iterator<Item = ProviderId> {
         order::providers(&self.root)
+    }
+}
+
+/// A whole file, which may hold values: wiped in one fill.
+fn read(path: &Path) -> Result<Option<Wiped>> {
+    let Some((file, size)) = file::open(path, MAX_FILE, Privacy::Shared)? else {
+        return Ok(None);
+    };
+    match Wiped::read(file, size).map_err(|error| Error::io("read", path, &error))? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(
+            Error::failed(format!("{} grew while it was read", path.display()))
+                .hint("run the same command again"),
+        ),
     }
 }
 

@@ -1,3 +1,5 @@
+//! Both ways of reading say the same, and what has not the usual form is left to the long one.
+
 use super::*;
 use crate::openclaw::auth_state;
 use proptest::prelude::*;
