@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fmt;
+use std::num::NonZeroI64;
 
 /// A moment: Unix time in milliseconds, as in OpenClaw's `expires`. Always positive, and within
 /// the range of an ECMAScript date (±8.64e15).
@@ -9,25 +10,26 @@ use std::fmt;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(into = "i64", try_from = "i64")]
-pub struct Millis(i64);
+pub struct Millis(NonZeroI64);
 
 const MAX_DATE: i64 = 8_640_000_000_000_000;
 
 impl Millis {
     /// The moment `ms` milliseconds after 1970; `None` when it is not positive or out of range.
     pub fn new(ms: i64) -> Option<Self> {
-        (1..=MAX_DATE).contains(&ms).then_some(Millis(ms))
+        let in_range = (1..=MAX_DATE).contains(&ms);
+        NonZeroI64::new(ms).filter(|_| in_range).map(Millis)
     }
 
     /// Milliseconds since 1970.
     pub fn get(self) -> i64 {
-        self.0
+        self.0.get()
     }
 }
 
 impl From<Millis> for i64 {
     fn from(at: Millis) -> i64 {
-        at.0
+        at.get()
     }
 }
 

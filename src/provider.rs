@@ -11,13 +11,15 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::{MAX_ID, Secret, SecretId, SecretKind, in_grammar};
 use sha2::{Digest, Sha256};
 use shapes::SHAPES;
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// A model provider, trimmed and lower-cased as OpenClaw compares them.
 ///
-/// Any name is accepted that fits behind `provider/` in a ref id, at most 64 bytes.
+/// Any name is accepted that fits behind `provider/` in a ref id, at most 64 bytes. A clone shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProviderId(String);
+pub struct ProviderId(Arc<str>);
 
 impl ProviderId {
     /// Parses a provider name. OpenClaw's manifest aliases (`x-ai`, `minimax-cn`) are followed.
@@ -38,7 +40,7 @@ impl ProviderId {
             )
             .hint("clawkeep models auth paste-token --provider anthropic"));
         }
-        Ok(ProviderId(name))
+        Ok(ProviderId(name.into()))
     }
 
     /// The name as text.
@@ -60,9 +62,9 @@ impl fmt::Display for ProviderId {
 
 /// A profile's id: a free string in OpenClaw, `<provider>:<name>` by habit.
 ///
-/// 1 to 200 bytes, no control characters, no white space at either end.
+/// 1 to 200 bytes, no control characters, no white space at either end. A clone shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProfileId(String);
+pub struct ProfileId(Arc<str>);
 
 impl ProfileId {
     /// Several for people, separated by commas.
@@ -83,12 +85,12 @@ impl ProfileId {
             )
             .hint("use --profile-id anthropic:work"));
         }
-        Ok(ProfileId(id.to_owned()))
+        Ok(ProfileId(id.into()))
     }
 
     /// `<provider>:<name>`.
     pub fn of(provider: &ProviderId, name: &str) -> Self {
-        ProfileId(format!("{provider}:{name}"))
+        ProfileId(format!("{provider}:{name}").into())
     }
 
     /// The id as text.
@@ -103,7 +105,7 @@ impl ProfileId {
     /// become `-` and eight hex digits of the SHA-256 of the whole keep two such names apart.
     pub fn secret_id(&self, agent: &AgentId) -> SecretId {
         let plain = if agent.is_main() {
-            self.0.clone()
+            self.0.to_string()
         } else {
             format!("agent/{agent}/{}", self.0)
         };
@@ -137,6 +139,12 @@ impl ProfileId {
         // `p-` gives the first character that the grammar wants and keeps it from `provider/`.
         SecretId::parse(&format!("p-{safe}-{tail:08x}"))
             .unwrap_or_else(|_| SecretId::constant("p-unnamed"))
+    }
+}
+
+impl Borrow<str> for ProfileId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -78,7 +78,7 @@ impl Wiped {
     #[cfg(target_os = "linux")]
     fn populate(&mut self) {
         use rustix::mm::{Advice, madvise};
-        const LARGE: usize = 1024 * 1024;
+        const LARGE: usize = 128 * 1024;
         if self.bytes.len() < LARGE {
             return;
         }

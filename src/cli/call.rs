@@ -1,20 +1,24 @@
-//! The one command line that `link` writes into OpenClaw's configuration, read without clap. Ring 4.
+//! The command lines that programs call again and again, read without clap: the one that `link` writes into
+//! OpenClaw's configuration, and that of a watch over the credentials. Ring 4.
 //!
-//! OpenClaw calls it at nearly every command, and building clap's tree of all commands takes 0.16 of
+//! OpenClaw calls the first at nearly every command, and building clap's tree of all commands takes 0.16 of
 //! the 1.45 ms that one `resolve` from a small vault takes as a whole process. Promise: exactly what
-//! [`super::pins::resolver_args`] writes is read here, with the same outcome as by clap; everything
-//! else is left to clap, its errors included.
+//! [`super::pins::resolver_args`] writes is read here, and `models status` with its plain flags, with the same
+//! outcome as by clap; everything else is left to clap, its errors included.
 
-use super::args::{Cli, Command, Global, Resolve};
+use super::args::{Cli, Command, Global, Models, ModelsStatus, Resolve};
 use crate::openclaw::exec::LARGEST_MAX_OUTPUT;
 use crate::vault::id::VaultId;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// `PROGRAM resolve --vault DIR [--vault-id ID]…` with an absolute DIR and well-formed IDs, or `PROGRAM
-/// resolve --keeper SOCKET --keeper-user UID` with an absolute SOCKET; `None` for any other command line.
-/// The first argument is the program's own name.
+/// resolve --keeper SOCKET --keeper-user UID` with an absolute SOCKET, or `PROGRAM [--vault DIR] models status
+/// [--check] [--json]`; `None` for any other command line. The first argument is the program's own name.
 pub fn parse(args: &[OsString]) -> Option<Cli> {
+    if let Some(cli) = models_status(args) {
+        return Some(cli);
+    }
     if let [_, command, keeper, socket, user, uid] = args
         && command == "resolve"
         && keeper == "--keeper"
@@ -48,16 +52,62 @@ pub fn parse(args: &[OsString]) -> Option<Cli> {
     Some(resolve(Some(dir), vault_id, None))
 }
 
+fn models_status(args: &[OsString]) -> Option<Cli> {
+    let (vault, rest) = match args {
+        [_, flag, dir, rest @ ..] if flag == "--vault" => (Some(PathBuf::from(dir)), rest),
+        [_, rest @ ..] => (None, rest),
+        [] => return None,
+    };
+    let [models, status, flags @ ..] = rest else {
+        return None;
+    };
+    let is_usable = vault.as_ref().is_none_or(|dir| dir.is_absolute());
+    if models != "models" || status != "status" || !is_usable {
+        return None;
+    }
+    let (mut check, mut json) = (false, false);
+    for flag in flags {
+        let said = match flag.to_str()? {
+            "--check" => &mut check,
+            "--json" => &mut json,
+            _ => return None,
+        };
+        // Clap takes none twice.
+        if std::mem::replace(said, true) {
+            return None;
+        }
+    }
+    Some(Cli {
+        global: global(vault, Vec::new()),
+        command: Command::Models(Models::Status(ModelsStatus {
+            agent: "main".to_owned(),
+            json,
+            plain: false,
+            check,
+            warn_within: None,
+            require_proof: false,
+            probe: false,
+            probe_timeout: None,
+            live: false,
+            openclaw: None,
+        })),
+    })
+}
+
+fn global(vault: Option<PathBuf>, vault_id: Vec<String>) -> Global {
+    Global {
+        vault,
+        vault_id,
+        passphrase_file: None,
+        accept_rollback: false,
+        non_interactive: false,
+    }
+}
+
 fn resolve(vault: Option<PathBuf>, vault_id: Vec<String>, keeper: Option<(PathBuf, u32)>) -> Cli {
     let (keeper, keeper_user) = keeper.unzip();
     Cli {
-        global: Global {
-            vault,
-            vault_id,
-            passphrase_file: None,
-            accept_rollback: false,
-            non_interactive: false,
-        },
+        global: global(vault, vault_id),
         command: Command::Resolve(Resolve {
             max_output: LARGEST_MAX_OUTPUT,
             keeper,
@@ -81,6 +131,27 @@ mod tests {
             .chain(args.iter().cloned())
             .map(OsString::from)
             .collect()
+    }
+
+    fn by_clap(args: &[OsString]) -> String {
+        Cli::try_parse_from(args).map_or_else(|error| error.to_string(), |cli| format!("{cli:?}"))
+    }
+
+    #[test]
+    fn models_status_is_read_here() {
+        for flags in [&[][..], &["--check"], &["--json"], &["--json", "--check"]] {
+            for vault in [&[][..], &["--vault", "/v"]] {
+                let words = [vault, &["models", "status"], flags].concat();
+                let args = line(
+                    &words
+                        .iter()
+                        .map(|&word| word.to_owned())
+                        .collect::<Vec<_>>(),
+                );
+                let ours = parse(&args).expect("read without clap");
+                assert_eq!(format!("{ours:?}"), by_clap(&args));
+            }
+        }
     }
 
     #[test]
@@ -160,11 +231,20 @@ mod tests {
             args.extend(pins.into_iter().flatten());
             let args = line(&args);
             if let Some(ours) = parse(&args) {
-                let claps = Cli::try_parse_from(&args);
-                prop_assert_eq!(
-                    format!("{ours:?}"),
-                    claps.map_or_else(|error| error.to_string(), |cli| format!("{cli:?}"))
-                );
+                prop_assert_eq!(format!("{ours:?}"), by_clap(&args));
+            }
+        }
+
+        #[test]
+        fn both_parsers_agree_on_models_status(
+            vault in proptest::option::of("/[ -~]{0,20}|relative|--json"),
+            flags in proptest::collection::vec("--check|--json|--plain|--|check|--probe|--agent", 0..4),
+        ) {
+            let vault = vault.into_iter().flat_map(|dir| ["--vault".to_owned(), dir]);
+            let args = vault.chain(["models".to_owned(), "status".to_owned()]);
+            let args = line(&args.chain(flags).collect::<Vec<_>>());
+            if let Some(ours) = parse(&args) {
+                prop_assert_eq!(format!("{ours:?}"), by_clap(&args));
             }
         }
     }

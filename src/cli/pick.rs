@@ -149,16 +149,14 @@ impl Picked<'_> {
             let mut turn = 0;
             for candidate in &self.selection.candidates {
                 turn += usize::from(candidate.is_tried());
-                table.row([
-                    Cell::from(if candidate.is_tried() {
-                        turn.to_string()
-                    } else {
-                        "no".to_owned()
-                    }),
-                    Cell::from(candidate.id.as_str()),
-                    Cell::from(kind(candidate).unwrap_or("none")),
-                    Cell::from(self.state(candidate)),
-                ]);
+                let tried = if candidate.is_tried() {
+                    turn.to_string()
+                } else {
+                    "no".to_owned()
+                };
+                let kind = kind(candidate).unwrap_or("none");
+                let state = self.state(candidate);
+                table.row([&*tried, candidate.id.as_str(), kind, &state].map(Cell::from));
             }
             ui.data("")?;
             ui.raw(table.render(Screen::of(app), 0).as_bytes())?;

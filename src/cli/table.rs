@@ -5,12 +5,15 @@
 //! only thing that says something, and is there only when it was asked for.
 
 use super::app::App;
-use super::ui::plain;
+use super::ui::{is_plain, plain};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The least width of a last column that is worth wrapping in.
 const NARROWEST: usize = 20;
+
+/// What a row mostly takes, in bytes.
+const ROW: usize = 96;
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -55,30 +58,38 @@ impl Tone {
 
 /// One place of a table.
 #[derive(Debug, Clone, Default)]
-pub struct Cell {
-    text: String,
+pub struct Cell<T> {
+    text: T,
     tone: Tone,
 }
 
-impl Cell {
-    /// A text in a tone; its control characters are escaped.
-    pub fn new(text: impl AsRef<str>, tone: Tone) -> Self {
-        let mut text = plain(text.as_ref());
-        if text.contains('\n') {
-            text = text.replace('\n', " ");
-        }
+impl<T: AsRef<str>> Cell<T> {
+    /// A text in a tone; its control characters are escaped when it is put into a table.
+    pub fn new(text: T, tone: Tone) -> Self {
         Cell { text, tone }
-    }
-
-    fn width(&self) -> usize {
-        self.text.chars().count()
     }
 }
 
-impl<T: AsRef<str>> From<T> for Cell {
+impl<T: AsRef<str>> From<T> for Cell<T> {
     fn from(text: T) -> Self {
         Cell::new(text, Tone::Plain)
     }
+}
+
+/// A text as it stands in a table.
+#[derive(Debug, Clone, Copy)]
+struct Placed<'a> {
+    text: &'a str,
+    width: usize,
+    tone: Tone,
+}
+
+/// Where it lies: behind the one before.
+#[derive(Debug, Clone, Copy)]
+struct Laid {
+    end: usize,
+    width: usize,
+    tone: Tone,
 }
 
 /// What the terminal is like.
@@ -109,7 +120,11 @@ pub struct Table {
     heading: Vec<&'static str>,
     /// The column that names an entry.
     title: usize,
-    rows: Vec<Vec<Cell>>,
+    /// The texts of all, one behind the other: there may be thousands.
+    text: String,
+    cells: Vec<Laid>,
+    /// Where each row ends among the cells.
+    ends: Vec<usize>,
 }
 
 impl Table {
@@ -118,32 +133,68 @@ impl Table {
         Table {
             heading: heading.to_vec(),
             title,
-            rows: Vec::new(),
+            text: String::new(),
+            cells: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
+    /// The same, with room for so many rows.
+    #[must_use]
+    pub fn with_room(mut self, rows: usize) -> Self {
+        self.text.reserve(rows * ROW);
+        self.cells.reserve(rows * self.heading.len());
+        self.ends.reserve(rows);
+        self
+    }
+
     /// One more row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        self.rows.push(cells.into_iter().collect());
+    pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = Cell<T>>) {
+        for cell in cells {
+            let text = cell.text.as_ref();
+            let width = if is_plain(text) && !text.contains('\n') {
+                self.text.push_str(text);
+                text.len()
+            } else {
+                let text = plain(text).replace('\n', " ");
+                self.text.push_str(&text);
+                text.chars().count()
+            };
+            self.cells.push(Laid {
+                end: self.text.len(),
+                width,
+                tone: cell.tone,
+            });
+        }
+        self.ends.push(self.cells.len());
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.ends.is_empty()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = Placed<'_>>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(move |(start, end)| {
+            let before = start.checked_sub(1).and_then(|at| self.cells.get(at));
+            let mut from = before.map_or(0, |cell| cell.end);
+            self.cells[start..*end].iter().map(move |cell| Placed {
+                text: &self.text[std::mem::replace(&mut from, cell.end)..cell.end],
+                width: cell.width,
+                tone: cell.tone,
+            })
+        })
     }
 
     /// Lines, each with its end. `indent` blanks stand before each.
     pub fn render(&self, screen: Screen, indent: usize) -> String {
-        let widths: Vec<usize> = (0..self.heading.len())
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(Cell::width)
-                    .chain([self.heading[column].len()])
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let mut widths: Vec<usize> = self.heading.iter().map(|text| text.len()).collect();
+        for row in self.rows() {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.width.max(*width);
+            }
+        }
         let last = widths.len().saturating_sub(1);
         let before: usize = indent
             + widths[..last]
@@ -172,25 +223,28 @@ impl Table {
     ) -> String {
         // As much as it can be: a text that grows is copied.
         let of_row = indent + widths.iter().map(|width| width + GAP).sum::<usize>();
-        let mut out = String::with_capacity((self.rows.len() + 1) * (of_row + 1));
-        let heading: Vec<Cell> = self.heading.iter().map(Cell::from).collect();
+        let mut out = String::with_capacity((self.ends.len() + 1) * (of_row + 1));
         let last = widths.len().saturating_sub(1);
         let mut starts = vec![indent];
         for width in widths {
             starts.push(starts.last().copied().unwrap_or(0) + width + GAP);
         }
-        for row in std::iter::once(&heading).chain(&self.rows) {
+        let heading = self.heading.iter().map(|text| Placed {
+            text,
+            width: text.len(),
+            tone: Tone::Plain,
+        });
+        let mut line = |row: &mut dyn Iterator<Item = Placed<'_>>| {
             let mut column = 0;
-            let written = row.iter().zip(&starts).enumerate();
+            let written = row.zip(&starts).enumerate();
             for (at, (cell, start)) in written.filter(|(_, (cell, _))| !cell.text.is_empty()) {
                 let Some(rest) = rest.filter(|_| at == last) else {
-                    let blank = start.saturating_sub(column);
-                    let _ = write!(out, "{:blank$}", "");
-                    out.push_str(&cell.tone.paint(&cell.text, screen.colours));
-                    column = start + cell.width();
+                    out.extend(std::iter::repeat_n(' ', start.saturating_sub(column)));
+                    out.push_str(&cell.tone.paint(cell.text, screen.colours));
+                    column = start + cell.width;
                     continue;
                 };
-                let lines = wrapped(&cell.text, rest);
+                let lines = wrapped(cell.text, rest);
                 for (number, line) in lines.iter().enumerate() {
                     if number > 0 {
                         out.push('\n');
@@ -203,6 +257,10 @@ impl Table {
                 }
             }
             out.push('\n');
+        };
+        line(&mut heading.into_iter());
+        for mut row in self.rows() {
+            line(&mut row);
         }
         out
     }
@@ -210,8 +268,9 @@ impl Table {
     /// One entry below the other: its name, then `heading: text` for each.
     fn stacked(&self, width: usize, screen: Screen, indent: usize) -> String {
         let mut out = String::new();
-        for row in &self.rows {
-            let mut line = |indent: usize, prefix: &str, cell: &Cell| {
+        for row in self.rows() {
+            let row: Vec<Placed<'_>> = row.collect();
+            let mut line = |indent: usize, prefix: &str, cell: &Placed<'_>| {
                 let room = width.saturating_sub(indent).max(1);
                 let lines = wrapped(
                     &format!("{prefix}{}", cell.text),
@@ -234,7 +293,7 @@ impl Table {
             if let Some(title) = title {
                 line(indent, "", title);
             }
-            for (at, (heading, cell)) in self.heading.iter().zip(row).enumerate() {
+            for (at, (heading, cell)) in self.heading.iter().zip(&row).enumerate() {
                 if at != self.title && !cell.text.is_empty() {
                     line(indent + 2, &format!("{}: ", heading.to_lowercase()), cell);
                 }

@@ -271,7 +271,7 @@ fn write_out(bytes: &[u8]) -> Result<()> {
 /// and those that turn the order of what follows, which make one name look like another.
 pub fn plain(text: &str) -> String {
     // Nearly every text, and there may be thousands.
-    if text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
+    if is_plain(text) {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len());
@@ -284,6 +284,11 @@ pub fn plain(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether it is shown as it is.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n'))
 }
 
 /// The same as one line: what has a line break in it cannot pose as two entries.
@@ -317,27 +322,57 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 /// A moment for people: `2026-11-20 14:05 +00:00`, in the machine's time zone.
 pub fn date(at: Millis) -> String {
-    let Ok(stamp) = jiff::Timestamp::from_millisecond(at.get()) else {
-        return moment(at, "");
-    };
-    // There may be thousands of them: a form that is read anew each time costs three times as much.
-    let zoned = stamp.to_zoned(jiff::tz::TimeZone::system());
-    let minutes = zoned.offset().seconds() / 60;
-    let (sign, minutes) = if minutes < 0 {
-        ('-', -minutes)
-    } else {
-        ('+', minutes)
-    };
-    format!(
-        "{:04}-{:02}-{:02} {:02}:{:02} {sign}{:02}:{:02}",
-        zoned.year(),
-        zoned.month(),
-        zoned.day(),
-        zoned.hour(),
-        zoned.minute(),
-        minutes / 60,
-        minutes % 60
-    )
+    let mut out = String::with_capacity(24);
+    Dates::here().push(at, &mut out);
+    out
+}
+
+/// Moments for people, for one who has thousands of them: a form that is read anew each time costs many times
+/// as much, and so does asking for the time zone.
+pub(super) struct Dates(jiff::tz::TimeZone);
+
+impl Dates {
+    /// In the machine's time zone.
+    pub(super) fn here() -> Self {
+        Dates(jiff::tz::TimeZone::system())
+    }
+
+    /// What [`date`] says.
+    pub(super) fn push(&self, at: Millis, out: &mut String) {
+        let Ok(stamp) = jiff::Timestamp::from_millisecond(at.get()) else {
+            out.push_str(&moment(at, ""));
+            return;
+        };
+        let offset = self.0.to_offset(stamp);
+        let there = offset.to_datetime(stamp);
+        let minutes = offset.seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let minutes = minutes.unsigned_abs();
+        let year = u32::from(there.year().unsigned_abs());
+        let small = |part: i8| u32::from(part.unsigned_abs());
+        push_two(out, year / 100);
+        push_two(out, year % 100);
+        for (before, number) in [
+            ('-', small(there.month())),
+            ('-', small(there.day())),
+            (' ', small(there.hour())),
+            (':', small(there.minute())),
+        ] {
+            out.push(before);
+            push_two(out, number);
+        }
+        out.push(' ');
+        out.push(sign);
+        push_two(out, minutes / 60);
+        out.push(':');
+        push_two(out, minutes % 60);
+    }
+}
+
+/// A number of two digits.
+fn push_two(out: &mut String, number: u32) {
+    let digits = [number / 10 % 10, number % 10];
+    out.extend(digits.map(|digit| char::from_digit(digit, 10).unwrap_or('?')));
 }
 
 /// A moment to the second: `2026-11-20 14:05:09 +00:00`.

@@ -29,6 +29,7 @@ use crate::secret::SecretId;
 use settings::Mode;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The providers whose cooldowns OpenClaw pays no heed to.
 const NEVER_COOLING: [&str; 2] = ["openrouter", "kilocode"];
@@ -65,13 +66,18 @@ pub fn account(provider: &ProviderId) -> &str {
         .map_or(name, |(_, account)| account)
 }
 
+/// Whether both use the same profiles.
+pub fn is_same_account(one: &ProviderId, other: &ProviderId) -> bool {
+    one == other || account(one) == account(other)
+}
+
 /// One profile that is known to a store, or named by an order or by openclaw.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its id.
     pub id: ProfileId,
     /// What the store has of it; `None` when it is only named.
-    pub profile: Option<Profile>,
+    pub profile: Option<Arc<Profile>>,
     /// Why it is tried, or is not.
     pub reason: Reason,
     /// Until when OpenClaw puts it behind the others; `None` when it does not. In the future.
@@ -145,10 +151,8 @@ pub struct Selector<'s> {
     view: Cow<'s, View>,
     settings: &'s Settings,
     now: Millis,
-    /// Where each profile stands in the view.
-    by_id: HashMap<ProfileId, usize>,
-    /// The ids of each account's, in the file's order.
-    by_account: HashMap<String, Vec<ProfileId>>,
+    /// Where each account's profiles stand in the view, in the file's order.
+    by_account: HashMap<String, Vec<usize>>,
 }
 
 impl<'s> Selector<'s> {
@@ -167,23 +171,19 @@ impl<'s> Selector<'s> {
     }
 
     fn over(view: Cow<'s, View>, settings: &'s Settings, now: Millis) -> Self {
-        let mut by_id = HashMap::with_capacity(view.profiles.len());
-        let mut by_account: HashMap<String, Vec<ProfileId>> = HashMap::new();
-        for (at, profile) in view.profiles.iter().enumerate() {
-            by_id.insert(profile.id.clone(), at);
-            let account = account(&profile.provider);
-            if !by_account.contains_key(account) {
-                by_account.insert(account.to_owned(), Vec::new());
-            }
-            if let Some(of_account) = by_account.get_mut(account) {
-                of_account.push(profile.id.clone());
-            }
+        let mut by_account: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut at = 0;
+        // Those of one provider mostly stand together.
+        for run in view.profiles.chunk_by(|a, b| a.provider == b.provider) {
+            let account = account(&run[0].provider).to_owned();
+            let of_account = by_account.entry(account).or_default();
+            of_account.extend(at..at + run.len());
+            at += run.len();
         }
         Selector {
             view,
             settings,
             now,
-            by_id,
             by_account,
         }
     }
@@ -206,16 +206,29 @@ impl<'s> Selector<'s> {
     /// `/model <alias>@<profile>` does; it changes nothing unless it is one that is tried.
     pub fn select(&self, provider: &ProviderId, pinned: Option<&ProfileId>) -> Selection {
         let base = self.base(provider);
-        let listed: HashSet<&ProfileId> = base.ids.iter().collect();
-        let mut seen = HashSet::new();
-        let (mut tried, mut left): (Vec<_>, Vec<_>) = base
-            .ids
-            .iter()
-            .chain(&base.named)
-            .chain(pinned)
-            .filter(|id| seen.insert(*id))
-            .map(|id| self.candidate(id, provider, listed.contains(id)))
-            .partition(Candidate::is_tried);
+        // What is in a store is there once.
+        let may_repeat = base.source != Source::All || !base.named.is_empty() || pinned.is_some();
+        let mut seen = may_repeat.then(HashSet::new);
+        let pinned_known = pinned.map(|id| self.known(id.clone()));
+        let others = base.named.iter().chain(&pinned_known);
+        // What comes first is listed: of two of one id the first counts.
+        let all = base.ids.iter().map(|one| (one, true));
+        let all = all.chain(others.map(|one| (one, false)));
+        let mut tried = Vec::with_capacity(base.ids.len() + base.named.len());
+        let mut left = Vec::new();
+        for (one, is_listed) in all {
+            if let Some(seen) = &mut seen
+                && !seen.insert(&one.id)
+            {
+                continue;
+            }
+            let candidate = self.candidate(one, provider, is_listed);
+            if candidate.is_tried() {
+                tried.push(candidate);
+            } else {
+                left.push(candidate);
+            }
+        }
         sort(&mut tried, base.source.is_order(), |candidate| Rank {
             cooling: candidate.cooling.map(|cooling| cooling.until),
             kind: candidate.profile.as_ref().map(|profile| profile.kind),
@@ -232,43 +245,38 @@ impl<'s> Selector<'s> {
         }
     }
 
-    fn candidate(&self, id: &ProfileId, provider: &ProviderId, is_listed: bool) -> Candidate {
-        let profile = self.profile(id);
+    fn candidate(&self, one: &Known, provider: &ProviderId, is_listed: bool) -> Candidate {
+        let profile = self.profile(one);
         let reason = if is_listed {
-            eligibility(id, profile, self.settings, provider, self.now)
+            eligibility(&one.id, profile, self.settings, provider, self.now)
         } else {
             excluded(profile, provider)
         };
+        let usage = self.view.usage(&one.id, one.at);
         Candidate {
-            id: id.clone(),
+            id: one.id.clone(),
             profile: profile.cloned(),
             reason,
-            cooling: self.cooling(id),
-            usage: self.usage(id),
+            cooling: self.cooling(profile, &usage),
+            usage,
         }
     }
 
-    fn profile(&self, id: &ProfileId) -> Option<&Profile> {
-        self.by_id
-            .get(id)
-            .and_then(|at| self.view.profiles.get(*at))
+    fn known(&self, id: ProfileId) -> Known {
+        let at = self.view.find(&id);
+        Known { id, at }
     }
 
-    fn usage(&self, id: &ProfileId) -> Usage {
-        self.view
-            .usages
-            .get(id.as_str())
-            .copied()
-            .unwrap_or_default()
+    fn profile(&self, one: &Known) -> Option<&Arc<Profile>> {
+        self.view.profiles.get(one.at?)
     }
 
     /// The pause that is not over.
-    fn cooling(&self, id: &ProfileId) -> Option<Cooling> {
-        let provider = self.profile(id).map(|profile| profile.provider.as_str());
+    fn cooling(&self, profile: Option<&Arc<Profile>>, usage: &Usage) -> Option<Cooling> {
+        let provider = profile.map(|profile| profile.provider.as_str());
         if provider.is_some_and(|name| NEVER_COOLING.contains(&name)) {
             return None;
         }
-        let usage = self.usage(id);
         let pause = |until: Option<Millis>, disabled, reason| {
             let until = until.filter(|until| *until > self.now)?;
             Some(Cooling {
@@ -288,27 +296,31 @@ impl<'s> Selector<'s> {
 
     fn base(&self, provider: &ProviderId) -> Base {
         let settings = self.settings;
-        let in_store = || {
-            let own = self.by_account.get(account(provider));
-            own.cloned().unwrap_or_default()
+        let in_store = || -> Vec<Known> {
+            let own = self.by_account.get(account(provider)).into_iter();
+            let known = own.flatten().filter_map(|at| {
+                let id = self.view.profiles.get(*at)?.id.clone();
+                Some(Known { id, at: Some(*at) })
+            });
+            known.collect()
         };
-        let configured: Vec<ProfileId> = settings
-            .of(provider)
-            .map(|entry| entry.id.clone())
-            .collect();
+        let known = |ids: Vec<ProfileId>| -> Vec<Known> {
+            ids.into_iter().map(|id| self.known(id)).collect()
+        };
+        let configured = settings.of(provider).map(|entry| entry.id.clone());
+        let configured = known(configured.collect());
         let of_account = || ProviderId::parse(account(provider)).ok();
         let order = of_account()
             .and_then(|account| self.view.order(&account))
             .or_else(|| self.view.order(provider));
         let (mut source, mut ids) = match (order, settings.order(provider)) {
-            (Some(ids), _) => (Source::Stored, ids),
-            (None, Some(ids)) => (Source::ConfigOrder, ids.to_vec()),
+            (Some(ids), _) => (Source::Stored, known(ids)),
+            (None, Some(ids)) => (Source::ConfigOrder, known(ids.to_vec())),
             (None, None) if !configured.is_empty() => (Source::ConfigProfiles, configured.clone()),
             (None, None) => (Source::All, in_store()),
         };
         // OpenClaw looks at ids alone here: one that is another provider's is not gone.
-        let is_gone =
-            |id: &ProfileId| !self.by_id.contains_key(id) && !settings.is_aws(id, provider);
+        let is_gone = |one: &Known| one.at.is_none() && !settings.is_aws(&one.id, provider);
         let falls_back = source == Source::Stored || !configured.is_empty();
         let mut named = Vec::new();
         let mut passed_over = None;
@@ -316,7 +328,9 @@ impl<'s> Selector<'s> {
             passed_over = Some(std::mem::replace(&mut source, Source::All));
             named = std::mem::replace(&mut ids, in_store());
         }
-        named.extend(in_store());
+        if source != Source::All {
+            named.extend(in_store());
+        }
         named.extend(configured);
         Base {
             source,
@@ -344,26 +358,30 @@ pub fn candidates_in(view: &View, provider: &ProviderId, now: Millis) -> Vec<Pro
     let selector = Selector::of(view, &settings, now);
     let base = selector.base(provider);
     let mut seen = HashSet::new();
-    let ours: Vec<Profile> = base
+    let ours: Vec<(&Known, &Arc<Profile>)> = base
         .ids
         .iter()
-        .filter(|id| seen.insert(*id))
-        .filter_map(|id| selector.profile(id))
-        .filter(|profile| is_ours(profile, provider))
-        .cloned()
+        .filter(|one| seen.insert(&one.id))
+        .filter_map(|one| Some((one, selector.profile(one)?)))
+        .filter(|(_, profile)| is_ours(profile, provider))
         .collect();
-    let usable: Vec<Profile> = ours
+    let usable: Vec<_> = ours
         .iter()
-        .filter(|profile| !profile.expires.is_over(now))
-        .cloned()
+        .filter(|(_, profile)| !profile.expires.is_over(now))
+        .copied()
         .collect();
     let mut chosen = if usable.is_empty() { ours } else { usable };
-    sort(&mut chosen, base.source.is_order(), |profile| Rank {
-        cooling: selector.cooling(&profile.id).map(|cooling| cooling.until),
-        kind: Some(profile.kind),
-        last_used: selector.usage(&profile.id).last_used,
+    sort(&mut chosen, base.source.is_order(), |(one, profile)| {
+        let usage = view.usage(&one.id, one.at);
+        let cooling = selector.cooling(Some(profile), &usage);
+        Rank {
+            cooling: cooling.map(|cooling| cooling.until),
+            kind: Some(profile.kind),
+            last_used: usage.last_used,
+        }
     });
-    chosen
+    let chosen = chosen.into_iter();
+    chosen.map(|(_, profile)| Profile::clone(profile)).collect()
 }
 
 fn is_ours(profile: &Profile, provider: &ProviderId) -> bool {
@@ -374,22 +392,29 @@ fn is_ours(profile: &Profile, provider: &ProviderId) -> bool {
         })
 }
 
+/// An id, and where its profile stands in the view; nowhere when it is only named.
+#[derive(Clone)]
+struct Known {
+    id: ProfileId,
+    at: Option<usize>,
+}
+
 /// Those that may be tried.
 struct Base {
     source: Source,
     passed_over: Option<Source>,
     /// In the list's order; an id may stand in it twice.
-    ids: Vec<ProfileId>,
+    ids: Vec<Known>,
     /// The provider's other profiles: stored, or named by openclaw.json or by a list that counts as
     /// none.
-    named: Vec<ProfileId>,
+    named: Vec<Known>,
 }
 
 /// Whether OpenClaw would use the profile (`resolveAuthProfileEligibility`). A ref of any source counts:
 /// whether it resolves is not known here.
 fn eligibility(
     id: &ProfileId,
-    profile: Option<&Profile>,
+    profile: Option<&Arc<Profile>>,
     settings: &Settings,
     provider: &ProviderId,
     now: Millis,
@@ -401,11 +426,11 @@ fn eligibility(
             Reason::ProfileMissing
         };
     };
-    if account(&profile.provider) != account(provider) {
+    if !is_same_account(&profile.provider, provider) {
         return Reason::ProviderMismatch;
     }
     if let Some(entry) = settings.entry(id) {
-        if account(&entry.provider) != account(provider) {
+        if !is_same_account(&entry.provider, provider) {
             return Reason::ProviderMismatch;
         }
         let token_for_login =
@@ -424,12 +449,10 @@ fn eligibility(
 }
 
 /// Why a profile is not in the list.
-fn excluded(profile: Option<&Profile>, provider: &ProviderId) -> Reason {
+fn excluded(profile: Option<&Arc<Profile>>, provider: &ProviderId) -> Reason {
     match profile {
         None => Reason::ProfileMissing,
-        Some(profile) if account(&profile.provider) != account(provider) => {
-            Reason::ProviderMismatch
-        }
+        Some(profile) if !is_same_account(&profile.provider, provider) => Reason::ProviderMismatch,
         Some(_) => Reason::ExcludedByAuthOrder,
     }
 }

@@ -19,7 +19,7 @@ pub use verdict::{Cause, Proof, Verdict};
 use crate::expiry::Millis;
 use crate::openclaw::custom::Key;
 use crate::openclaw::profiles::Profile;
-use crate::openclaw::select::{Candidate, Selection, account};
+use crate::openclaw::select::{Candidate, Selection, is_same_account};
 use crate::provider::{ProfileId, ProviderId};
 
 /// A variable of a provider that has a value.
@@ -210,8 +210,8 @@ impl ProviderFacts {
     /// The stored profiles that it uses, another name's of the same account too.
     pub fn stored(&self) -> impl Iterator<Item = (&Candidate, &Profile)> {
         let all = self.selection.candidates.iter();
-        all.filter_map(|one| Some((one, one.profile.as_ref()?)))
-            .filter(|(_, profile)| account(&profile.provider) == account(&self.id))
+        all.filter_map(|one| Some((one, one.profile.as_deref()?)))
+            .filter(|(_, profile)| is_same_account(&profile.provider, &self.id))
     }
 
     /// The stored profiles that name it.
@@ -308,7 +308,7 @@ impl Provider {
         }
         let mut tried = facts.selection.tried();
         let first = tried.find(|one| {
-            let ours = one.profile.as_ref().is_some_and(is_ours);
+            let ours = one.profile.as_deref().is_some_and(is_ours);
             !(facts.selects && ours)
         });
         match first {

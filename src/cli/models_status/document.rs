@@ -210,7 +210,7 @@ fn each(
         candidates
             .zip(&provider.profiles)
             .filter_map(move |(candidate, health)| {
-                let profile = candidate.profile.as_ref()?;
+                let profile = candidate.profile.as_deref()?;
                 (profile.provider == provider.facts.id)
                     .then_some((provider, candidate, profile, *health))
             })

@@ -15,10 +15,10 @@ use crate::cli::ui;
 use crate::error::Result;
 use crate::expiry::Span;
 use crate::openclaw::models::ModelRef;
-use crate::openclaw::profiles::{Expires, ProfileKind};
-use crate::openclaw::select::{Candidate, Reason};
+use crate::openclaw::profiles::ProfileKind;
 use crate::provider::{ProfileId, ProviderId};
-use crate::status::{Cause, Health, ProfileHealth, Proof, Provider, Winner};
+use crate::status::{Cause, Proof, Provider, Winner};
+use std::fmt::Write as _;
 
 /// Everything.
 ///
@@ -33,6 +33,7 @@ pub(super) fn all(
     let screen = Screen::of(app);
     let show = Show {
         app,
+        dates: ui::Dates::here(),
         gathered,
         screen,
     };
@@ -58,6 +59,7 @@ pub(super) fn all(
 
 struct Show<'a> {
     app: &'a App,
+    dates: ui::Dates,
     gathered: &'a Gathered,
     screen: Screen,
 }
@@ -202,24 +204,30 @@ impl Show<'_> {
             );
             self.line("  Note", &text)?;
         }
-        let mut table = Table::new(&["TRIED", "PROFILE", "TYPE", "VALUE", "STATE"], 1);
+        let mut table = Table::new(&["TRIED", "PROFILE", "TYPE", "VALUE", "STATE"], 1)
+            .with_room(facts.selection.candidates.len());
         let mut turn = 0;
+        let (mut tried, mut state) = (String::new(), String::new());
         for (candidate, health) in facts.selection.candidates.iter().zip(&provider.profiles) {
             turn += usize::from(candidate.is_tried());
-            let tried = if candidate.is_tried() {
-                turn.to_string()
+            tried.clear();
+            if candidate.is_tried() {
+                let _ = write!(tried, "{turn}");
             } else {
-                "no".to_owned()
-            };
+                tried.push_str("no");
+            }
             let profile = candidate.profile.as_ref();
-            let (state, tone) = self.state(provider, candidate, *health);
+            state.clear();
+            let report = &self.gathered.report;
+            let one = (candidate, *health);
+            let tone = words::state(&self.dates, report, provider, one, &mut state);
             let value = profile.map(|profile| Lies::of(self.gathered, profile).said());
             table.row([
-                Cell::from(tried),
+                Cell::from(tried.as_str()),
                 Cell::from(candidate.id.as_str()),
                 Cell::from(profile.map_or("none", |profile| profile.kind.name())),
-                Cell::from(value.unwrap_or_else(|| "none".to_owned())),
-                Cell::new(state, tone),
+                Cell::from(value.as_deref().unwrap_or("none")),
+                Cell::new(state.as_str(), tone),
             ]);
         }
         if !table.is_empty() {
@@ -273,82 +281,6 @@ impl Show<'_> {
         }
     }
 
-    /// What there is to say of one profile.
-    fn state(
-        &self,
-        provider: &Provider,
-        candidate: &Candidate,
-        health: Option<ProfileHealth>,
-    ) -> (String, Tone) {
-        let now = self.gathered.report.now;
-        let expires = candidate.profile.as_ref().map(|profile| profile.expires);
-        let mut tone = Tone::Plain;
-        let mut parts = Vec::new();
-        match (candidate.reason, candidate.cooling) {
-            (Reason::Ok, Some(cooling)) => {
-                tone = Tone::Doubtful;
-                let what = if cooling.disabled {
-                    "disabled"
-                } else {
-                    "cooldown"
-                };
-                let why = cooling
-                    .reason
-                    .map(|why| format!(" for {why}"))
-                    .unwrap_or_default();
-                let left = Span(cooling.until.get() - now.get());
-                parts.push(format!(
-                    "{what}{why}, {left} left ({})",
-                    ui::date(cooling.until)
-                ));
-            }
-            (Reason::Ok, None) => {
-                if provider.next() == Some(&candidate.id) {
-                    tone = Tone::Good;
-                    parts.push("next".to_owned());
-                } else {
-                    parts.push("ok".to_owned());
-                }
-            }
-            // The moment is said below.
-            (Reason::Expired, _) => {}
-            (reason, _) => parts.push(format!("{}: {}", reason.code(), reason.said())),
-        }
-        let kind = candidate.profile.as_ref().map(|profile| profile.kind);
-        match expires {
-            Some(Expires::At(at)) => {
-                let left = at.get() - now.get();
-                if left <= 0 {
-                    tone = Tone::Bad;
-                    parts.push(format!("expired {} ago ({})", Span(left), ui::date(at)));
-                } else {
-                    if health.is_some_and(|health| health.status == Health::Expiring) {
-                        tone = Tone::Doubtful;
-                    }
-                    parts.push(format!("expires in {} ({})", Span(left), ui::date(at)));
-                }
-            }
-            Some(Expires::Never) if kind == Some(ProfileKind::Token) => {
-                parts.push("no expiry is noted".to_owned());
-            }
-            _ => {}
-        }
-        if let Some(said) = words::failures(candidate, now) {
-            parts.push(said);
-        }
-        let reference = candidate
-            .profile
-            .as_ref()
-            .and_then(|profile| profile.reference.as_ref());
-        if let Some(reference) = reference.filter(|one| one.is_ours())
-            && self.gathered.report.proof.resolves(&reference.id) == Some(false)
-        {
-            tone = Tone::Bad;
-            parts.push("its reference gives no value".to_owned());
-        }
-        (parts.join("; "), tone)
-    }
-
     fn probed(&self, probed: &Probed) -> Result<()> {
         let ui = self.app.ui;
         ui.data("")?;
@@ -361,10 +293,11 @@ impl Show<'_> {
                 Outcome::RateLimit | Outcome::Timeout | Outcome::Unknown(_) => Tone::Doubtful,
                 Outcome::Auth | Outcome::Billing => Tone::Bad,
             };
+            let said = one.said();
             table.row([
                 Cell::from(one.profile.as_str()),
                 Cell::from(one.host.as_deref().unwrap_or("none")),
-                Cell::new(one.said(), tone),
+                Cell::new(said.as_ref(), tone),
             ]);
         }
         if table.is_empty() {

@@ -4,21 +4,22 @@ use super::gather::Gathered;
 use crate::openclaw::profiles::{Holds, Profile, ProfileKind};
 use crate::status;
 use crate::vault::cache::Custody;
+use std::borrow::Cow;
 
 /// A place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Lies {
+pub(super) struct Lies<'a> {
     /// `vault`, `keychain`, `env`, `file`, `exec`, `plaintext`, `login` or `none`.
     pub(super) word: &'static str,
     /// The id of the reference, or the name of the variable.
-    pub(super) id: Option<String>,
+    pub(super) id: Option<Cow<'a, str>>,
     /// Whether a value stands beside the reference in the clear.
     pub(super) beside: bool,
 }
 
-impl Lies {
+impl<'a> Lies<'a> {
     /// That of the profile.
-    pub(super) fn of(gathered: &Gathered, profile: &Profile) -> Self {
+    pub(super) fn of(gathered: &Gathered, profile: &'a Profile) -> Self {
         let bare = |word| Lies {
             word,
             id: None,
@@ -36,14 +37,14 @@ impl Lies {
                     Some(Custody::Keychain) => "keychain",
                     Some(Custody::File) | None => "vault",
                 },
-                id: profile.reference.as_ref().map(|one| one.id.clone()),
+                id: profile.reference.as_ref().map(|one| one.id.as_str().into()),
                 beside: profile.plaintext,
             };
         }
         match gathered.view.reference(profile) {
             Some((word, id)) => Lies {
                 word,
-                id: Some(id),
+                id: Some(id.into()),
                 beside: profile.plaintext,
             },
             None if profile.plaintext => bare("plaintext"),
@@ -52,14 +53,14 @@ impl Lies {
     }
 
     /// For people.
-    pub(super) fn said(&self) -> String {
+    pub(super) fn said(&self) -> Cow<'static, str> {
         let place = match (self.word, &self.id) {
-            ("env", Some(id)) => format!("env {id}"),
-            ("file" | "exec", _) => format!("another {} provider", self.word),
-            (word, _) => word.to_owned(),
+            ("env", Some(id)) => format!("env {id}").into(),
+            ("file" | "exec", _) => format!("another {} provider", self.word).into(),
+            (word, _) => Cow::Borrowed(word),
         };
         if self.beside {
-            format!("{place} and plaintext")
+            format!("{place} and plaintext").into()
         } else {
             place
         }

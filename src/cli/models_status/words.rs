@@ -1,11 +1,14 @@
 //! The words of `models status` for people. Ring 4; makes text.
 
-use crate::cli::ui;
+use crate::cli::table::Tone;
+use crate::cli::ui::{self, Dates};
 use crate::expiry::{Millis, Span};
 use crate::openclaw::custom::Key;
-use crate::openclaw::select::{Candidate, Source};
+use crate::openclaw::profiles::{Expires, ProfileKind};
+use crate::openclaw::select::{Candidate, Reason, Source};
 use crate::provider::ProfileId;
-use crate::status::{Health, Provider, Role};
+use crate::status::{Health, ProfileHealth, Provider, Report, Role};
+use std::fmt::Write as _;
 
 /// An id as it can be typed in a shell.
 pub(super) fn typed(id: &ProfileId) -> String {
@@ -33,6 +36,99 @@ pub(super) fn health(provider: &Provider) -> String {
         Health::Expiring => format!("expiring{}", ends()),
         Health::Expired => format!("expired{}", ends()),
         Health::Missing => "nothing that can be used".to_owned(),
+    }
+}
+
+/// Says what there is to say of one profile.
+pub(super) fn state(
+    dates: &Dates,
+    report: &Report,
+    provider: &Provider,
+    (candidate, health): (&Candidate, Option<ProfileHealth>),
+    out: &mut String,
+) -> Tone {
+    let now = report.now;
+    let expires = candidate.profile.as_ref().map(|profile| profile.expires);
+    let mut tone = Tone::Plain;
+    match (candidate.reason, candidate.cooling) {
+        (Reason::Ok, Some(cooling)) => {
+            tone = Tone::Doubtful;
+            out.push_str(if cooling.disabled {
+                "disabled"
+            } else {
+                "cooldown"
+            });
+            if let Some(why) = cooling.reason {
+                let _ = write!(out, " for {why}");
+            }
+            let left = Span(cooling.until.get() - now.get());
+            let _ = write!(out, ", {left} left");
+            in_brackets(dates, cooling.until, out);
+        }
+        (Reason::Ok, None) => {
+            if provider.next() == Some(&candidate.id) {
+                tone = Tone::Good;
+                out.push_str("next");
+            } else {
+                out.push_str("ok");
+            }
+        }
+        // The moment is said below.
+        (Reason::Expired, _) => {}
+        (reason, _) => {
+            let _ = write!(out, "{}: {}", reason.code(), reason.said());
+        }
+    }
+    let kind = candidate.profile.as_ref().map(|profile| profile.kind);
+    match expires {
+        Some(Expires::At(at)) => {
+            let left = at.get() - now.get();
+            next_part(out);
+            if left <= 0 {
+                tone = Tone::Bad;
+                let _ = write!(out, "expired {} ago", Span(left));
+            } else {
+                if health.is_some_and(|health| health.status == Health::Expiring) {
+                    tone = Tone::Doubtful;
+                }
+                let _ = write!(out, "expires in {}", Span(left));
+            }
+            in_brackets(dates, at, out);
+        }
+        Some(Expires::Never) if kind == Some(ProfileKind::Token) => {
+            next_part(out);
+            out.push_str("no expiry is noted");
+        }
+        _ => {}
+    }
+    if let Some(said) = failures(candidate, now) {
+        next_part(out);
+        out.push_str(&said);
+    }
+    let reference = candidate
+        .profile
+        .as_ref()
+        .and_then(|profile| profile.reference.as_ref());
+    if let Some(reference) = reference.filter(|one| one.is_ours())
+        && report.proof.resolves(&reference.id) == Some(false)
+    {
+        tone = Tone::Bad;
+        next_part(out);
+        out.push_str("its reference gives no value");
+    }
+    tone
+}
+
+fn in_brackets(dates: &Dates, at: Millis, out: &mut String) {
+    out.push_str(" (");
+    dates.push(at, out);
+    out.push(')');
+}
+
+/// Begins another clause, where there is one.
+fn next_part(out: &mut String) {
+    if !out.is_empty() {
+        out.push_str("; ");
     }
 }
 
