@@ -4,7 +4,8 @@ use super::common::openclaw::{OpenClaw, Which};
 use super::*;
 use crate::common::Run;
 use serde_json::json;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -298,6 +299,34 @@ fn each_provider_gets_its_credential_as_it_wants_it() {
         &format!("Bearer {}", of("openai:1")),
     );
     assert_eq!(requests.len(), 4);
+}
+
+/// What may go in the clear because it stays on this machine goes to no proxy.
+#[test]
+fn what_stays_on_this_machine_passes_by_a_proxy() {
+    let here = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let base = format!("http://{}/v1", here.local_addr().unwrap());
+    let scene = scene(&[("mock", base, "")]);
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = here.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).unwrap();
+    });
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let run = scene
+        .cmd(&args(&["--probe", "--json", "--probe-timeout", "2s"]))
+        .env("http_proxy", &address)
+        .env("ALL_PROXY", &address)
+        .run()
+        .ok();
+    assert!(proxy.accept().is_err(), "nobody asked the proxy");
+    let all = results(&document(&run));
+    assert_eq!(all, [("mock:1".to_owned(), "ok".to_owned())]);
+    serving.join().unwrap();
 }
 
 #[test]

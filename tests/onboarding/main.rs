@@ -188,6 +188,47 @@ fn a_no_leaves_things_as_they_are_and_the_rest_is_done() {
     assert_eq!(fresh.world().get("anthropic:default"), token());
 }
 
+/// Green is for what a gateway gets: not without a link that was there to make, and not behind a passphrase.
+#[test]
+fn what_no_gateway_gets_is_not_called_well() {
+    for slot in ["identity-file", "passphrase"] {
+        let fresh = Fresh::new();
+        let world = fresh.world();
+        std::fs::remove_file(world.home().join(".openclaw/.env")).unwrap();
+        let phrase = world.write("phrase", "a fake phrase of many words\n");
+        let mut how = vec![
+            "--slot",
+            slot,
+            "--no-recovery",
+            "--no-service",
+            "--no-migrate",
+        ];
+        if slot == "passphrase" {
+            let phrase = phrase.to_str().unwrap();
+            how.extend(["--new-passphrase-file", phrase, "--passphrase-file", phrase]);
+            how.push("--no-link");
+        }
+        let mut pty = fresh.start(&how);
+        pty.expect("Provider [anthropic]: ");
+        to_the_paste(&mut pty);
+        pty.send_line(&token());
+        pty.expect("Does it expire? [Y/n] ");
+        pty.send_line("n");
+        if slot == "identity-file" {
+            pty.expect("Change these files? [Y/n] ");
+            pty.send_line("n");
+        }
+        let run = pty.finish().run.ok();
+        let said = unwrapped(&run.stdout);
+        let next = match slot {
+            "passphrase" => "hint: clawkeep slot add identity-file",
+            _ => "it asks the vault for nothing yet. hint: clawkeep link",
+        };
+        assert!(said.contains(next), "{run}");
+        assert!(!said.contains("All is well"), "{run}");
+    }
+}
+
 /// The terminal shows no colour where none is wanted; the words are the same.
 #[test]
 fn no_color_is_kept() {

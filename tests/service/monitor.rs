@@ -138,7 +138,7 @@ fn what_is_wrong_with_the_flags_is_said_before_anything_is_done() {
 fn an_address_is_kept_private_and_a_post_arrives_there() {
     let m = Machine::new();
     std::os::unix::fs::symlink("/usr/bin/curl", m.path("usr/bin/curl")).unwrap();
-    let (address, serving) = server(&["200 OK", "403 Forbidden"]);
+    let (address, serving) = server(&["200 OK", "403 Forbidden", "302 Found"]);
     let file = m.vault().join("address");
     std::fs::write(&file, format!("{address}\n")).unwrap();
     mode(&file, 0o644);
@@ -174,7 +174,11 @@ fn an_address_is_kept_private_and_a_post_arrives_there() {
         "{}",
         refused.text
     );
-    for text in [&ran.text, &told.text, &refused.text, &m.calls()] {
+    // As http where https is wanted: nothing arrived.
+    let led = m.alice(&["monitor", "--try"]);
+    assert_eq!(led.code, 1, "{}", led.text);
+    assert!(led.text.contains("leads to another one"), "{}", led.text);
+    for text in [&ran.text, &told.text, &refused.text, &led.text, &m.calls()] {
         assert!(!text.contains("fake-topic"), "{text}");
     }
     let requests = serving.join().unwrap();
@@ -206,7 +210,7 @@ fn curl_reads_everything_from_its_input() {
     script(
         &m,
         "usr/bin/curl",
-        "#!/bin/sh\nroot=${0%/usr/bin/curl}\n{ echo \"args: $*\"; env; } > \"$root/state/curl\"\ncat > \"$root/state/input\"\n",
+        "#!/bin/sh\nroot=${0%/usr/bin/curl}\n{ echo \"args: $*\"; env; } > \"$root/state/curl\"\ncat > \"$root/state/input\"\nprintf 200\n",
     );
     let ran = m.alice(&[
         "monitor",

@@ -3,9 +3,10 @@
 //!
 //! Promises: the header with the value goes over a pipe, so that it stands in no list of processes and in no
 //! file; `curl` reads no configuration of its own and follows no redirection, so that the value goes to the
-//! named host alone; it gets of the environment only proxies and certificates. Its answer's body is thrown
-//! away.
+//! named host alone; it gets of the environment only proxies and certificates, and takes no proxy to this
+//! machine itself, where a value may go in the clear. Its answer's body is thrown away.
 
+use super::endpoint::is_here;
 use crate::error::{Error, Result};
 use crate::host::{self, Host};
 use crate::secret::Secret;
@@ -176,6 +177,12 @@ impl Curl {
             .args(["--header", "@-", "--user-agent", "clawkeep"])
             .args(["--write-out", "%{http_code}", "--output"])
             .arg(if cfg!(windows) { "NUL" } else { "/dev/null" })
+            // To this machine itself it may be http: a proxy would read the value.
+            .args(if is_here(url) {
+                &["--noproxy", "*"][..]
+            } else {
+                &[]
+            })
             .args(["--url", url])
             .env_clear()
             .envs(self.passed.iter().map(|(name, value)| (name, value)))

@@ -126,6 +126,22 @@ pub(super) fn host_of(url: &str) -> Option<String> {
     if !url.chars().all(plain) || url.len() > 2048 {
         return None;
     }
+    let (is_https, host, name) = parts(url)?;
+    let is_name = !name.is_empty()
+        && !host.contains('@')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    (is_name && (is_https || is_here(url))).then(|| host.to_owned())
+}
+
+/// Whether an address is of this machine itself.
+pub(super) fn is_here(url: &str) -> bool {
+    parts(url).is_some_and(|(_, _, name)| matches!(name, "localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// Whether it is https, its host, and the host without its port.
+fn parts(url: &str) -> Option<(bool, &str, &str)> {
     let (is_https, rest) = match url.strip_prefix("https://") {
         Some(rest) => (true, rest),
         None => (false, url.strip_prefix("http://")?),
@@ -136,13 +152,7 @@ pub(super) fn host_of(url: &str) -> Option<String> {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    let is_name = !name.is_empty()
-        && !host.contains('@')
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
-    let is_here = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-    (is_name && (is_https || is_here)).then(|| host.to_owned())
+    Some((is_https, host, name))
 }
 
 #[cfg(test)]

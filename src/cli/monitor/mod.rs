@@ -40,7 +40,8 @@ const TOLD: &str = "monitor-told.json";
 /// What a look came to.
 #[derive(Debug, PartialEq, Eq)]
 enum Looked {
-    Fine,
+    /// Nothing to do; the words of `models status`, which say what was not proven.
+    Fine(String),
     Problem(Problem),
 }
 
@@ -88,9 +89,9 @@ pub fn run(app: &App, args: &Monitor) -> Result<()> {
         return Ok(());
     }
     let problem = match look(app)? {
-        Looked::Fine => {
+        Looked::Fine(said) => {
             file::remove(&app.dir.join(TOLD))?;
-            app.ui.say("Every credential is well.");
+            app.ui.say(&said);
             return Ok(());
         }
         Looked::Problem(problem) => problem,
@@ -153,7 +154,10 @@ fn look(app: &App) -> Result<Looked> {
 /// What the exit code, the output and the talk of `models status --check` mean.
 fn judged(code: Option<i32>, shown: &str, talk: &str) -> Result<Looked> {
     match code {
-        Some(0) => Ok(Looked::Fine),
+        Some(0) => {
+            let last = shown.lines().rfind(|line| !line.trim().is_empty());
+            Ok(Looked::Fine(ui::plain(last.unwrap_or_default().trim())))
+        }
         Some(code @ (1 | 2)) => Ok(Looked::Problem(Problem {
             code: if code == 2 { 2 } else { 1 },
             // Where it did not come to a list, the talk says why.
@@ -240,20 +244,23 @@ impl Told {
     }
 }
 
-/// The text without what the clock changes: `in 5 hours` is `in 4 hours` later.
+/// The text without what the clock changes: `in 5 hours` is `in 4 hours` later. Any other number stays: it
+/// may be all that tells two names apart.
 fn essence(text: &str) -> String {
-    let mut words = Vec::new();
-    for word in text.split_whitespace() {
-        let word = word.replace(|c: char| c.is_ascii_digit(), "");
-        let unit = word.trim_matches(|c: char| !c.is_alphabetic());
-        let is_unit = ["second", "minute", "hour", "day"]
-            .iter()
-            .any(|name| unit.trim_end_matches('s') == *name);
-        if !is_unit && !word.is_empty() {
-            words.push(word);
+    let is_unit = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_alphabetic());
+        ["second", "minute", "hour", "day"].contains(&word.strip_suffix('s').unwrap_or(word))
+    };
+    let mut kept = Vec::new();
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && words.next_if(|next| is_unit(next)).is_some() {
+            continue;
         }
+        kept.push(word);
     }
-    words.join(" ")
+    kept.join(" ")
 }
 
 #[cfg(test)]
@@ -263,7 +270,10 @@ mod tests {
 
     #[test]
     fn exit_codes_mean_what_models_status_says() {
-        assert_eq!(judged(Some(0), "", "note: x").unwrap(), Looked::Fine);
+        let well = "Check: all is well, as far as is known; references not proven: locked";
+        let shown = format!("Vault: x, locked\n\n{well}\n");
+        let fine = judged(Some(0), &shown, "note: x").unwrap();
+        assert_eq!(fine, Looked::Fine(well.to_owned()), "locked is not proven");
         for code in [1, 2] {
             let Looked::Problem(problem) = judged(
                 Some(code),
@@ -316,7 +326,10 @@ mod tests {
         assert!(!told.covers(&later, at(1_000 + AGAIN)));
         assert!(!told.covers(&later, at(999)), "a clock that went back");
         assert!(!told.covers(&problem(1, &later.text), at(2_000)));
-        assert!(!told.covers(&problem(2, "openai:work expires in 5 hours"), at(2_000)));
+        for other in ["anthropic:work2", "openai:work"] {
+            let other = later.text.replace("anthropic:work", other);
+            assert!(!told.covers(&problem(2, &other), at(2_000)), "{other}");
+        }
     }
 
     proptest! {

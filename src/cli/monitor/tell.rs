@@ -104,9 +104,14 @@ fn post(system: &System, address: &Address, problem: &Problem) -> Result<()> {
     let config = config(address, problem);
     let out = run_within(LIMIT, command, &program, Some(config.as_bytes()))?;
     // What curl says may name the address.
-    match out.code {
-        Some(0) => Ok(()),
-        code => {
+    match (out.code, std::str::from_utf8(&out.stdout)) {
+        // It takes no answer that leads elsewhere for a failure, and follows none.
+        (Some(0), Ok(status)) if !status.starts_with('2') => Err(Error::failed(
+            "it could not be posted: the address leads to another one",
+        )
+        .hint("give the address itself, which may begin with https://")),
+        (Some(0), _) => Ok(()),
+        (code, _) => {
             let why = match code {
                 Some(6) => "its host is not known",
                 Some(7) => "nobody answers there",
@@ -134,7 +139,7 @@ fn config(address: &Address, problem: &Problem) -> String {
         "url = {}\nrequest = \"POST\"\nheader = {}\nheader = \"Priority: {priority}\"\nheader = \"Tags: key\"\n\
          header = \"Content-Type: text/plain; charset=utf-8\"\ndata-raw = {}\n\
          connect-timeout = 10\nmax-time = 30\nproto = \"=http,https\"\nmax-redirs = 0\n\
-         globoff\nfail\nsilent\noutput = \"/dev/null\"\n",
+         globoff\nfail\nsilent\noutput = \"/dev/null\"\nwrite-out = \"%{{http_code}}\"\n",
         quoted(address.as_str()),
         quoted(&format!("Title: {}", problem.title())),
         quoted(&problem.text),

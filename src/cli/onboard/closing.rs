@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::provider::AgentId;
 use crate::store::Resolve;
 
-/// Proves what was stored and linked, and sums up.
+/// Proves what was stored and linked, and sums up. `is_wanted`: there is an OpenClaw that was to be linked.
 ///
 /// # Errors
 /// What the first step that failed said, in one line; `Failed` when the gateway would get something else.
@@ -22,24 +22,32 @@ pub(super) fn run(
     steps: &mut Steps<'_>,
     args: &Onboard,
     credential: Option<&Credential>,
+    is_wanted: bool,
     linked: Option<&Linked>,
 ) -> Result<()> {
     let app = steps.app;
+    let mut is_proven = true;
     if let Some(credential) = credential {
         let record = linked.map(|linked| &linked.record);
-        steps.run(|_| prove(app, credential, record))?;
+        is_proven = steps.run(|_| prove(app, credential, record))? == Some(true);
     }
     if let Some(linked) = linked {
         steps.run(|_| link::prove(app, &linked.record, &linked.ids))?;
     }
-    let clean = steps.run(|_| examined(app, args))?;
+    let works = steps.failed.is_none() && is_proven;
+    let clean = steps.run(|_| examined(app, args, works))?;
     let is_whole = linked.is_none_or(Linked::is_whole);
-    if clean == Some(true) && is_whole && steps.failed.is_none() {
+    let is_left = is_wanted && linked.is_none() && steps.failed.is_none();
+    if clean == Some(true) && is_whole && is_proven && !is_left && steps.failed.is_none() {
         app.ui.good("All is well.");
     }
     // What a person types next comes last.
     if let Some(linked) = linked {
         steps.run(|_| linked.verdict(app))?;
+    }
+    if is_left {
+        app.ui
+            .say("OpenClaw is not linked: it asks the vault for nothing yet.\nhint: clawkeep link");
     }
     if let Some(error) = steps.failed.take() {
         return Err(Error::new(
@@ -52,7 +60,7 @@ pub(super) fn run(
 }
 
 /// What the doctor finds, in short. Whether that is nothing.
-fn examined(app: &App, args: &Onboard) -> Result<bool> {
+fn examined(app: &App, args: &Onboard, works: bool) -> Result<bool> {
     let report = doctor::report(
         app,
         &Doctor {
@@ -67,10 +75,18 @@ fn examined(app: &App, args: &Onboard) -> Result<bool> {
     let grave = findings
         .iter()
         .filter(|(_, finding)| finding.severity != Severity::Note);
+    let works = works
+        && !findings
+            .iter()
+            .any(|(_, one)| one.severity == Severity::Error);
     let mut count = 0;
     for (_, finding) in grave {
         if count == 0 {
-            app.ui.say("It works, and this is left to do:");
+            app.ui.say(if works {
+                "It works, and this is left to do:"
+            } else {
+                "This is left to do:"
+            });
         }
         count += 1;
         app.ui.say(&format!("  {}", ui::capital(&finding.what)));
@@ -83,8 +99,8 @@ fn examined(app: &App, args: &Onboard) -> Result<bool> {
     Ok(count == 0)
 }
 
-/// Resolves the credential back as the gateway would, and compares.
-fn prove(app: &App, credential: &Credential, record: Option<&LinkRecord>) -> Result<()> {
+/// Resolves the credential back as the gateway would, and compares. Whether a gateway gets it.
+fn prove(app: &App, credential: &Credential, record: Option<&LinkRecord>) -> Result<bool> {
     let opened = app.open_by_slots()?;
     let id = credential.profile.secret_id(&AgentId::main());
     let Some((kept, _)) = opened.get(&id)? else {
@@ -106,14 +122,14 @@ fn prove(app: &App, credential: &Credential, record: Option<&LinkRecord>) -> Res
             app.ui.say(&format!(
                 "Resolved {id} as the gateway would: it is the value that you entered."
             ));
-            Ok(())
+            Ok(true)
         }
         Some(_) => Err(Error::broken(format!(
             "the gateway would get another value for {id} than you entered"
         ))),
         None if !opens_alone(&opened) => {
             app.ui.say("A gateway cannot open this vault by itself: its only slot needs a person.\nhint: clawkeep slot add identity-file");
-            Ok(())
+            Ok(false)
         }
         None => Err(Error::failed(format!(
             "the gateway would not get {id}: {}",

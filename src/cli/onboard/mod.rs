@@ -68,6 +68,7 @@ pub fn run(app: &App, args: &Onboard) -> Result<()> {
         paste::take(&steps, args, named)?
     };
     let mut linked = None;
+    let is_wanted = install.is_some();
     if let Some(install) = install {
         steps.heading("OpenClaw");
         linked = steps.run(|_| {
@@ -81,7 +82,13 @@ pub fn run(app: &App, args: &Onboard) -> Result<()> {
     let linked = linked.flatten();
     steps.run(|steps| keeping::offer(steps, args))?;
     steps.heading("The check");
-    closing::run(&mut steps, args, credential.as_ref(), linked.as_ref())
+    closing::run(
+        &mut steps,
+        args,
+        credential.as_ref(),
+        is_wanted,
+        linked.as_ref(),
+    )
 }
 
 /// The steps of one run.
