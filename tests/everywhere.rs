@@ -81,7 +81,7 @@ impl Scene {
     fn new() -> Scene {
         let world = World::new();
         let program = world.root().join("clawkeep");
-        std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+        crate::common::copy_program(&program);
         std::fs::write(world.root().join("request.json"), request(&[ID])).unwrap();
         Scene { world, program }
     }

@@ -427,7 +427,7 @@ fn without_a_home_a_vault_must_be_named() {
     // A user that no database knows.
     chmod(world.root(), 0o755);
     let binary = world.root().join("clawkeep");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &binary).unwrap();
+    crate::common::copy_program(&binary);
     let stranger = |args: &[&str]| {
         let all = [
             &[

@@ -46,7 +46,7 @@ fn running(program: &Path) -> PathBuf {
 fn a_waiting_process_is_closed_to_its_own_user() {
     let world = World::new();
     let program = world.root().join("clawkeep");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+    crate::common::copy_program(&program);
     chmod(&program, 0o755);
     let is_root = rustix::process::geteuid().is_root();
     // As an ordinary user: root may read everything.

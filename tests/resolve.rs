@@ -325,7 +325,7 @@ fn identity_dir(world: &World) -> std::path::PathBuf {
 fn as_nobody(world: &World, home: &Path, vault: &Path, request: &str) -> Value {
     let root = rustix::process::geteuid().is_root();
     let binary = world.root().join("clawkeep");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &binary).unwrap();
+    crate::common::copy_program(&binary);
     let chmod = |path: &Path, mode: u32| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };

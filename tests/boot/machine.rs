@@ -250,7 +250,7 @@ impl Machine {
         copy(&self.base.usr().join("local"), &self.local());
         // A copy owned by root on a path of root's, as an operator installs it.
         let program = self.local().join("bin/clawkeep");
-        std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+        crate::common::copy_program(&program);
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::os::unix::fs::chown(&program, Some(0), Some(0)).unwrap();
         std::fs::create_dir(self.root().join("results")).unwrap();

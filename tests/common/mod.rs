@@ -278,3 +278,19 @@ pub fn cache() -> PathBuf {
         PathBuf::from,
     )
 }
+
+/// Puts the program at `to`. By a process of its own: a file that this one has open for writing while another
+/// test starts a child cannot be run until that child has begun ("text file busy").
+#[track_caller]
+pub fn copy_program(to: impl AsRef<Path>) {
+    let from = env!("CARGO_BIN_EXE_clawkeep");
+    if cfg!(windows) {
+        std::fs::copy(from, to).unwrap();
+        return;
+    }
+    let copied = std::process::Command::new("/bin/cp")
+        .arg(from)
+        .arg(to.as_ref())
+        .status();
+    assert!(copied.unwrap().success(), "{from} could not be copied");
+}

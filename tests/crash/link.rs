@@ -27,7 +27,7 @@ fn lab() -> (Lab, Bin) {
     let lab = Lab::with_vault();
     let world = &lab.world;
     let bin = tempfile::tempdir().unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), bin.path().join("clawkeep")).unwrap();
+    crate::common::copy_program(bin.path().join("clawkeep"));
     std::os::unix::fs::symlink(bin.path(), world.home().join(".local/bin")).unwrap();
     let program = world.bin().join("openclaw");
     std::fs::write(&program, OPENCLAW).unwrap();

@@ -72,7 +72,7 @@ fn scene(version: &'static str) -> Scene {
     let lab = Lab::with_vault();
     let world = &lab.world;
     let bin = tempfile::tempdir().unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), bin.path().join("clawkeep")).unwrap();
+    crate::common::copy_program(bin.path().join("clawkeep"));
     std::fs::create_dir_all(world.home().join(".local")).unwrap();
     std::os::unix::fs::symlink(bin.path(), world.home().join(".local/bin")).unwrap();
     let package = world.root().join("package");

@@ -81,7 +81,7 @@ fn another_user_gets_nothing_and_is_noted() {
     // service of another user has it.
     let lab = Lab::unattended();
     let program = lab.world.root().join("clawkeep");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+    crate::common::copy_program(&program);
     chmod(&program, 0o755);
     chmod(lab.world.root(), 0o755);
     let open = lab.world.root().join("open");

@@ -182,7 +182,7 @@ impl Lab {
         let mut lab = self;
         if is_root() {
             lab.program = lab.world.root().join("clawkeep");
-            std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &lab.program).unwrap();
+            crate::common::copy_program(&lab.program);
             chmod(&lab.program, 0o755);
             chmod(lab.world.root(), 0o755);
             give_away(&lab.world.home());

@@ -57,7 +57,7 @@ fn as_ordinary_user(world: &World, args: &[&str]) -> Cmd {
         return world.cmd(args);
     }
     let program = world.root().join("clawkeep");
-    std::fs::copy(env!("CARGO_BIN_EXE_clawkeep"), &program).unwrap();
+    crate::common::copy_program(&program);
     chmod(&program, 0o755);
     chmod(world.root(), 0o755);
     let mut dirs = vec![world.home()];
