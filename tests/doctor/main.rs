@@ -102,12 +102,7 @@ fn install_openclaw(world: &World, version: &str) {
 /// The program where OpenClaw takes it, in this world.
 fn install_clawkeep(world: &World) -> std::path::PathBuf {
     let program = world.write(".local/bin/clawkeep", "");
-    // By another process: a program that a child of another test has open for writing cannot be run.
-    let copied = std::process::Command::new("cp")
-        .arg(env!("CARGO_BIN_EXE_clawkeep"))
-        .arg(&program)
-        .status();
-    assert!(copied.unwrap().success());
+    crate::common::copy_program(&program);
     set_mode(&program, 0o755);
     program
 }

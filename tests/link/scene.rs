@@ -50,7 +50,7 @@ impl Scene {
         std::fs::remove_file(&own).unwrap();
         let built = Path::new(env!("CARGO_BIN_EXE_clawkeep"));
         if std::fs::hard_link(built, &own).is_err() {
-            std::fs::copy(built, &own).unwrap();
+            crate::common::copy_program(&own);
         }
         scene
     }
