@@ -9,6 +9,7 @@ pub mod call;
 pub mod choice;
 pub mod dangling;
 pub mod doctor;
+pub mod elsewhere;
 pub mod ending;
 pub mod export;
 pub mod handing;
@@ -68,6 +69,7 @@ pub mod unlink;
 pub mod uptake;
 pub mod usage;
 pub mod variable_name;
+pub mod variables;
 
 use crate::error::Result;
 use crate::host::{self, Host};

@@ -7,12 +7,14 @@
 //! Where this says more than OpenClaw: a reference that does not resolve is a failure, and a provider whose
 //! one reference in openclaw.json stands for several profiles has their expiry.
 
+mod elsewhere;
 mod health;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
+pub use elsewhere::{Answer, Elsewhere, Holder};
 pub use health::{Health, ProfileHealth};
 pub use verdict::{Cause, Proof, Verdict};
 
@@ -67,6 +69,8 @@ pub struct Facts {
     pub used: Vec<ProviderId>,
     /// What came of asking for the references.
     pub proof: Proof,
+    /// What came of those that others answer.
+    pub elsewhere: Vec<Elsewhere>,
     /// Whether to fail without a proof.
     pub requires_proof: bool,
 }
@@ -166,6 +170,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What came of asking for the references.
     pub proof: Proof,
+    /// What came of those that others answer, sorted by where they stand.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// Makes the answer.
@@ -176,6 +182,7 @@ pub fn report(facts: Facts) -> Report {
         providers,
         used,
         proof,
+        elsewhere,
         requires_proof,
     } = facts;
     let names_none = used.is_empty();
@@ -196,13 +203,31 @@ pub fn report(facts: Facts) -> Report {
         .filter(|one| one.is_used && !one.is_usable())
         .map(|one| one.facts.id.clone())
         .collect();
-    let verdict = Verdict::of(&providers, &missing, &proof, requires_proof);
+    let mut verdict = Verdict::of(&providers, &missing, &proof, requires_proof);
+    verdict.add(elsewhere.iter().filter_map(|one| {
+        let one = one.clone();
+        match &one.answer {
+            Answer::Value => None,
+            Answer::Nothing { .. } => Some(Cause::NoValue(one)),
+            Answer::NotKnown { .. } => requires_proof.then_some(Cause::Unknown(one)),
+        }
+    }));
     Report {
         now,
         providers,
         missing,
         verdict,
         proof,
+        elsewhere,
+    }
+}
+
+impl Report {
+    /// What came of the profile's reference, where somebody else answers it.
+    pub fn elsewhere(&self, profile: &ProfileId) -> Option<&Answer> {
+        let mut all = self.elsewhere.iter();
+        let one = all.find(|one| matches!(&one.holder, Holder::Profile(id) if id == profile));
+        one.map(|one| &one.answer)
     }
 }
 

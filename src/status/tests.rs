@@ -62,12 +62,22 @@ fn judged(facts: ProviderFacts) -> Report {
 }
 
 fn judged_with(facts: ProviderFacts, proof: Proof, requires_proof: bool) -> Report {
+    judged_all(facts, proof, Vec::new(), requires_proof)
+}
+
+fn judged_all(
+    facts: ProviderFacts,
+    proof: Proof,
+    elsewhere: Vec<Elsewhere>,
+    requires_proof: bool,
+) -> Report {
     report(Facts {
         now: now(),
         warn_within: DAY,
         providers: vec![facts],
         used: vec![provider("a")],
         proof,
+        elsewhere,
         requires_proof,
     })
 }
@@ -239,6 +249,7 @@ fn what_is_not_in_use_is_not_judged_unless_nothing_is() {
             providers: vec![expired.clone()],
             used,
             proof: Proof::Nothing,
+            elsewhere: Vec::new(),
             requires_proof: false,
         })
     };
@@ -450,5 +461,43 @@ proptest! {
         // What is used is something, or a provider in use is said to be missing.
         let one = &report.providers[0];
         prop_assert!(one.winner != Winner::Nothing || report.missing == [provider("a")]);
+    }
+}
+
+#[test]
+fn what_others_answer_is_judged_by_three_answers() {
+    let healthy = || facts(&json!({"a:1": api_key()}), &Value::Null);
+    let of = |answer: Answer, requires_proof| {
+        let one = Elsewhere {
+            holder: Holder::Profile(crate::provider::ProfileId::parse("a:1").unwrap()),
+            reference: crate::openclaw::elsewhere::Reference::to_variable("FAKE_KEY"),
+            answer,
+        };
+        let report = judged_all(healthy(), Proof::Nothing, vec![one], requires_proof);
+        let causes = report.verdict.causes.iter();
+        let causes: Vec<&str> = causes.map(Cause::name).collect();
+        (report.verdict.exit_code(), causes.join(" "))
+    };
+    let nothing = Answer::Nothing {
+        code: "NOT_SET".to_owned(),
+        why: "it is not set".to_owned(),
+    };
+    let unknown = Answer::NotKnown {
+        why: "nobody may ask".to_owned(),
+        hint: "true".to_owned(),
+    };
+    for (answer, requires_proof, code, causes) in [
+        (Answer::Value, true, 0, ""),
+        (nothing.clone(), false, 1, "unresolved"),
+        (nothing, true, 1, "unresolved"),
+        (unknown.clone(), false, 0, ""),
+        (unknown, true, 75, "not-proven"),
+    ] {
+        let said = format!("{answer:?}, {requires_proof}");
+        assert_eq!(
+            of(answer, requires_proof),
+            (code, causes.to_owned()),
+            "{said}"
+        );
     }
 }

@@ -3,25 +3,27 @@
 
 use super::live;
 use super::proving;
-use super::variables::Variables;
 use super::vault::{State, Vault};
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
+use crate::cli::elsewhere::{self, Asking, Reach};
 use crate::cli::record::{self, LaneName, LinkRecord};
 use crate::cli::stores::{self, Stores};
+use crate::cli::variables::Variables;
 use crate::error::{Kind, Result};
 use crate::expiry;
 use crate::migrate::item;
 use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::custom::{self, Custom, Key};
+use crate::openclaw::elsewhere::Reference;
 use crate::openclaw::models::Models;
 use crate::openclaw::places::Places;
 use crate::openclaw::select;
 use crate::openclaw::version::{Lane, OrderHome, Version};
 use crate::openclaw::view::View;
 use crate::provider::{AgentId, ProviderId};
-use crate::status::{self, Facts, ProviderFacts, Report};
+use crate::status::{self, Answer, Elsewhere, Facts, Holder, ProviderFacts, Report};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +92,8 @@ impl Gathered {
         let short = |path: &Path| item::short(path, &home);
         let models = Models::read(&config, &agent, linked.version.as_ref());
         let customs = custom::read(&config);
-        let variables = Variables::read(app, &places, &config, &short, &mut notes);
+        let settled = config.clone();
+        let variables = Variables::read(app, &places, &settled, &short, &mut notes);
         let mut gathered = Gathered {
             agent_dir: places.agent_dir(&agent, Some(&config)),
             store: store(app, &places, &agent, &config, &linked),
@@ -102,6 +105,7 @@ impl Gathered {
                 providers: Vec::new(),
                 used: Vec::new(),
                 proof: status::Proof::Nothing,
+                elsewhere: Vec::new(),
                 requires_proof: false,
             }),
             agent,
@@ -125,12 +129,28 @@ impl Gathered {
         } else {
             proving::by_list(&gathered.vault, &ids)
         };
+        let elsewhere = elsewhere::ask(
+            &Asking {
+                app,
+                config: &settled,
+                variables: &variables,
+                home: &home,
+                reach: match (args.check, args.allow_exec) {
+                    (false, _) => Reach::Look,
+                    (true, false) => Reach::Check,
+                    (true, true) => Reach::Run,
+                },
+            },
+            &gathered.elsewhere(&providers),
+        );
+        gathered.note(&elsewhere);
         gathered.report = status::report(Facts {
             now: app.host.now(),
             warn_within,
             providers,
             used: gathered.models.used.clone(),
             proof,
+            elsewhere,
             requires_proof: args.require_proof,
         });
         Ok(gathered)
@@ -213,8 +233,7 @@ impl Gathered {
             .filter_map(|(_, profile)| Some(profile.reference.as_ref()?.id.clone()))
             .take(most)
             .collect();
-        let linked = self.link.as_ref().filter(|link| !link.is_pending());
-        if linked.is_some() {
+        if self.link.is_some() {
             let refs = self.config.refs().into_iter();
             ids.extend(
                 refs.filter(|(_, reference)| reference.is_ours())
@@ -222,6 +241,48 @@ impl Gathered {
             );
         }
         ids
+    }
+
+    /// Every reference that somebody else answers, with where it stands.
+    fn elsewhere(&self, providers: &[ProviderFacts]) -> BTreeSet<(Holder, Reference)> {
+        let profiles = providers.iter().flat_map(ProviderFacts::stored);
+        let mut all: BTreeSet<(Holder, Reference)> = profiles
+            .filter(|(_, profile)| !status::is_ours(profile))
+            .filter_map(|(_, profile)| {
+                let reference = self.view.elsewhere(profile)?;
+                Some((Holder::Profile(profile.id.clone()), reference))
+            })
+            .collect();
+        let settings = self.config.references_elsewhere().into_iter();
+        all.extend(settings.map(|(path, reference)| (Holder::Setting(path.join(".")), reference)));
+        // A text in a key's place may name a variable too.
+        all.extend(self.customs.iter().filter_map(|custom| {
+            let Some(Key::Variable(name)) = &custom.key else {
+                return None;
+            };
+            let path = format!("models.providers.{}.apiKey", custom.id);
+            let is_object = self.config.has(&[
+                "models",
+                "providers",
+                custom.id.as_str(),
+                "apiKey",
+                "source",
+            ]);
+            (!is_object).then(|| (Holder::Setting(path), Reference::to_variable(name)))
+        }));
+        all
+    }
+
+    /// Says each reason once why something is not known.
+    fn note(&mut self, elsewhere: &[Elsewhere]) {
+        for one in elsewhere {
+            if let Answer::NotKnown { why, hint } = &one.answer {
+                let note = format!("{why}. hint: {hint}");
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+            }
+        }
     }
 }
 

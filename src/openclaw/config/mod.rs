@@ -22,6 +22,7 @@
 mod edit;
 mod graft;
 mod leaves;
+mod references;
 mod scrub;
 mod syntax;
 #[cfg(test)]
@@ -36,7 +37,6 @@ pub(crate) use values::{Put, Shown};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
-use crate::openclaw::reference::SecretRef;
 use jsonc_parser::ast;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -189,36 +189,6 @@ impl Config {
                 .collect(),
             _ => Vec::new(),
         })
-    }
-
-    /// Every exec ref in the file, with its path.
-    pub fn refs(&self) -> Vec<(Vec<String>, SecretRef)> {
-        let mut refs = Vec::new();
-        self.walk(|path, node| {
-            let ast::Value::Object(object) = node else {
-                return;
-            };
-            // A ref's own three strings are no secret; other objects are not copied.
-            if object.properties.len() == 3
-                && let Some(found) = SecretRef::from_value(&syntax::to_value(node))
-            {
-                refs.push((path.to_vec(), found));
-            }
-        });
-        refs
-    }
-
-    /// The paths of the objects that take (part of) their content from another file.
-    pub fn includes(&self) -> Vec<Vec<String>> {
-        let mut found = Vec::new();
-        self.walk(|path, node| {
-            if let ast::Value::Object(object) = node
-                && object.get(INCLUDE).is_some()
-            {
-                found.push(path.to_vec());
-            }
-        });
-        found
     }
 
     /// Puts `value` at `path`, making the objects above it. Equal values change no byte; an object

@@ -1,6 +1,7 @@
 //! What the editor promises, on chosen and on generated texts.
 
 use super::*;
+use crate::openclaw::reference::SecretRef;
 use crate::secret::{Alphabet, Secret};
 use proptest::prelude::*;
 use serde_json::json;
