@@ -11,8 +11,9 @@ use super::variables::{Place, Variables};
 use crate::error::{Error, typed, word};
 use crate::openclaw::command;
 use crate::openclaw::config::Config;
-use crate::openclaw::elsewhere::{Entry, Program, Reference, answer, entry, file, is_name};
-use crate::status::{Answer, Elsewhere, Holder};
+use crate::openclaw::elsewhere::{
+    Answer, Elsewhere, Entry, Holder, Program, Reference, answer, entry, file, is_name,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -39,6 +40,8 @@ pub struct Asking<'a> {
     pub config: &'a Config,
     /// The variables that OpenClaw would find.
     pub variables: &'a Variables<'a>,
+    /// The names in OpenClaw's own store, where it was looked into.
+    pub own_store: Option<&'a BTreeSet<String>>,
     /// A person's home.
     pub home: &'a Path,
     /// How far to go.
@@ -71,15 +74,21 @@ pub fn ask(asking: &Asking<'_>, all: &BTreeSet<(Holder, Reference)>) -> Vec<Else
                 ),
                 hint: "openclaw secrets audit --allow-exec".to_owned(),
             },
-            Some(Entry::Store) => Answer::NotKnown {
-                why: "OpenClaw's own store lies in its database, which is not read".to_owned(),
-                hint: "openclaw secrets store list".to_owned(),
+            Some(Entry::Store) => match asking.own_store {
+                Some(names) if names.contains(&reference.id) => Answer::Value,
+                Some(_) => nothing("NOT_FOUND", "it is not there"),
+                None => Answer::NotKnown {
+                    why: "OpenClaw's own store lies in its database, which was not looked into"
+                        .to_owned(),
+                    hint: "clawkeep models status --check --live".to_owned(),
+                },
+            },
+            Some(Entry::Untold) => Answer::NotKnown {
+                why: "OpenClaw does not tell which entry of secrets.providers answers a reference in its database".to_owned(),
+                hint: "openclaw secrets audit --allow-exec".to_owned(),
             },
             Some(Entry::Program(_)) if asking.reach != Reach::Run => Answer::NotKnown {
-                why: format!(
-                    "the program of secrets.providers.{} is started only with --allow-exec",
-                    said(reference)
-                ),
+                why: "programs of others are started only with --allow-exec".to_owned(),
                 hint: "clawkeep models status --check --allow-exec".to_owned(),
             },
             Some(Entry::Program(_)) => {
@@ -153,17 +162,14 @@ fn variable(asking: &Asking<'_>, reference: &Reference, allowed: Option<&[String
             ),
             hint: hint(),
         },
-        Place::Nowhere => nothing("NOT_SET", "it is set nowhere that OpenClaw looks"),
+        Place::Nowhere => nothing("NOT_SET", "it has no value anywhere that OpenClaw looks"),
     }
 }
 
 fn in_file(asking: &Asking<'_>, reference: &Reference, path: &str, rules: file::Rules) -> Answer {
     if asking.reach == Reach::Look {
         return Answer::NotKnown {
-            why: format!(
-                "the file of secrets.providers.{} is read only by a check",
-                said(reference)
-            ),
+            why: "files that hold others' values are read only by a check".to_owned(),
             hint: "clawkeep models status --check".to_owned(),
         };
     }

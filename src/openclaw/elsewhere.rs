@@ -6,6 +6,9 @@
 
 pub mod answer;
 pub mod file;
+mod found;
+
+pub use found::{Answer, Elsewhere, Holder};
 
 use crate::openclaw::config::Config;
 use crate::openclaw::reference::SECRET_PROVIDER;
@@ -14,6 +17,10 @@ use std::time::Duration;
 
 /// The entry that is meant where none is named.
 const DEFAULT: &str = "default";
+
+/// Stands for an entry that is not told: in its answers OpenClaw names the source and the id alone. No entry can
+/// have this name.
+pub const UNTOLD: &str = "another entry";
 
 /// How long OpenClaw waits for a program unless it is told otherwise, and the most that it can be told.
 const USUAL_LIMIT_MS: u64 = 5_000;
@@ -152,6 +159,8 @@ pub enum Entry {
     Plugin,
     /// OpenClaw's own store.
     Store,
+    /// There is one, and it is not told which: [`UNTOLD`].
+    Untold,
 }
 
 /// A program that answers.
@@ -185,6 +194,9 @@ pub fn entry(config: &Config, reference: &Reference) -> Option<Entry> {
         Some(name) => name.clone(),
         None => usual(config, source),
     };
+    if name == UNTOLD {
+        return Some(Entry::Untold);
+    }
     is_alias(&name).then_some(())?;
     let at = |key: &'static str| ["secrets", "providers", &name, key].map(str::to_owned);
     let get = |key| {

@@ -7,19 +7,20 @@
 //! Where this says more than OpenClaw: a reference that does not resolve is a failure, and a provider whose
 //! one reference in openclaw.json stands for several profiles has their expiry.
 
-mod elsewhere;
 mod health;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_elsewhere;
 
-pub use elsewhere::{Answer, Elsewhere, Holder};
 pub use health::{Health, ProfileHealth};
 pub use verdict::{Cause, Proof, Verdict};
 
 use crate::expiry::Millis;
 use crate::openclaw::custom::Key;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::profiles::Profile;
 use crate::openclaw::select::{Candidate, Selection, is_same_account};
 use crate::provider::{ProfileId, ProviderId};

@@ -30,7 +30,7 @@ fn token(expires: Value) -> Value {
     entry
 }
 
-fn api_key() -> Value {
+pub(super) fn api_key() -> Value {
     json!({"type": "api_key", "provider": "a", "key": "FAKE"})
 }
 
@@ -39,7 +39,7 @@ fn login(expires: i64) -> Value {
 }
 
 /// Provider `a` with these profiles and this order.
-fn facts(profiles: &Value, order: &Value) -> ProviderFacts {
+pub(super) fn facts(profiles: &Value, order: &Value) -> ProviderFacts {
     let file = json!({"version": 1, "profiles": profiles, "order": {"a": order}});
     let path = Path::new("/nowhere/auth-profiles.json");
     let file = ProfilesFile::parse(file.to_string().as_bytes(), path).unwrap();
@@ -65,7 +65,7 @@ fn judged_with(facts: ProviderFacts, proof: Proof, requires_proof: bool) -> Repo
     judged_all(facts, proof, Vec::new(), requires_proof)
 }
 
-fn judged_all(
+pub(super) fn judged_all(
     facts: ProviderFacts,
     proof: Proof,
     elsewhere: Vec<Elsewhere>,
@@ -461,43 +461,5 @@ proptest! {
         // What is used is something, or a provider in use is said to be missing.
         let one = &report.providers[0];
         prop_assert!(one.winner != Winner::Nothing || report.missing == [provider("a")]);
-    }
-}
-
-#[test]
-fn what_others_answer_is_judged_by_three_answers() {
-    let healthy = || facts(&json!({"a:1": api_key()}), &Value::Null);
-    let of = |answer: Answer, requires_proof| {
-        let one = Elsewhere {
-            holder: Holder::Profile(crate::provider::ProfileId::parse("a:1").unwrap()),
-            reference: crate::openclaw::elsewhere::Reference::to_variable("FAKE_KEY"),
-            answer,
-        };
-        let report = judged_all(healthy(), Proof::Nothing, vec![one], requires_proof);
-        let causes = report.verdict.causes.iter();
-        let causes: Vec<&str> = causes.map(Cause::name).collect();
-        (report.verdict.exit_code(), causes.join(" "))
-    };
-    let nothing = Answer::Nothing {
-        code: "NOT_SET".to_owned(),
-        why: "it is not set".to_owned(),
-    };
-    let unknown = Answer::NotKnown {
-        why: "nobody may ask".to_owned(),
-        hint: "true".to_owned(),
-    };
-    for (answer, requires_proof, code, causes) in [
-        (Answer::Value, true, 0, ""),
-        (nothing.clone(), false, 1, "unresolved"),
-        (nothing, true, 1, "unresolved"),
-        (unknown.clone(), false, 0, ""),
-        (unknown, true, 75, "not-proven"),
-    ] {
-        let said = format!("{answer:?}, {requires_proof}");
-        assert_eq!(
-            of(answer, requires_proof),
-            (code, causes.to_owned()),
-            "{said}"
-        );
     }
 }

@@ -1,7 +1,8 @@
 //! What `--check` answers, and why. Ring 3; pure.
 
-use super::{Elsewhere, Health, Provider};
+use super::{Health, Provider};
 use crate::error::Kind;
+use crate::openclaw::elsewhere::Elsewhere;
 use crate::provider::{ProfileId, ProviderId};
 use std::collections::BTreeMap;
 

@@ -16,14 +16,14 @@ use crate::migrate::item;
 use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::custom::{self, Custom, Key};
-use crate::openclaw::elsewhere::Reference;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder, Reference};
 use crate::openclaw::models::Models;
 use crate::openclaw::places::Places;
 use crate::openclaw::select;
 use crate::openclaw::version::{Lane, OrderHome, Version};
 use crate::openclaw::view::View;
 use crate::provider::{AgentId, ProviderId};
-use crate::status::{self, Answer, Elsewhere, Facts, Holder, ProviderFacts, Report};
+use crate::status::{self, Facts, ProviderFacts, Report};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -79,6 +79,7 @@ impl Gathered {
             settings,
             config,
             in_database,
+            own_store,
         } = linked.read(app, args, &agent, &places)?;
         linked.say(args.live, in_database, &settings, &mut notes);
         let asks = args.probe && !args.check;
@@ -134,6 +135,7 @@ impl Gathered {
                 app,
                 config: &settled,
                 variables: &variables,
+                own_store: own_store.as_ref(),
                 home: &home,
                 reach: match (args.check, args.allow_exec) {
                     (false, _) => Reach::Look,
@@ -292,6 +294,8 @@ struct Read {
     settings: select::Settings,
     config: Config,
     in_database: bool,
+    /// The names in OpenClaw's own store of secrets, where it was asked.
+    own_store: Option<BTreeSet<String>>,
 }
 
 /// Which OpenClaw is looked at.
@@ -377,13 +381,16 @@ impl Linked {
                 settings: select::Settings::read(config),
                 config: config.clone(),
                 in_database,
+                own_store: None,
             });
         }
         let version = self.version.as_ref();
         let mut stores = Stores::read_as(app, agent, self.counts.clone(), version)?;
-        if args.live && in_database {
-            live::take(app, args, agent, &mut stores)?;
-        }
+        let own_store = if args.live && in_database {
+            live::take(app, args, agent, places, &mut stores)?
+        } else {
+            None
+        };
         Ok(Read {
             view: View::of(&stores.profiles),
             settings: stores.settings,
@@ -392,6 +399,7 @@ impl Linked {
                 None => Config::read(places.config())?,
             },
             in_database,
+            own_store,
         })
     }
 

@@ -8,11 +8,10 @@ use super::value::Lies;
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
 use crate::expiry::Millis;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::select::{Candidate, Source};
 use crate::provider::ProfileId;
-use crate::status::{
-    Answer, Cause, Elsewhere, Holder, ProfileHealth, Proof, Provider, Role, Winner,
-};
+use crate::status::{Cause, ProfileHealth, Proof, Provider, Role, Winner};
 use crate::vault::cache::Custody;
 use serde_json::{Map, Value, json};
 

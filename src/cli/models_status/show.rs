@@ -14,10 +14,11 @@ use crate::cli::table::{self, Cell, Screen, Table, Tone};
 use crate::cli::ui;
 use crate::error::Result;
 use crate::expiry::Span;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::models::ModelRef;
 use crate::openclaw::profiles::ProfileKind;
 use crate::provider::{ProfileId, ProviderId};
-use crate::status::{Answer, Cause, Elsewhere, Holder, Proof, Provider, Winner};
+use crate::status::{Cause, Proof, Provider, Winner};
 use std::fmt::Write as _;
 
 /// Everything.

@@ -4,10 +4,11 @@ use crate::cli::table::Tone;
 use crate::cli::ui::{self, Dates};
 use crate::expiry::{Millis, Span};
 use crate::openclaw::custom::Key;
+use crate::openclaw::elsewhere::{Answer, Elsewhere};
 use crate::openclaw::profiles::{Expires, ProfileKind};
 use crate::openclaw::select::{Candidate, Reason, Source};
 use crate::provider::ProfileId;
-use crate::status::{Answer, Elsewhere, Health, ProfileHealth, Provider, Report, Role};
+use crate::status::{Health, ProfileHealth, Provider, Report, Role};
 use std::fmt::Write as _;
 
 /// An id as it can be typed in a shell.

@@ -179,14 +179,19 @@ impl Config {
         self.look(path, |node| node.is_some())
     }
 
-    /// The keys of the object at `path`, in the file's order; empty when it is no object.
+    /// The keys of the object at `path`, of the root when it is empty, in the file's order; none when it is no
+    /// object.
     pub fn keys(&self, path: &[&str]) -> Vec<String> {
+        let names = |object: &ast::Object<'_>| {
+            let all = object.properties.iter();
+            all.map(|property| property.name.as_str().to_owned())
+                .collect()
+        };
+        if path.is_empty() {
+            return syntax::with_root(&self.text, |root| names(&root.object)).unwrap_or_default();
+        }
         self.look(path, |node| match node {
-            Some(ast::Value::Object(object)) => object
-                .properties
-                .iter()
-                .map(|property| property.name.as_str().to_owned())
-                .collect(),
+            Some(ast::Value::Object(object)) => names(object),
             _ => Vec::new(),
         })
     }

@@ -1,7 +1,7 @@
-//! What came of the references that others than clawkeep answer. Ring 3; pure.
+//! What came of a reference that somebody else than clawkeep answers. Pure.
 
+use super::{Reference, Source};
 use crate::error::word;
-use crate::openclaw::elsewhere::{Reference, Source};
 use crate::provider::ProfileId;
 
 /// Where a reference stands.
