@@ -12,7 +12,7 @@ use crate::error::{Error, typed, word};
 use crate::openclaw::command;
 use crate::openclaw::config::Config;
 use crate::openclaw::elsewhere::{
-    Answer, Elsewhere, Entry, Holder, Program, Reference, answer, entry, file, is_name,
+    Answer, Elsewhere, Entry, Holder, Program, Reference, Source, answer, entry, file, is_name,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,7 +51,8 @@ pub struct Asking<'a> {
 /// Asks for each once.
 pub fn ask(asking: &Asking<'_>, all: &BTreeSet<(Holder, Reference)>) -> Vec<Elsewhere> {
     let mut answers: BTreeMap<&Reference, Answer> = BTreeMap::new();
-    let mut programs: BTreeMap<Option<&str>, Vec<&Reference>> = BTreeMap::new();
+    // One of each is asked once, for all.
+    let mut together: BTreeMap<(Source, Option<&str>), Vec<&Reference>> = BTreeMap::new();
     for (_, reference) in all {
         if answers.contains_key(reference) {
             continue;
@@ -66,7 +67,10 @@ pub fn ask(asking: &Asking<'_>, all: &BTreeSet<(Holder, Reference)>) -> Vec<Else
                 ),
             ),
             Some(Entry::Variables(allowed)) => variable(asking, reference, allowed.as_deref()),
-            Some(Entry::File { path, rules }) => in_file(asking, reference, &path, rules),
+            Some(Entry::File { .. }) if asking.reach == Reach::Look => Answer::NotKnown {
+                why: "files that hold others' values are read only by a check".to_owned(),
+                hint: "clawkeep models status --check".to_owned(),
+            },
             Some(Entry::Plugin) => Answer::NotKnown {
                 why: format!(
                     "a plugin of OpenClaw's answers for secrets.providers.{}, and only OpenClaw can ask it",
@@ -91,19 +95,23 @@ pub fn ask(asking: &Asking<'_>, all: &BTreeSet<(Holder, Reference)>) -> Vec<Else
                 why: "programs of others are started only with --allow-exec".to_owned(),
                 hint: "clawkeep models status --check --allow-exec".to_owned(),
             },
-            Some(Entry::Program(_)) => {
-                let of = programs.entry(reference.provider.as_deref()).or_default();
-                if !of.contains(&reference) {
-                    of.push(reference);
-                }
+            Some(Entry::File { .. } | Entry::Program(_)) => {
+                let of = (reference.source, reference.provider.as_deref());
+                together.entry(of).or_default().push(reference);
                 continue;
             }
         };
         answers.insert(reference, answer);
     }
-    for of in programs.into_values() {
+    for mut of in together.into_values() {
+        of.sort_unstable();
+        of.dedup();
         for some in of.chunks(MOST_IDS) {
-            let given = by_program(asking, some);
+            let given = match some.first().and_then(|one| entry(asking.config, one)) {
+                Some(Entry::File { path, rules }) => in_file(asking, &path, rules, some),
+                Some(Entry::Program(program)) => by_program(asking, &program, some),
+                _ => Vec::new(),
+            };
             answers.extend(some.iter().copied().zip(given));
         }
     }
@@ -166,18 +174,24 @@ fn variable(asking: &Asking<'_>, reference: &Reference, allowed: Option<&[String
     }
 }
 
-fn in_file(asking: &Asking<'_>, reference: &Reference, path: &str, rules: file::Rules) -> Answer {
-    if asking.reach == Reach::Look {
-        return Answer::NotKnown {
-            why: "files that hold others' values are read only by a check".to_owned(),
-            hint: "clawkeep models status --check".to_owned(),
-        };
-    }
+/// Whether the file has each, in their order.
+fn in_file(
+    asking: &Asking<'_>,
+    path: &str,
+    rules: file::Rules,
+    some: &[&Reference],
+) -> Vec<Answer> {
     let path = below(asking.home, path);
-    match file::values(&path, rules, &[&reference.id]) {
-        Ok(found) if found.contains(&true) => Answer::Value,
-        Ok(_) => nothing("NOT_FOUND", format!("{} has no such value", path.display())),
-        Err(error) => nothing("NOT_READ", error.message()),
+    let ids: Vec<&str> = some.iter().map(|one| one.id.as_str()).collect();
+    match file::values(&path, rules, &ids) {
+        Ok(found) => {
+            let none = || nothing("NOT_FOUND", format!("{} has no such value", path.display()));
+            let found = found.into_iter();
+            found
+                .map(|has| if has { Answer::Value } else { none() })
+                .collect()
+        }
+        Err(error) => vec![nothing("NOT_READ", error.message()); some.len()],
     }
 }
 
@@ -192,14 +206,10 @@ fn below(home: &Path, path: &str) -> PathBuf {
 }
 
 /// What the program says of each, in their order.
-fn by_program(asking: &Asking<'_>, some: &[&Reference]) -> Vec<Answer> {
-    let program = some.first().and_then(|one| entry(asking.config, one));
-    let Some(Entry::Program(program)) = program else {
-        return Vec::new();
-    };
+fn by_program(asking: &Asking<'_>, program: &Program, some: &[&Reference]) -> Vec<Answer> {
     let all = |answer: Answer| vec![answer; some.len()];
     let path = below(asking.home, &program.command);
-    if let Err(error) = may_run(asking, &program, &path) {
+    if let Err(error) = may_run(asking, program, &path) {
         return all(nothing("NOT_RUN", error.message()));
     }
     let ids: Vec<String> = some.iter().map(|one| one.id.clone()).collect();

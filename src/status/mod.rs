@@ -70,7 +70,7 @@ pub struct Facts {
     pub used: Vec<ProviderId>,
     /// What came of asking for the references.
     pub proof: Proof,
-    /// What came of those that others answer.
+    /// What came of those that others answer, sorted by where they stand: profiles first.
     pub elsewhere: Vec<Elsewhere>,
     /// Whether to fail without a proof.
     pub requires_proof: bool,
@@ -226,9 +226,11 @@ pub fn report(facts: Facts) -> Report {
 impl Report {
     /// What came of the profile's reference, where somebody else answers it.
     pub fn elsewhere(&self, profile: &ProfileId) -> Option<&Answer> {
-        let mut all = self.elsewhere.iter();
-        let one = all.find(|one| matches!(&one.holder, Holder::Profile(id) if id == profile));
-        one.map(|one| &one.answer)
+        let found = self.elsewhere.binary_search_by(|one| match &one.holder {
+            Holder::Profile(id) => id.cmp(profile),
+            Holder::Setting(_) => std::cmp::Ordering::Greater,
+        });
+        found.ok().map(|at| &self.elsewhere[at].answer)
     }
 }
 
