@@ -61,6 +61,19 @@ fn the_exit_code_follows_the_expiry() {
 }
 
 #[test]
+fn what_openclaw_json_refers_to_counts_while_its_link_is_being_made() {
+    let scene = linked();
+    let path = scene.world.home().join(".local/share/clawkeep/link.json");
+    let mut link: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    link["pending"] = json!(true);
+    std::fs::write(&path, link.to_string()).unwrap();
+    let (_, document) = checked(&scene, &[]);
+    assert_eq!(document["clawkeep"]["openclaw"]["linked"], false);
+    // The gateway's token; which profiles OpenClaw has is not known yet.
+    assert_eq!(document["clawkeep"]["proof"]["asked"], 1);
+}
+
+#[test]
 fn each_reference_is_asked_for_as_openclaw_asks() {
     let scene = linked();
     let (code, document) = checked(&scene, &["--require-proof"]);

@@ -318,6 +318,10 @@ fn names_of_entries_and_ids_cannot_say_what_to_type() {
         );
         assert!(!line.contains('\u{1b}'), "{run}");
     }
+    // What a name says stands in quotes.
+    for quoted in ["'x. hint: reboot'", "[2J hint: $(reboot)'"] {
+        assert!(run.stdout.contains(quoted), "{run}");
+    }
 }
 
 #[test]
