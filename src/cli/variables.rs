@@ -201,7 +201,7 @@ impl<'a> Variables<'a> {
 }
 
 impl Services {
-    /// Takes in what a file sets, and what the files set that a unit names.
+    /// Takes in what a file sets. The files that a unit names are taken in by themselves.
     fn take(&mut self, path: &Path, language: Language, of_shells: bool, home: &Path) {
         let said = crate::migrate::item::short(path, home);
         let bytes = match read(path) {
@@ -226,11 +226,10 @@ impl Services {
             return;
         }
         for file in environment_files(&bytes).unwrap_or_default() {
-            match file.below(home) {
-                Some(path) => self.take(&path, Language::EnvironmentFile, false, home),
-                None => self.unread.push(format!(
+            if file.below(home).is_none() {
+                self.unread.push(format!(
                     "{said} takes variables from a file that only systemd can find"
-                )),
+                ));
             }
         }
     }

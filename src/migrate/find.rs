@@ -15,6 +15,7 @@ use crate::openclaw::plaintext::{self, Document, is_placeholder};
 use crate::provider::{AgentId, ProfileId, SETUP_TOKEN_PREFIX};
 use crate::secret::{Alphabet, Secret};
 use std::collections::BTreeSet;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// What was found.
@@ -62,7 +63,9 @@ impl Found {
     /// Looks through a file; `source` is its place in the list.
     pub fn file(&mut self, source: usize, read: &Read) {
         let done = match &read.source.form {
-            Form::Names(language) => self.names(source, *language, &read.bytes),
+            Form::Names(language) => self
+                .names(source, *language, &read.bytes)
+                .and_then(|()| self.unit(*language, read)),
             Form::Json(document) => self.json(source, *document, read),
         };
         if let Err(error) = done {
@@ -71,6 +74,25 @@ impl Found {
                 reason: error.message().to_owned(),
             });
         }
+    }
+
+    /// Says where a unit takes variables from a file that cannot be found by its name.
+    fn unit(&mut self, language: Language, read: &Read) -> Result<()> {
+        if language != Language::Unit {
+            return Ok(());
+        }
+        for file in assignment::environment_files(&read.bytes)? {
+            if file.below(Path::new("/")).is_none() {
+                self.unseen.push(Unseen {
+                    path: read.source.path.clone(),
+                    reason: format!(
+                        "the file that line {} takes variables from: only systemd can find it",
+                        file.line
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn names(&mut self, source: usize, language: Language, bytes: &[u8]) -> Result<()> {

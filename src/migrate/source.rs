@@ -1,9 +1,11 @@
-//! Where plaintext credentials may lie. Ring 3; looks which files there are, reads none.
+//! Where plaintext credentials may lie. Ring 3; looks which files there are, and reads none but systemd's units,
+//! for the files that they take variables from.
 //!
 //! A file that is not there is no source; one that a person named and that is not there is an error.
 
-use crate::assignment::Language;
+use crate::assignment::{self, Language};
 use crate::error::{Error, Result};
+use crate::file::{self, Privacy};
 use crate::openclaw::config::Config;
 use crate::openclaw::places::{Places, Variables};
 use crate::openclaw::plaintext::Document;
@@ -90,7 +92,10 @@ const LABELS: [&str; 4] = [
 /// `Usage` for a named file of a kind that is not known, `Missing` for one that is not there; `Failed`
 /// when a folder of OpenClaw's cannot be listed.
 pub fn all(folders: &Folders<'_>) -> Result<Vec<Source>> {
-    let mut found = Found::default();
+    let mut found = Found {
+        home: folders.home.to_owned(),
+        ..Found::default()
+    };
     for named in folders.named {
         found.named(named)?;
     }
@@ -149,6 +154,7 @@ pub fn copies(places: &Places, config: &Config) -> Result<Vec<Source>> {
 
 #[derive(Default)]
 struct Found {
+    home: PathBuf,
     sources: Vec<Source>,
     seen: BTreeSet<PathBuf>,
 }
@@ -164,13 +170,21 @@ impl Found {
             (Some(Ok(dir)), Some(name)) => dir.join(name),
             _ => path.clone(),
         };
-        if self.seen.insert(real) {
-            self.sources.push(Source {
-                path,
-                form,
-                agent,
-                is_rc,
-            });
+        if !self.seen.insert(real) {
+            return;
+        }
+        let named = match form {
+            Form::Names(Language::Unit) => environment_files_of(&path, &self.home),
+            Form::Names(_) | Form::Json(_) => Vec::new(),
+        };
+        self.sources.push(Source {
+            path,
+            form,
+            agent,
+            is_rc,
+        });
+        for path in named {
+            self.add(path, Form::Names(Language::EnvironmentFile), None, false);
         }
     }
 
@@ -255,6 +269,17 @@ fn units(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// The files that a unit takes variables from, as far as their names are known. A unit that cannot be read
+/// names none here: whoever reads it says so.
+fn environment_files_of(unit: &Path, home: &Path) -> Vec<PathBuf> {
+    let read = file::read(unit, assignment::MAX_BYTES, Privacy::Shared);
+    let Ok(Some(bytes)) = read else {
+        return Vec::new();
+    };
+    let named = assignment::environment_files(&bytes).unwrap_or_default();
+    named.iter().filter_map(|one| one.below(home)).collect()
 }
 
 fn is_label(path: &Path) -> bool {

@@ -184,7 +184,12 @@ fn the_gateways_units_are_looked_through() {
     );
     scene.world.write(
         &format!("{units}openclaw-gateway.service.d/keys.conf"),
-        "[Service]\nEnvironment=OPENCLAW_GATEWAY_TOKEN=FAKE-gateway-token-0123456789\n",
+        "[Service]\nEnvironment=OPENCLAW_GATEWAY_TOKEN=FAKE-gateway-token-0123456789\nEnvironmentFile=-%h/own.env\n",
+    );
+    // A file that a unit names, wherever it is.
+    scene.world.write(
+        "own.env",
+        "# mine\nMISTRAL_API_KEY=FAKEmistral0123456789abcdef0123\nTZ=UTC\n",
     );
     scene.world.write(
         ".openclaw/gateway.systemd.env",
@@ -199,12 +204,30 @@ fn the_gateways_units_are_looked_through() {
         ("openai:default", OPENAI),
         ("gateway/token", "FAKE-gateway-token-0123456789"),
         ("groq:default", "gsk_FAKE0123456789abcdef"),
+        ("mistral:default", "FAKEmistral0123456789abcdef0123"),
     ] {
         assert_eq!(get(&scene, id), value);
         assert!(scene.world.search_home(value).is_empty(), "{run}");
     }
+    assert_eq!(scene.world.read("own.env"), b"# mine\nTZ=UTC\n");
     assert!(scene.config_text().contains("gateway/token"));
     assert_eq!(scene.world.search_home("xai-FAKE0123456789").len(), 1);
+}
+
+#[test]
+fn a_file_that_only_systemd_can_find_is_said_not_to_be_seen() {
+    let scene = Scene::new("2026.6.1");
+    scene.world.write(
+        ".config/systemd/user/openclaw-gateway.service",
+        format!("[Service]\nEnvironmentFile=/run/%i/secret.env\nEnvironmentFile=/nowhere/gone.env\nEnvironment=OPENAI_API_KEY={OPENAI}\n"),
+    );
+    let run = scene.run(&["migrate", "--dry-run"]).ok();
+    let said = "openclaw-gateway.service: not looked through: the file that line 2 takes variables from: only systemd can find it";
+    assert!(
+        run.stdout.contains(said) || run.stderr.contains(said),
+        "{run}"
+    );
+    assert!(!run.to_string().contains("gone.env"), "{run}");
 }
 
 #[test]
