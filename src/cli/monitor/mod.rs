@@ -84,7 +84,7 @@ pub fn run(app: &App, args: &Monitor) -> Result<()> {
             code: 1,
             text: "This is a sample: nothing is wrong.".to_owned(),
         };
-        tell::tell(&system, &channel, &sample)?;
+        tell::tell(&app.host, &system, &channel, &sample)?;
         app.ui.say(&format!("Told {}.", channel.said()));
         return Ok(());
     }
@@ -107,7 +107,7 @@ pub fn run(app: &App, args: &Monitor) -> Result<()> {
             .say("It was told within a day, and is not told again.");
         return Ok(());
     }
-    tell::tell(&system, &channel, &problem)?;
+    tell::tell(&app.host, &system, &channel, &problem)?;
     app.ui.say(&format!("Told {}.", channel.said()));
     Told::of(&problem, now).save(&app.dir)
 }
