@@ -4,6 +4,7 @@
 //! Promises: it answers on a locked vault, and no value is shown; what is not known is called so. With
 //! `--check` the exit code says how it is, and nobody is ever asked for anything.
 
+mod causes;
 mod document;
 mod endpoint;
 mod gather;
