@@ -415,3 +415,26 @@ fn what_another_agent_lacks_is_told_and_by_its_name() {
     assert_eq!(m.alice(&look).code, 0);
     assert_eq!(told()[before.len()..], first);
 }
+
+/// A long answer of `models status` is read to its end.
+#[test]
+fn a_document_of_any_length_is_read() {
+    let m = Machine::new();
+    m.stores(&format!("sk-fake-{}", "0123456789abcdef".repeat(4)));
+    let openclaw = m.home().join(".openclaw");
+    std::fs::create_dir(&openclaw).unwrap();
+    let config = openclaw.join("openclaw.json");
+    let name = "x".repeat(300_000);
+    let text = format!(
+        "{{ agents: {{ defaults: {{ model: {{ primary: 'fake/a', fallbacks: ['fake/{name}'] }} }} }} }}"
+    );
+    std::fs::write(&config, text).unwrap();
+    for path in [&openclaw, &config] {
+        m.give(path);
+    }
+    let status = m.alice(&["models", "status", "--json"]);
+    assert!(status.stdout.len() > 300_000, "{}", status.stdout.len());
+    let ran = m.alice(&["monitor", "--on-problem", "/bin/false"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(ran.text.contains("Check: all is well"), "{}", ran.text);
+}

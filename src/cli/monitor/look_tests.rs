@@ -129,7 +129,7 @@ fn the_agents_come_in_turn() {
 fn each_agent_is_looked_at_once_and_those_for_whom_there_is_no_time_are_left() {
     let all: Vec<AgentId> = (0..3000).map(|n| agent(&format!("a{n:04}"))).collect();
     let all = in_turn([vec![AgentId::main()], all].concat(), Some("a2000"));
-    let later = Instant::now() + Duration::from_secs(3600);
+    let later = Instant::now() + Duration::from_hours(1);
     let look = Look::each(all.clone(), later, |agent| match agent.as_str() {
         "a0007" => Err(not_looked(Kind::Locked, "x")),
         _ => Ok(Found::Nothing),
