@@ -86,6 +86,7 @@ fn models_status(args: &[OsString]) -> Option<Cli> {
             check,
             warn_within: None,
             require_proof: false,
+            allow_exec: false,
             probe: false,
             probe_timeout: None,
             live: false,

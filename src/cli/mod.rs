@@ -11,6 +11,7 @@ pub mod choice;
 pub mod curl;
 pub mod dangling;
 pub mod doctor;
+pub mod elsewhere;
 pub mod ending;
 pub mod export;
 pub mod handing;
@@ -70,6 +71,7 @@ pub mod unlink;
 pub mod uptake;
 pub mod usage;
 pub mod variable_name;
+pub mod variables;
 
 use crate::error::Result;
 use crate::host::{self, Host};

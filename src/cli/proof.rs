@@ -54,6 +54,20 @@ pub fn ask(
     ask_within(LONGEST, host, command, args, pass_env, ids).map(|(answers, _)| answers)
 }
 
+/// A program that is asked, and how.
+pub struct Asked<'a> {
+    /// The entry of `secrets.providers` that names it.
+    pub provider: &'a str,
+    /// Its path.
+    pub command: &'a Path,
+    /// Its arguments.
+    pub args: &'a [String],
+    /// The variables of ours that it gets.
+    pub pass_env: &'a [String],
+    /// Further variables, with their values.
+    pub env: Vec<(String, Zeroizing<String>)>,
+}
+
 /// The same within a time, and how long it took from the start of the program to the end of its answer.
 ///
 /// # Errors
@@ -66,11 +80,32 @@ pub fn ask_within(
     pass_env: &[String],
     ids: &[String],
 ) -> Result<(Answers, Duration)> {
-    let request =
-        serde_json::json!({"protocolVersion": 1, "provider": SECRET_PROVIDER, "ids": ids})
-            .to_string();
+    let asked = Asked {
+        provider: SECRET_PROVIDER,
+        command,
+        args,
+        pass_env,
+        env: Vec::new(),
+    };
+    let (bytes, took) = exchange(limit, host, &asked, ids)?;
+    parse(&bytes).map(|answers| (answers, took))
+}
+
+/// Starts the program, hands it one request for `ids`, and gives what it wrote until its end.
+///
+/// # Errors
+/// As [`ask_within`], but that the answer is not looked at.
+pub fn exchange(
+    limit: Duration,
+    host: &Host,
+    asked: &Asked<'_>,
+    ids: &[String],
+) -> Result<(Zeroizing<Vec<u8>>, Duration)> {
+    let command = asked.command;
+    let request = serde_json::json!({"protocolVersion": 1, "provider": asked.provider, "ids": ids})
+        .to_string();
     let began = Instant::now();
-    let mut child = started(host, command, args, pass_env)?;
+    let mut child = started(host, asked)?;
     let stdin = child.stdin.take();
     // A resolver that ends early is told by its answer, not by our pipe; one that reads nothing must
     // not hold us.
@@ -107,13 +142,14 @@ pub fn ask_within(
         Ok(read) => read.map_err(|error| Error::io("read from", command, &error))?,
         Err(_) => return Err(Error::broken("the resolver ended without an answer")),
     };
-    parse(&bytes).map(|answers| (answers, took))
+    Ok((bytes, took))
 }
 
-fn started(host: &Host, command: &Path, args: &[String], pass_env: &[String]) -> Result<Child> {
+fn started(host: &Host, asked: &Asked<'_>) -> Result<Child> {
+    let command = asked.command;
     let mut child = Command::new(command);
     child
-        .args(args)
+        .args(asked.args)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -121,12 +157,13 @@ fn started(host: &Host, command: &Path, args: &[String], pass_env: &[String]) ->
     if let Some(dir) = command.parent() {
         child.current_dir(dir);
     }
-    for name in pass_env {
+    for name in asked.pass_env {
         if let Some(value) = host.var(name) {
             child.env(name, value);
         }
     }
     child
+        .envs(asked.env.iter().map(|(name, value)| (name, &**value)))
         .spawn()
         .map_err(|error| Error::io("run", command, &error))
 }

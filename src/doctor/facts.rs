@@ -4,6 +4,7 @@
 use super::OrderFile;
 use crate::error::Error;
 use crate::expiry::Millis;
+use crate::openclaw::elsewhere::Elsewhere;
 use crate::openclaw::profiles::ProfileKind;
 use crate::openclaw::version::Version;
 use crate::provider::{AgentId, ProfileId, ProviderId};
@@ -74,6 +75,8 @@ pub struct Facts {
     pub version: Known<Version>,
     /// What became of asking for every reference; `Err` in the inside: no answer at all.
     pub asked: Known<std::result::Result<AskedFact, Trouble>>,
+    /// What came of the references that others answer, of all agents; `Err` where nobody can know.
+    pub elsewhere: Known<Vec<Elsewhere>>,
     /// Profiles of OpenClaw's stores and of our own.
     pub profiles: Known<Vec<ProfileFact>>,
     /// Explicit orders.
@@ -404,6 +407,7 @@ impl Facts {
                 took: Duration::from_millis(20),
                 limit: Duration::from_secs(5),
             })),
+            elsewhere: Ok(Vec::new()),
             profiles: Ok(Vec::new()),
             orders: Vec::new(),
             old_stores: Vec::new(),

@@ -3,6 +3,7 @@
 use super::facts::{Facts, LinkFact, ProfileHome, SlotForm};
 use super::{Fix, NotKnown, Outcome, Severity};
 use crate::error::word;
+use crate::openclaw::elsewhere::Answer;
 use crate::openclaw::profiles::ProfileKind;
 use crate::secret::{SELECTION_PREFIX, in_grammar};
 
@@ -205,6 +206,31 @@ fn mends(id: &str) -> String {
         Some(provider) => format!("clawkeep models auth paste-api-key --provider {provider}"),
         None => format!("clawkeep secret set {id}, or: clawkeep link"),
     }
+}
+
+pub(super) fn ref_elsewhere(facts: &Facts) -> Outcome {
+    let elsewhere = match &facts.elsewhere {
+        Ok(elsewhere) => elsewhere,
+        Err(reason) => return Outcome::unchecked(reason),
+    };
+    let mut outcome = Outcome::fine();
+    included(facts, &mut outcome);
+    outcome.unread(facts);
+    for one in elsewhere {
+        let (of, what) = (one.holder.said(), one.said());
+        match &one.answer {
+            Answer::Value => {}
+            Answer::Nothing { why, .. } => outcome.find(
+                Severity::Error,
+                format!("the reference of {of} to {what} gives no value: {why}"),
+                "clawkeep models status --check",
+            ),
+            Answer::NotKnown { why, .. } => {
+                outcome.not_checked(format!("the reference of {of} to {what}: {why}"));
+            }
+        }
+    }
+    outcome
 }
 
 pub(super) fn resolve_time(facts: &Facts) -> Outcome {

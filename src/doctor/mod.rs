@@ -266,6 +266,12 @@ pub const CHECKS: &[Check] = &[
         link::ref_resolves,
     ),
     check(
+        "ref-elsewhere",
+        Error,
+        "every reference that others answer resolves: variables, files",
+        link::ref_elsewhere,
+    ),
+    check(
         "resolve-time",
         Error,
         "the answer comes well within OpenClaw's limit",

@@ -6,9 +6,11 @@ mod cases_link;
 use super::facts::*;
 use super::*;
 use crate::expiry::Millis;
+use crate::openclaw::elsewhere::Answer;
 use crate::openclaw::version::Version;
 use crate::secret::SecretKind;
 use cases::*;
+use cases_link::elsewhere;
 use std::time::Duration;
 
 #[test]
@@ -114,6 +116,17 @@ fn nearly() -> Vec<(&'static str, Change)> {
         (
             "resolve-time",
             Box::new(|f| asked(f).took = Duration::from_millis(2_500)),
+        ),
+        (
+            "ref-elsewhere",
+            Box::new(|f| {
+                let unknown = Answer::NotKnown {
+                    why: "nobody may ask".to_owned(),
+                    hint: "true".to_owned(),
+                };
+                let all = [Answer::Value, unknown].map(elsewhere);
+                f.elsewhere = Ok(all.into());
+            }),
         ),
         (
             "recovery-key",

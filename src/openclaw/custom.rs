@@ -5,8 +5,8 @@
 //! `model-auth-markers.ts` (texts that are no keys).
 
 use crate::openclaw::config::Config;
+use crate::openclaw::elsewhere::{Reference, Source, variable};
 use crate::openclaw::plaintext::is_placeholder;
-use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::provider::ProviderId;
 
 /// Texts in a key's place that say how a provider is asked, and are no keys.
@@ -24,8 +24,8 @@ const MARKERS: [&str; 6] = [
 pub enum Key {
     /// A reference of ours, to this id.
     Ours(String),
-    /// A reference of source `exec` or `file` to somebody else, with the id.
-    Elsewhere(&'static str, String),
+    /// A reference that somebody else answers, but for one to a variable.
+    Elsewhere(Reference),
     /// A variable.
     Variable(String),
     /// A value in the clear.
@@ -86,30 +86,16 @@ fn key(config: &Config, name: &str) -> Option<Key> {
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
     };
-    let (source, id) = (part("source")?, part("id")?);
-    match source.as_str() {
-        "env" => Some(Key::Variable(id)),
-        "exec" if part("provider").as_deref() == Some(SECRET_PROVIDER) => Some(Key::Ours(id)),
-        "exec" => Some(Key::Elsewhere("exec", id)),
-        "file" => Some(Key::Elsewhere("file", id)),
-        "store" => Some(Key::Elsewhere("store", id)),
-        _ => None,
-    }
-}
-
-/// `${NAME}`, `$NAME` and the marker of older versions name a variable.
-fn variable(text: &str) -> Option<&str> {
-    let name = text
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .or_else(|| text.strip_prefix('$'))
-        .or_else(|| text.strip_prefix("secretref-env:"))?;
-    let fits = (1..=128).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_uppercase())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    fits.then_some(name)
+    let reference = Reference {
+        source: Source::parse(&part("source")?)?,
+        provider: part("provider"),
+        id: part("id")?,
+    };
+    Some(match reference.source {
+        Source::Env => Key::Variable(reference.id),
+        _ if reference.is_ours() => Key::Ours(reference.id),
+        _ => Key::Elsewhere(reference),
+    })
 }
 
 #[cfg(test)]
@@ -121,6 +107,14 @@ mod tests {
     fn of(text: &str) -> Vec<Custom> {
         let config = Config::parse(text.as_bytes(), Path::new("/nowhere/openclaw.json")).unwrap();
         read(&config)
+    }
+
+    fn elsewhere(source: Source, id: &str) -> Key {
+        Key::Elsewhere(Reference {
+            source,
+            provider: Some("other".to_owned()),
+            id: id.to_owned(),
+        })
     }
 
     #[test]
@@ -142,11 +136,11 @@ mod tests {
             ),
             (
                 "{source:'exec',provider:'other',id:'x'}",
-                Some(Key::Elsewhere("exec", "x".to_owned())),
+                Some(elsewhere(Source::Exec, "x")),
             ),
             (
                 "{source:'file',provider:'other',id:'/x'}",
-                Some(Key::Elsewhere("file", "/x".to_owned())),
+                Some(elsewhere(Source::File, "/x")),
             ),
             ("{source:'odd',provider:'other',id:'/x'}", None),
             ("{source:'exec'}", None),

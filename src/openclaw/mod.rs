@@ -9,6 +9,7 @@ pub mod custom;
 pub mod database;
 pub mod decisive;
 mod document;
+pub mod elsewhere;
 pub mod exec;
 pub mod gateway;
 pub mod install;

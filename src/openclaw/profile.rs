@@ -10,6 +10,7 @@
 
 use crate::expiry::Millis;
 use crate::openclaw::document::wipe;
+use crate::openclaw::elsewhere::{Reference, variable};
 use crate::openclaw::reference::SecretRef;
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::SecretKind;
@@ -238,70 +239,22 @@ pub(super) fn is_oauth(entry: &Value) -> bool {
 
 /// Whether OpenClaw takes it for a ref of any source (`coerceSecretRef`).
 pub(super) fn is_ref(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => {
-            let text = |key: &str| {
-                fields
-                    .get(key)
-                    .and_then(Value::as_str)
-                    .is_some_and(|text| !text.trim().is_empty())
-            };
-            let source = fields.get("source").and_then(Value::as_str);
-            matches!(source, Some("env" | "file" | "exec"))
-                && text("id")
-                && (!fields.contains_key("provider") || (fields.len() == 3 && text("provider")))
-        }
-        Value::String(text) => is_env_ref(text),
-        _ => false,
-    }
+    Reference::of(value).is_some()
 }
 
-/// `${NAME}`, `$NAME` and the two markers of older versions name an environment variable.
-pub(super) fn is_env_ref(text: &str) -> bool {
-    let text = text.trim();
-    let name = text
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .or_else(|| text.strip_prefix('$'))
-        .or_else(|| text.strip_prefix("secretref-env:"))
-        .or_else(|| text.strip_prefix("__env__:"));
-    name.is_some_and(|name| {
-        (1..=128).contains(&name.len())
-            && name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    })
-}
-
-/// The ref of whatever source that an entry has: its source and its id.
-pub(super) fn any_ref(entry: &Value) -> Option<(&'static str, String)> {
+/// The ref of whatever source that an entry has.
+pub(super) fn any_ref(entry: &Value) -> Option<Reference> {
     let fields = entry.as_object()?;
     let mut refs = ["keyRef", "tokenRef", "key", "token"]
         .into_iter()
-        .filter_map(|field| fields.get(field).filter(|value| is_ref(value)));
-    let found = refs.next()?;
-    if let Some(text) = found.as_str() {
-        let name = text
-            .trim()
-            .trim_start_matches(['$', '{'])
-            .trim_end_matches('}');
-        let name = name.rsplit(':').next().unwrap_or(name);
-        return Some(("env", name.to_owned()));
-    }
-    let text = |key: &str| found.get(key).and_then(Value::as_str);
-    let source = match text("source")? {
-        "env" => "env",
-        "file" => "file",
-        _ => "exec",
-    };
-    Some((source, text("id")?.to_owned()))
+        .filter_map(|field| Reference::of(fields.get(field)?));
+    refs.next()
 }
 
 fn is_plaintext(value: &Value) -> bool {
     value
         .as_str()
-        .is_some_and(|text| !text.trim().is_empty() && !is_env_ref(text))
+        .is_some_and(|text| !text.trim().is_empty() && variable(text).is_none())
 }
 
 /// Absent is never; whatever is no moment is invalid, `null` too.

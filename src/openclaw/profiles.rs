@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::host::Host;
 use crate::openclaw::document::{Document, wipe};
+use crate::openclaw::elsewhere::Reference;
 use crate::openclaw::order;
 use crate::openclaw::profile::{self, is_oauth, moment, with_ref};
 pub use crate::openclaw::profile::{Expires, Holds, Profile, ProfileKind};
@@ -141,9 +142,8 @@ impl ProfilesFile {
             .collect()
     }
 
-    /// The reference in the profile's value's place, whoever answers it: its source and its id. `None` for a
-    /// value, and for nothing.
-    pub fn reference(&self, id: &ProfileId) -> Option<(&'static str, String)> {
+    /// The reference in the profile's value's place, whoever answers it. `None` for a value, and for nothing.
+    pub fn reference(&self, id: &ProfileId) -> Option<Reference> {
         let entries = self.document.root.get(PROFILES)?.as_object()?;
         profile::any_ref(entries.get(id.as_str())?)
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::file::{self, Privacy};
 use crate::openclaw::document::{MAX_FILE, wipe};
+use crate::openclaw::elsewhere::{Reference, Source};
 use crate::openclaw::order;
 use crate::openclaw::profile;
 use crate::openclaw::profiles::{self, Expires, Holds, Profile, ProfileKind, ProfilesFile, Usage};
@@ -32,7 +33,7 @@ pub struct View {
     /// Where each stands in `profiles`.
     by_id: HashMap<ProfileId, usize>,
     /// References of other sources than `exec`, by profile.
-    elsewhere: HashMap<String, (&'static str, String)>,
+    elsewhere: HashMap<String, Reference>,
     /// `order`, and nothing else.
     root: Map<String, Value>,
     /// The use of each profile, in the same order.
@@ -235,12 +236,18 @@ impl View {
         &self.profiles
     }
 
-    /// The reference in the profile's value's place, whoever answers it: its source and its id. `None` for a
-    /// value, and for nothing.
-    pub fn reference(&self, profile: &Profile) -> Option<(&'static str, String)> {
-        let exec = profile.reference.as_ref();
-        exec.map(|one| ("exec", one.id.clone()))
-            .or_else(|| self.elsewhere.get(profile.id.as_str()).cloned())
+    /// The reference in the profile's value's place that somebody else than clawkeep answers. `None` for one
+    /// of ours, for a value, and for nothing.
+    pub fn elsewhere(&self, profile: &Profile) -> Option<Reference> {
+        match &profile.reference {
+            Some(ours) if ours.is_ours() => None,
+            Some(other) => Some(Reference {
+                source: Source::Exec,
+                provider: Some(other.provider.clone()),
+                id: other.id.clone(),
+            }),
+            None => self.elsewhere.get(profile.id.as_str()).cloned(),
+        }
     }
 
     pub(super) fn order(&self, provider: &ProviderId) -> Option<Vec<ProfileId>> {

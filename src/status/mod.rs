@@ -12,12 +12,15 @@ mod verdict;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_elsewhere;
 
 pub use health::{Health, ProfileHealth};
 pub use verdict::{Cause, Proof, Verdict};
 
 use crate::expiry::Millis;
 use crate::openclaw::custom::Key;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::profiles::Profile;
 use crate::openclaw::select::{Candidate, Selection, is_same_account};
 use crate::provider::{ProfileId, ProviderId};
@@ -67,6 +70,8 @@ pub struct Facts {
     pub used: Vec<ProviderId>,
     /// What came of asking for the references.
     pub proof: Proof,
+    /// What came of those that others answer, sorted by where they stand: profiles first.
+    pub elsewhere: Vec<Elsewhere>,
     /// Whether to fail without a proof.
     pub requires_proof: bool,
 }
@@ -166,6 +171,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// What came of asking for the references.
     pub proof: Proof,
+    /// What came of those that others answer, sorted by where they stand.
+    pub elsewhere: Vec<Elsewhere>,
 }
 
 /// Makes the answer.
@@ -176,6 +183,7 @@ pub fn report(facts: Facts) -> Report {
         providers,
         used,
         proof,
+        elsewhere,
         requires_proof,
     } = facts;
     let names_none = used.is_empty();
@@ -196,13 +204,33 @@ pub fn report(facts: Facts) -> Report {
         .filter(|one| one.is_used && !one.is_usable())
         .map(|one| one.facts.id.clone())
         .collect();
-    let verdict = Verdict::of(&providers, &missing, &proof, requires_proof);
+    let mut verdict = Verdict::of(&providers, &missing, &proof, requires_proof);
+    verdict.add(elsewhere.iter().filter_map(|one| {
+        let one = one.clone();
+        match &one.answer {
+            Answer::Value => None,
+            Answer::Nothing { .. } => Some(Cause::NoValue(one)),
+            Answer::NotKnown { .. } => requires_proof.then_some(Cause::Unknown(one)),
+        }
+    }));
     Report {
         now,
         providers,
         missing,
         verdict,
         proof,
+        elsewhere,
+    }
+}
+
+impl Report {
+    /// What came of the profile's reference, where somebody else answers it.
+    pub fn elsewhere(&self, profile: &ProfileId) -> Option<&Answer> {
+        let found = self.elsewhere.binary_search_by(|one| match &one.holder {
+            Holder::Profile(id) => id.cmp(profile),
+            Holder::Setting(_) => std::cmp::Ordering::Greater,
+        });
+        found.ok().map(|at| &self.elsewhere[at].answer)
     }
 }
 

@@ -30,7 +30,7 @@ fn token(expires: Value) -> Value {
     entry
 }
 
-fn api_key() -> Value {
+pub(super) fn api_key() -> Value {
     json!({"type": "api_key", "provider": "a", "key": "FAKE"})
 }
 
@@ -39,7 +39,7 @@ fn login(expires: i64) -> Value {
 }
 
 /// Provider `a` with these profiles and this order.
-fn facts(profiles: &Value, order: &Value) -> ProviderFacts {
+pub(super) fn facts(profiles: &Value, order: &Value) -> ProviderFacts {
     let file = json!({"version": 1, "profiles": profiles, "order": {"a": order}});
     let path = Path::new("/nowhere/auth-profiles.json");
     let file = ProfilesFile::parse(file.to_string().as_bytes(), path).unwrap();
@@ -62,12 +62,22 @@ fn judged(facts: ProviderFacts) -> Report {
 }
 
 fn judged_with(facts: ProviderFacts, proof: Proof, requires_proof: bool) -> Report {
+    judged_all(facts, proof, Vec::new(), requires_proof)
+}
+
+pub(super) fn judged_all(
+    facts: ProviderFacts,
+    proof: Proof,
+    elsewhere: Vec<Elsewhere>,
+    requires_proof: bool,
+) -> Report {
     report(Facts {
         now: now(),
         warn_within: DAY,
         providers: vec![facts],
         used: vec![provider("a")],
         proof,
+        elsewhere,
         requires_proof,
     })
 }
@@ -239,6 +249,7 @@ fn what_is_not_in_use_is_not_judged_unless_nothing_is() {
             providers: vec![expired.clone()],
             used,
             proof: Proof::Nothing,
+            elsewhere: Vec::new(),
             requires_proof: false,
         })
     };

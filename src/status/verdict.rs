@@ -2,6 +2,7 @@
 
 use super::{Health, Provider};
 use crate::error::Kind;
+use crate::openclaw::elsewhere::Elsewhere;
 use crate::provider::{ProfileId, ProviderId};
 use std::collections::BTreeMap;
 
@@ -65,12 +66,16 @@ pub enum Cause {
     Missing(ProviderId),
     /// A reference gives no value; with the protocol's code.
     Unresolved(String, String),
+    /// A reference that somebody else answers gives no value.
+    NoValue(Elsewhere),
     /// The provider refuses this profile's credential.
     Refused(ProfileId),
     /// Nobody answers for the references.
     NoAnswer(String),
     /// A proof was asked for and cannot be had.
     NotProven(String),
+    /// A proof was asked for, and whether this reference that somebody else answers gives a value is not known.
+    Unknown(Elsewhere),
     /// A provider in use has a credential that expires soon.
     Expiring(ProviderId),
 }
@@ -81,10 +86,10 @@ impl Cause {
         match self {
             Cause::Expired(_) => "expired",
             Cause::Missing(_) => "missing",
-            Cause::Unresolved(..) => "unresolved",
+            Cause::Unresolved(..) | Cause::NoValue(_) => "unresolved",
             Cause::Refused(_) => "refused",
             Cause::NoAnswer(_) => "no-answer",
-            Cause::NotProven(_) => "not-proven",
+            Cause::NotProven(_) | Cause::Unknown(_) => "not-proven",
             Cause::Expiring(_) => "expiring",
         }
     }
@@ -95,9 +100,10 @@ impl Cause {
             Cause::Expired(_)
             | Cause::Missing(_)
             | Cause::Unresolved(..)
+            | Cause::NoValue(_)
             | Cause::Refused(_)
             | Cause::NoAnswer(_) => Kind::Failed,
-            Cause::NotProven(_) => Kind::Locked,
+            Cause::NotProven(_) | Cause::Unknown(_) => Kind::Locked,
             Cause::Expiring(_) => Kind::Expiring,
         }
     }
@@ -148,7 +154,7 @@ impl Verdict {
         verdict
     }
 
-    /// With what the providers themselves said.
+    /// With what others said.
     pub fn add(&mut self, causes: impl IntoIterator<Item = Cause>) {
         self.causes.extend(causes);
         self.sort();

@@ -11,6 +11,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod elsewhere;
 mod hints;
 #[cfg(target_os = "linux")]
 mod keychain;

@@ -19,6 +19,7 @@ mod common;
 mod scene;
 
 mod check;
+mod elsewhere;
 mod form;
 mod hostile;
 mod live;

@@ -343,4 +343,60 @@ fn a_home_of_2026_9_6_is_seen_alike_when_its_database_is_asked() {
     let (noted, _) = ours(&world, &[], &[]);
     assert_eq!(providers(&noted), providers(&mine));
     assert_eq!(noted["clawkeep"]["openclaw"]["asked"], false);
+    what_others_answer_is_found_in_the_database(&openclaw, &world);
+}
+
+/// References of profiles in the database, to a variable and to OpenClaw's own store: the labels of OpenClaw's
+/// answer do not say all of them.
+fn what_others_answer_is_found_in_the_database(openclaw: &OpenClaw, world: &World) {
+    let stored = [
+        &["secrets", "store", "set", "FAKE_STORED"][..],
+        &["--kind", "secret", "--value-file", "-"],
+    ]
+    .concat();
+    let _ = openclaw
+        .cmd(world, &stored)
+        .stdin("FAKE-SECRET-0123456789\n")
+        .run()
+        .ok();
+    let file = world
+        .home()
+        .join(".openclaw/agents/main/agent/openclaw-agent.sqlite");
+    let profile = |source: &str, id: &str| {
+        let reference = json!({"source": source, "provider": "default", "id": id});
+        json!({"type": "api_key", "provider": "groq", "keyRef": reference}).to_string()
+    };
+    let program = format!(
+        "const {{ DatabaseSync }} = await import('node:sqlite');
+         const database = new DatabaseSync({});
+         const change = database.prepare(`UPDATE auth_profile_store SET store_json =
+            json_set(store_json, '$.profiles.' || ?, json(?), '$.profiles.' || ?, json(?), '$.profiles.' || ?, json(?))`);
+         const done = change.run({}, {}, {}, {}, {}, {});
+         if (done.changes !== 1) throw new Error('no store');
+         database.close();",
+        json!(file),
+        json!("\"groq:unset\""),
+        json!(profile("env", "FAKE_UNSET")),
+        json!("\"groq:stored\""),
+        json!(profile("store", "FAKE_STORED")),
+        json!("\"groq:gone\""),
+        json!(profile("store", "FAKE_GONE")),
+    );
+    let node = ["--no-warnings", "--input-type=module", "--eval", &program];
+    let _ = world.program(openclaw.node(), &node).run().ok();
+    let (document, code) = ours(world, &[], &["--live"]);
+    assert_eq!(code, 1);
+    let all = document["clawkeep"]["elsewhere"].as_array().unwrap();
+    let mut found: Vec<(&Value, &Value)> = all
+        .iter()
+        .map(|one| (&one["profileId"], &one["resolves"]))
+        .collect();
+    found.sort_by_key(|(id, _)| id.as_str());
+    let wanted = [
+        (json!("groq:gone"), json!(false)),
+        (json!("groq:stored"), json!(true)),
+        (json!("groq:unset"), json!(false)),
+    ];
+    let wanted: Vec<_> = wanted.iter().map(|(id, gives)| (id, gives)).collect();
+    assert_eq!(found, wanted, "{document:#}");
 }

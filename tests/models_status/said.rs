@@ -182,3 +182,23 @@ fn with_a_database_and_with_nothing() {
     t.run(&[]).run(&["--check"]);
     t.holds("database");
 }
+
+#[test]
+fn with_references_that_others_answer() {
+    let (scene, _) = super::elsewhere::mixed();
+    let mut t = Transcript {
+        scene,
+        text: String::new(),
+    };
+    t.run(&[]).run(&["--check"]);
+    edit(&t.scene, |store| {
+        let profiles = store["profiles"].as_object_mut().unwrap();
+        let keeps = ["groq:file", "xai:one", "mistral:there"];
+        profiles.retain(|id, _| id.starts_with("anthropic") || keeps.contains(&id.as_str()));
+    });
+    t.run(&["--check"])
+        .run(&["--check", "--require-proof"])
+        .run(&["--check", "--allow-exec"]);
+    t.narrow(40, &["models", "status"]);
+    t.holds("elsewhere");
+}

@@ -12,7 +12,7 @@ pub enum Models {
     /// No value is shown and the vault may be locked. With --check the exit code says how it is: 0 well, 1
     /// expired, missing or a reference that gives no value, 2 expiring within 24 hours, 75 not proven where
     /// --require-proof asks for it. Counted are the providers of the models that openclaw.json uses, and every
-    /// reference.
+    /// reference, whoever answers it.
     #[command(
         after_help = "Example:  clawkeep models status\nScript:   clawkeep models status --check --json"
     )]
@@ -51,6 +51,9 @@ pub struct ModelsStatus {
     /// With --check: exit 75 when it cannot be proven that the references resolve
     #[arg(long, requires = "check")]
     pub require_proof: bool,
+    /// With --check: start the programs of others too that openclaw.json names for references
+    #[arg(long, requires = "check")]
+    pub allow_exec: bool,
     /// Ask each provider once, over the network, whether it takes the credential
     #[arg(long, conflicts_with = "plain")]
     pub probe: bool,

@@ -2,12 +2,14 @@
 //! asks nobody.
 
 use super::near;
-use super::plain;
+use super::plain::{self, Plain};
 use super::theirs::Theirs;
 use crate::cli::app::{App, read_passphrase_file};
 use crate::cli::args::Doctor;
+use crate::cli::elsewhere::{self, Asking, Reach};
 use crate::cli::opened::Opened;
 use crate::cli::record::LinkRecord;
+use crate::cli::variables::Variables;
 use crate::cli::{moved, unasked};
 use crate::doctor::facts::{
     KeeperFact, PathFact, RecoveryFact, SlotFact, SlotForm, StoredFact, Trouble,
@@ -18,6 +20,8 @@ use crate::keeper::Release;
 use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
 use crate::keychain::{Keychain as _, Presence};
+use crate::migrate::item;
+use crate::openclaw::elsewhere::{Elsewhere, Holder, Reference};
 use crate::openclaw::install::Install;
 use crate::provider::SETUP_TOKEN_PREFIX;
 use crate::secret::SecretId;
@@ -28,7 +32,8 @@ use crate::vault::examine::{self, Opening};
 use crate::vault::slot::{Slot, SlotKind, is_credential};
 use crate::vault::unlock::Keys;
 use crate::vault::{self, Found};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// What is known of the vault.
 pub(super) struct Vault {
@@ -293,7 +298,8 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
     let home = app.host.home()?;
     let paths = paths(app, &vault);
     let plain = plain::take(app, &theirs, &install);
-    let (stores, orders) = super::stores::take(app, &theirs, &install, &plain, &mut broken);
+    let seen = super::stores::take(app, &theirs, &install, &plain, &mut broken);
+    let elsewhere = elsewhere(app, &theirs, &plain, seen.elsewhere);
     Ok(Facts {
         now: app.host.now(),
         dir: app.dir.clone(),
@@ -311,8 +317,9 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
             .map(|install| install.version().clone())
             .map_err(Clone::clone),
         old_stores: theirs.old_stores(&install),
-        profiles: stores,
-        orders,
+        profiles: seen.profiles,
+        orders: seen.orders,
+        elsewhere,
         plaintext: plain.found,
         unseen: plain.unseen,
         leftovers: plain.leftovers,
@@ -320,6 +327,35 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
         asked: theirs.asked,
         machine: near::machine(user().as_deref()),
     })
+}
+
+/// Asks for what others answer; programs of theirs are not started.
+fn elsewhere(
+    app: &App,
+    theirs: &Theirs,
+    plain: &Plain,
+    mut all: BTreeSet<(Holder, Reference)>,
+) -> Known<Vec<Elsewhere>> {
+    if let Err(reason) = &theirs.link {
+        return Err(reason.clone());
+    }
+    let settings = theirs.config.references_elsewhere().into_iter();
+    all.extend(settings.map(|(path, reference)| (Holder::Setting(path.join(".")), reference)));
+    let home = theirs.places.home();
+    let short = |path: &Path| item::short(path, home);
+    let mut unread = Vec::new();
+    let variables = Variables::read(app, &theirs.places, &theirs.config, &short, &mut unread);
+    Ok(elsewhere::ask(
+        &Asking {
+            app,
+            config: &theirs.config,
+            variables: &variables,
+            own_store: plain.own_store.as_ref(),
+            home,
+            reach: Reach::Check,
+        },
+        &all,
+    ))
 }
 
 /// Of a vault that cannot be read the identity files are where they were last seen, or are by default.

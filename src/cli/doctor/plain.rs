@@ -11,11 +11,13 @@ use crate::migrate::item::{self, Item, What};
 use crate::migrate::source::{self, Folders, Form};
 use crate::migrate::variable::GATEWAY_TOKENS;
 use crate::openclaw::database;
+use crate::openclaw::elsewhere::{Holder, Reference};
 use crate::openclaw::install::Install;
 use crate::openclaw::plaintext::Document;
 use crate::openclaw::version::Lane;
 use crate::provider::variables::{Holds, VARIABLES};
 use crate::provider::{AgentId, ProfileId, ProviderId};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A profile in a database: whose, which, of what, and whether it is a login.
@@ -31,6 +33,10 @@ pub(super) struct Plain {
     pub(super) leftovers: Vec<PathBuf>,
     /// Profiles in OpenClaw's databases that are not ours.
     pub(super) rows: Vec<Row>,
+    /// References in its databases that others answer.
+    pub(super) elsewhere: BTreeSet<(Holder, Reference)>,
+    /// The names in OpenClaw's own store of secrets, where its database could be read.
+    pub(super) own_store: Option<BTreeSet<String>>,
 }
 
 /// Looks through everything.
@@ -40,6 +46,8 @@ pub(super) fn take(app: &App, theirs: &Theirs, install: &Known<Install>) -> Plai
         unseen: Vec::new(),
         leftovers: Vec::new(),
         rows: Vec::new(),
+        elsewhere: BTreeSet::new(),
+        own_store: None,
     };
     plain.found = look(app, theirs, install, &mut plain)
         .map_err(|error| NotKnown(error.message().to_owned()));
@@ -79,6 +87,13 @@ fn look(
             Ok(contents) => {
                 files.clone_from(&contents.files);
                 plain.rows = rows(&contents);
+                plain.elsewhere = contents
+                    .elsewhere
+                    .iter()
+                    .map(|one| (Holder::Profile(one.profile.clone()), one.reference.clone()))
+                    .collect();
+                let own = contents.own.iter().filter(|one| !one.is_removed);
+                plain.own_store = Some(own.map(|one| one.name.clone()).collect());
                 found.database(contents, reads.len());
             }
             Err(error) => plain.unseen.push(reason(&error)),

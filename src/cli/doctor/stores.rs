@@ -9,6 +9,7 @@ use crate::cli::app::App;
 use crate::cli::record::{self, LinkRecord};
 use crate::doctor::facts::{OrderFact, ProfileFact, ProfileHome, Trouble};
 use crate::doctor::{Known, NotKnown, OrderFile};
+use crate::openclaw::elsewhere::{Holder, Reference};
 use crate::openclaw::install::Install;
 use crate::openclaw::orders::Ordered;
 use crate::openclaw::profiles::{Expires, Profile, ProfileKind, ProfilesFile};
@@ -19,6 +20,14 @@ use crate::provider::{AgentId, ProfileId, ProviderId};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// What was found.
+pub(super) struct Seen {
+    pub(super) profiles: Known<Vec<ProfileFact>>,
+    pub(super) orders: Vec<Known<OrderFact>>,
+    /// References in profiles that others answer.
+    pub(super) elsewhere: BTreeSet<(Holder, Reference)>,
+}
+
 /// Looks. A file that cannot be read is noted in `broken`.
 pub(super) fn take(
     app: &App,
@@ -26,9 +35,10 @@ pub(super) fn take(
     install: &Known<Install>,
     plain: &Plain,
     broken: &mut Vec<Trouble>,
-) -> (Known<Vec<ProfileFact>>, Vec<Known<OrderFact>>) {
+) -> Seen {
     let mut stores = Stores {
         profiles: Vec::new(),
+        elsewhere: plain.elsewhere.clone(),
         orders: Vec::new(),
     };
     for agent in record::agents(&app.dir, theirs.record.as_ref()) {
@@ -62,7 +72,11 @@ pub(super) fn take(
         // A profile that cannot be seen is not gone.
         vec![Err(not_known("a file cannot be read"))]
     };
-    (Ok(stores.profiles), orders)
+    Seen {
+        profiles: Ok(stores.profiles),
+        orders,
+        elsewhere: stores.elsewhere,
+    }
 }
 
 /// What OpenClaw's own list names, where it was asked.
@@ -70,6 +84,7 @@ type Named = Known<Option<Vec<ProfileId>>>;
 
 struct Stores {
     profiles: Vec<ProfileFact>,
+    elsewhere: BTreeSet<(Holder, Reference)>,
     orders: Vec<Known<(OrderFact, bool)>>,
 }
 
@@ -78,9 +93,18 @@ impl Stores {
         let Some(file) = noted(ProfilesFile::load(path), broken) else {
             return;
         };
-        let all = file.profiles().into_iter();
-        self.profiles
-            .extend(all.map(|profile| fact(agent, profile, home)));
+        for profile in file.profiles() {
+            let is_ours = profile
+                .reference
+                .as_ref()
+                .is_some_and(crate::openclaw::reference::SecretRef::is_ours);
+            let reference = file.reference(&profile.id).filter(|_| !is_ours);
+            if let (Some(reference), ProfileHome::OpenClaw) = (reference, home) {
+                let holder = Holder::Profile(profile.id.clone());
+                self.elsewhere.insert((holder, reference));
+            }
+            self.profiles.push(fact(agent, profile, home));
+        }
         self.orders(agent, file.orders(), path, OrderFile::Profiles);
     }
 

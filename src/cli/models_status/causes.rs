@@ -6,6 +6,7 @@ use super::gather::Gathered;
 use super::words;
 use crate::cli::ui;
 use crate::expiry::Span;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::profiles::ProfileKind;
 use crate::provider::{ProfileId, ProviderId};
 use crate::status::{Cause, Proof};
@@ -33,6 +34,18 @@ pub(super) fn said(gathered: &Gathered, cause: &Cause) -> (String, String) {
             format!("the reference to {} gives no value: {code}", ui::plain(id)),
             "clawkeep doctor".to_owned(),
         ),
+        Cause::NoValue(one) => no_value(gathered, one),
+        Cause::Unknown(one) => {
+            let hint = match &one.answer {
+                Answer::NotKnown { hint, .. } => hint.as_str(),
+                Answer::Value | Answer::Nothing { .. } => "clawkeep doctor",
+            };
+            let (of, what) = (ui::plain(&one.holder.said()), one.said());
+            (
+                format!("not proven: the reference of {of} to {}", ui::plain(&what)),
+                hint.to_owned(),
+            )
+        }
         Cause::Refused(profile) => (
             format!(
                 "the provider of {} refuses its credential",
@@ -56,6 +69,31 @@ pub(super) fn said(gathered: &Gathered, cause: &Cause) -> (String, String) {
             (format!("not proven: {reason}"), hint)
         }
     }
+}
+
+/// A reference that somebody else answers, and gives no value.
+fn no_value(gathered: &Gathered, one: &Elsewhere) -> (String, String) {
+    let why = match &one.answer {
+        Answer::Nothing { code, why } => format!("{code}, {why}"),
+        Answer::Value | Answer::NotKnown { .. } => String::new(),
+    };
+    let what = format!(
+        "the reference of {} to {} gives no value: {why}",
+        one.holder.said(),
+        one.said()
+    );
+    let of_provider = |path: &str| {
+        let name = path.strip_prefix("models.providers.")?;
+        ProviderId::parse(name.strip_suffix(".apiKey")?).ok()
+    };
+    let hint = match &one.holder {
+        Holder::Profile(id) => renew_profile(gathered, id),
+        Holder::Setting(path) => of_provider(path).map_or_else(
+            || "openclaw secrets audit".to_owned(),
+            |provider| format!("clawkeep models auth paste-api-key --provider {provider}"),
+        ),
+    };
+    (ui::plain(&what), hint)
 }
 
 /// What puts a new credential in the place of the one that is used, or of the first.

@@ -147,7 +147,7 @@ fn detail(gathered: &Gathered, one: &Provider) -> String {
 pub(super) fn key_said(key: &Key) -> String {
     match key {
         Key::Ours(id) => format!("ref(exec:{id})"),
-        Key::Elsewhere(source, id) => format!("ref({source}:{id})"),
+        Key::Elsewhere(other) => format!("ref({}:{})", other.source.name(), other.id),
         Key::Variable(name) => format!("ref(env:{name})"),
         Key::Plaintext => "plaintext".to_owned(),
         Key::Marker => "marker".to_owned(),
@@ -160,7 +160,7 @@ fn label(gathered: &Gathered, profile: &Profile) -> String {
     let place = match (lies.word, &lies.id) {
         ("login", _) => return "OAuth".to_owned(),
         ("vault" | "keychain", Some(id)) => format!("ref(exec:{id})"),
-        (source @ ("env" | "file" | "exec"), Some(id)) => format!("ref({source}:{id})"),
+        (source @ ("env" | "file" | "exec" | "store"), Some(id)) => format!("ref({source}:{id})"),
         ("none", _) => "missing".to_owned(),
         (word, _) => word.to_owned(),
     };

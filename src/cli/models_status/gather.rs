@@ -3,18 +3,20 @@
 
 use super::live;
 use super::proving;
-use super::variables::Variables;
 use super::vault::{State, Vault};
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
+use crate::cli::elsewhere::{self, Asking, Reach};
 use crate::cli::record::{self, LaneName, LinkRecord};
 use crate::cli::stores::{self, Stores};
+use crate::cli::variables::Variables;
 use crate::error::{Kind, Result};
 use crate::expiry;
 use crate::migrate::item;
 use crate::openclaw::auth_state;
 use crate::openclaw::config::Config;
 use crate::openclaw::custom::{self, Custom, Key};
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder, Reference};
 use crate::openclaw::models::Models;
 use crate::openclaw::places::Places;
 use crate::openclaw::select;
@@ -77,6 +79,7 @@ impl Gathered {
             settings,
             config,
             in_database,
+            own_store,
         } = linked.read(app, args, &agent, &places)?;
         linked.say(args.live, in_database, &settings, &mut notes);
         let asks = args.probe && !args.check;
@@ -90,7 +93,8 @@ impl Gathered {
         let short = |path: &Path| item::short(path, &home);
         let models = Models::read(&config, &agent, linked.version.as_ref());
         let customs = custom::read(&config);
-        let variables = Variables::read(app, &places, &config, &short, &mut notes);
+        let settled = config.clone();
+        let variables = Variables::read(app, &places, &settled, &short, &mut notes);
         let mut gathered = Gathered {
             agent_dir: places.agent_dir(&agent, Some(&config)),
             store: store(app, &places, &agent, &config, &linked),
@@ -102,6 +106,7 @@ impl Gathered {
                 providers: Vec::new(),
                 used: Vec::new(),
                 proof: status::Proof::Nothing,
+                elsewhere: Vec::new(),
                 requires_proof: false,
             }),
             agent,
@@ -125,12 +130,29 @@ impl Gathered {
         } else {
             proving::by_list(&gathered.vault, &ids)
         };
+        let elsewhere = elsewhere::ask(
+            &Asking {
+                app,
+                config: &settled,
+                variables: &variables,
+                own_store: own_store.as_ref(),
+                home: &home,
+                reach: match (args.check, args.allow_exec) {
+                    (false, _) => Reach::Look,
+                    (true, false) => Reach::Check,
+                    (true, true) => Reach::Run,
+                },
+            },
+            &gathered.elsewhere(&providers),
+        );
+        gathered.note(&elsewhere);
         gathered.report = status::report(Facts {
             now: app.host.now(),
             warn_within,
             providers,
             used: gathered.models.used.clone(),
             proof,
+            elsewhere,
             requires_proof: args.require_proof,
         });
         Ok(gathered)
@@ -213,8 +235,7 @@ impl Gathered {
             .filter_map(|(_, profile)| Some(profile.reference.as_ref()?.id.clone()))
             .take(most)
             .collect();
-        let linked = self.link.as_ref().filter(|link| !link.is_pending());
-        if linked.is_some() {
+        if self.link.is_some() {
             let refs = self.config.refs().into_iter();
             ids.extend(
                 refs.filter(|(_, reference)| reference.is_ours())
@@ -222,6 +243,48 @@ impl Gathered {
             );
         }
         ids
+    }
+
+    /// Every reference that somebody else answers, with where it stands.
+    fn elsewhere(&self, providers: &[ProviderFacts]) -> BTreeSet<(Holder, Reference)> {
+        let profiles = providers.iter().flat_map(ProviderFacts::stored);
+        let mut all: BTreeSet<(Holder, Reference)> = profiles
+            .filter(|(_, profile)| !status::is_ours(profile))
+            .filter_map(|(_, profile)| {
+                let reference = self.view.elsewhere(profile)?;
+                Some((Holder::Profile(profile.id.clone()), reference))
+            })
+            .collect();
+        let settings = self.config.references_elsewhere().into_iter();
+        all.extend(settings.map(|(path, reference)| (Holder::Setting(path.join(".")), reference)));
+        // A text in a key's place may name a variable too.
+        all.extend(self.customs.iter().filter_map(|custom| {
+            let Some(Key::Variable(name)) = &custom.key else {
+                return None;
+            };
+            let path = format!("models.providers.{}.apiKey", custom.id);
+            let is_object = self.config.has(&[
+                "models",
+                "providers",
+                custom.id.as_str(),
+                "apiKey",
+                "source",
+            ]);
+            (!is_object).then(|| (Holder::Setting(path), Reference::to_variable(name)))
+        }));
+        all
+    }
+
+    /// Says each reason once why something is not known.
+    fn note(&mut self, elsewhere: &[Elsewhere]) {
+        for one in elsewhere {
+            if let Answer::NotKnown { why, hint } = &one.answer {
+                let note = format!("{why}. hint: {hint}");
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+            }
+        }
     }
 }
 
@@ -231,6 +294,8 @@ struct Read {
     settings: select::Settings,
     config: Config,
     in_database: bool,
+    /// The names in OpenClaw's own store of secrets, where it was asked.
+    own_store: Option<BTreeSet<String>>,
 }
 
 /// Which OpenClaw is looked at.
@@ -316,13 +381,16 @@ impl Linked {
                 settings: select::Settings::read(config),
                 config: config.clone(),
                 in_database,
+                own_store: None,
             });
         }
         let version = self.version.as_ref();
         let mut stores = Stores::read_as(app, agent, self.counts.clone(), version)?;
-        if args.live && in_database {
-            live::take(app, args, agent, &mut stores)?;
-        }
+        let own_store = if args.live && in_database {
+            live::take(app, args, agent, places, &mut stores)?
+        } else {
+            None
+        };
         Ok(Read {
             view: View::of(&stores.profiles),
             settings: stores.settings,
@@ -331,6 +399,7 @@ impl Linked {
                 None => Config::read(places.config())?,
             },
             in_database,
+            own_store,
         })
     }
 

@@ -9,22 +9,23 @@ use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
 use crate::cli::stores::Stores;
 use crate::error::{Error, Result};
+use crate::openclaw::database::{self, Place};
+use crate::openclaw::elsewhere::{Reference, UNTOLD};
 use crate::openclaw::install::Install;
 use crate::openclaw::listing;
+use crate::openclaw::places::Places;
 use crate::openclaw::profiles::ProfilesFile;
 use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What stands for a value in the clear, which is not kept.
 const SOME_VALUE: &str = "(a value in OpenClaw's database)";
 
-/// Who answers a reference that is not ours.
-const ANOTHER: &str = "another";
-
-/// Puts what OpenClaw says in the place of what was noted, but for providers whose profiles are ours alone.
+/// Puts what OpenClaw says in the place of what was noted, but for providers whose profiles are ours alone. Gives
+/// the names in OpenClaw's own store of secrets, where its database could be read.
 ///
 /// # Errors
 /// `Missing` without OpenClaw, `Failed` when it does not answer.
@@ -32,8 +33,9 @@ pub(super) fn take(
     app: &App,
     args: &ModelsStatus,
     agent: &AgentId,
+    places: &Places,
     stores: &mut Stores,
-) -> Result<()> {
+) -> Result<Option<BTreeSet<String>>> {
     let install = Install::find(&app.host, args.openclaw.as_deref())?.ok_or_else(|| {
         Error::missing("there is no openclaw on PATH to ask")
             .hint("name the folder that holds openclaw.mjs: --openclaw DIR")
@@ -45,7 +47,22 @@ pub(super) fn take(
             link.has_planted(agent, id) || link.has_planted(&AgentId::main(), id)
         })
     };
-    let mut file = file(&said, &is_ours)?;
+    // What is not known of a reference by its label stands in the database itself.
+    let contents = match &stores.config {
+        Some(config) => database::read(&install, places, config).ok(),
+        None => None,
+    };
+    let told = |id: &ProfileId| {
+        let mut all = contents
+            .as_ref()?
+            .elsewhere
+            .iter()
+            .filter(|one| one.profile == *id);
+        let main = all.clone().find(|one| one.place.agent().is_main());
+        let own = all.find(|one| one.place == Place::Agent(agent.clone()));
+        own.or(main).map(|one| one.reference.clone())
+    };
+    let mut file = file(&said, &is_ours, &told)?;
     let mut counts: BTreeMap<ProviderId, usize> = BTreeMap::new();
     for profile in file.profiles() {
         *counts.entry(profile.provider).or_default() += 1;
@@ -68,7 +85,10 @@ pub(super) fn take(
         }
     }
     stores.profiles = file;
-    Ok(())
+    Ok(contents.map(|contents| {
+        let there = contents.own.into_iter().filter(|one| !one.is_removed);
+        there.map(|one| one.name).collect()
+    }))
 }
 
 /// The profiles of some providers.
@@ -83,8 +103,12 @@ fn only(mut file: ProfilesFile, keeps: impl Fn(&ProviderId) -> bool) -> Profiles
 }
 
 /// The document as a file of profiles. What has not the form that is known is left out.
-/// A reference says not who answers it: `is_ours` knows which we planted.
-fn file(said: &Value, is_ours: &dyn Fn(&ProfileId) -> bool) -> Result<ProfilesFile> {
+/// A reference says not who answers it: `is_ours` knows which we planted, and `told` what others are.
+fn file(
+    said: &Value,
+    is_ours: &dyn Fn(&ProfileId) -> bool,
+    told: &dyn Fn(&ProfileId) -> Option<Reference>,
+) -> Result<ProfilesFile> {
     let list = |pointer: &str| {
         let list = said.pointer(pointer).and_then(Value::as_array);
         list.into_iter().flatten()
@@ -113,10 +137,14 @@ fn file(said: &Value, is_ours: &dyn Fn(&ProfileId) -> bool) -> Result<ProfilesFi
         };
         let mut entry = json!({"type": kind, "provider": provider});
         let label = labels.get(id).copied().unwrap_or_default();
+        let told = told(&parsed);
         let owner = if is_ours(&parsed) {
-            SECRET_PROVIDER
+            Some(SECRET_PROVIDER)
         } else {
-            ANOTHER
+            match &told {
+                Some(reference) => reference.provider.as_deref(),
+                None => Some(UNTOLD),
+            }
         };
         put_value(&mut entry, kind, label, owner);
         put_expires(&mut entry, one);
@@ -148,7 +176,7 @@ fn file(said: &Value, is_ours: &dyn Fn(&ProfileId) -> bool) -> Result<ProfilesFi
 
 /// What a label says of the value: `token:ref(exec:anthropic:work)`, `OAuth`, `missing`, or the ends of a
 /// value, which are not kept.
-fn put_value(entry: &mut Value, kind: &str, label: &str, owner: &str) {
+fn put_value(entry: &mut Value, kind: &str, label: &str, owner: Option<&str>) {
     let label = label.strip_prefix("token:").unwrap_or(label);
     let (value, reference) = match kind {
         "token" => ("token", "tokenRef"),
@@ -161,7 +189,11 @@ fn put_value(entry: &mut Value, kind: &str, label: &str, owner: &str) {
         .and_then(|rest| rest.split_once(':'));
     match inside {
         Some((source, id)) => {
-            entry[reference] = json!({"source": source, "provider": owner, "id": id});
+            let mut object = json!({"source": source, "id": id});
+            if let Some(owner) = owner {
+                object["provider"] = owner.into();
+            }
+            entry[reference] = object;
         }
         None if label.starts_with("missing") => {}
         None => entry[value] = SOME_VALUE.into(),
@@ -191,18 +223,25 @@ mod tests {
         let said = json!({"auth": {
             "providers": [{"profiles": {"labels": [
                 "a:one=token:ref(exec:a:one) [cooldown 5m]", "a:two=sk-FAKE1...FAKE2", "a:three=OAuth (me)",
-                "a:four=missing", 7]}}],
+                "a:four=missing", "a:five=ref(env:FAKE_KEY)", "a:six=ref(exec:x/y)", 7]}}],
             "unusableProfiles": [{"profileId": "a:one", "kind": "cooldown", "reason": "rate_limit", "until": 9_000}],
             "oauth": {"profiles": [
                 {"profileId": "a:one", "provider": "a", "type": "token", "status": "expired"},
                 {"profileId": "a:two", "provider": "a", "type": "api_key", "status": "static"},
                 {"profileId": "a:three", "provider": "a", "type": "oauth", "status": "ok", "expiresAt": 77},
                 {"profileId": "a:four", "provider": "a", "type": "api_key", "status": "static"},
+                {"profileId": "a:five", "provider": "a", "type": "api_key", "status": "static"},
+                {"profileId": "a:six", "provider": "a", "type": "api_key", "status": "static"},
                 {"profileId": 5}, "odd"]}}});
-        let file = file(&said, &|id| id.as_str() == "a:one").unwrap();
+        let told =
+            |id: &ProfileId| (id.as_str() == "a:five").then(|| Reference::to_variable("FAKE_KEY"));
+        let file = file(&said, &|id| id.as_str() == "a:one", &told).unwrap();
         let profiles = file.profiles();
         let of = |id: &str| profiles.iter().find(|one| one.id.as_str() == id).unwrap();
-        assert_eq!(profiles.len(), 4);
+        assert_eq!(profiles.len(), 6);
+        let elsewhere = |id: &str| file.reference(&of(id).id).unwrap();
+        assert_eq!(elsewhere("a:five"), Reference::to_variable("FAKE_KEY"));
+        assert_eq!(elsewhere("a:six").provider.as_deref(), Some(UNTOLD));
         assert!(of("a:one").reference.as_ref().unwrap().is_ours());
         assert!(matches!(of("a:one").expires, Expires::At(at) if at.get() == 1));
         assert!(of("a:two").plaintext);
@@ -217,7 +256,7 @@ mod tests {
     #[test]
     fn another_form_is_an_error() {
         for odd in [json!({}), json!([]), json!({"auth": {"oauth": 7}})] {
-            assert!(file(&odd, &|_| true).is_err(), "{odd}");
+            assert!(file(&odd, &|_| true, &|_| None).is_err(), "{odd}");
         }
     }
 
@@ -226,7 +265,7 @@ mod tests {
         fn no_answer_panics(id in "\\PC{0,9}", label in "\\PC{0,20}", kind in "(token|oauth|api_key|\\PC{0,4})") {
             let _ = file(&json!({"auth": {
                 "providers": [{"profiles": {"labels": [label, format!("{id}={label}"), format!("{id}=ref({label}")]}}],
-                "oauth": {"profiles": [{"profileId": id, "provider": label, "type": kind, "expiresAt": label}]}}}), &|_| true);
+                "oauth": {"profiles": [{"profileId": id, "provider": label, "type": kind, "expiresAt": label}]}}}), &|_| true, &|_| None);
         }
     }
 }

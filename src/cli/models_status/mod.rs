@@ -15,7 +15,6 @@ mod probe;
 mod proving;
 mod show;
 mod value;
-mod variables;
 mod vault;
 mod words;
 

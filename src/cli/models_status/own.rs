@@ -9,6 +9,7 @@ use super::value::Lies;
 use crate::cli::app::App;
 use crate::cli::args::ModelsStatus;
 use crate::expiry::Millis;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::select::{Candidate, Source};
 use crate::provider::ProfileId;
 use crate::status::{Cause, ProfileHealth, Proof, Provider, Role, Winner};
@@ -52,6 +53,7 @@ pub(super) fn of(app: &App, gathered: &Gathered, args: &ModelsStatus) -> Value {
         },
         "providers": providers,
         "proof": proof(&report.proof),
+        "elsewhere": report.elsewhere.iter().map(elsewhere).collect::<Vec<_>>(),
         "check": {
             "exitCode": report.verdict.exit_code(),
             "causes": report.verdict.causes.iter().map(|one| cause(gathered, one)).collect::<Vec<_>>(),
@@ -137,7 +139,13 @@ fn own_candidate(
         let lies = Lies::of(gathered, profile);
         let ours = matches!(lies.word, "vault" | "keychain");
         let id = lies.id.as_ref().filter(|_| ours);
-        value["resolves"] = id.and_then(|id| gathered.report.proof.resolves(id)).into();
+        let resolves = match gathered.report.elsewhere(&candidate.id) {
+            Some(Answer::Value) => Some(true),
+            Some(Answer::Nothing { .. }) => Some(false),
+            Some(Answer::NotKnown { .. }) => None,
+            None => id.and_then(|id| gathered.report.proof.resolves(id)),
+        };
+        value["resolves"] = resolves.into();
         let mut place = Map::new();
         place.insert("place".to_owned(), lies.word.into());
         place.insert("plaintextBeside".to_owned(), lies.beside.into());
@@ -173,6 +181,34 @@ fn proof(proof: &Proof) -> Value {
     value
 }
 
+/// A reference that somebody else answers: where it stands, what it is, and what came of it.
+fn elsewhere(one: &Elsewhere) -> Value {
+    let reference = &one.reference;
+    let mut value = json!({"reference": {
+        "source": reference.source.name(),
+        "provider": reference.provider.as_deref().unwrap_or("default"),
+        "id": reference.id,
+    }});
+    match &one.holder {
+        Holder::Profile(id) => value["profileId"] = id.as_str().into(),
+        Holder::Setting(path) => value["path"] = path.as_str().into(),
+    }
+    match &one.answer {
+        Answer::Value => value["resolves"] = true.into(),
+        Answer::Nothing { code, why } => {
+            value["resolves"] = false.into();
+            value["code"] = code.as_str().into();
+            value["reason"] = why.as_str().into();
+        }
+        Answer::NotKnown { why, hint } => {
+            value["resolves"] = Value::Null;
+            value["reason"] = why.as_str().into();
+            value["hint"] = hint.as_str().into();
+        }
+    }
+    value
+}
+
 fn cause(gathered: &Gathered, cause: &Cause) -> Value {
     let (what, hint) = causes::said(gathered, cause);
     let mut value = json!({
@@ -188,6 +224,13 @@ fn cause(gathered: &Gathered, cause: &Cause) -> Value {
         Cause::Unresolved(id, code) => {
             value["id"] = id.as_str().into();
             value["code"] = code.as_str().into();
+        }
+        Cause::NoValue(one) | Cause::Unknown(one) => {
+            let mut whole = elsewhere(one);
+            if let (Some(value), Some(whole)) = (value.as_object_mut(), whole.as_object_mut()) {
+                whole.remove("resolves");
+                value.append(whole);
+            }
         }
         Cause::Refused(profile) => value["profileId"] = profile.as_str().into(),
         Cause::NoAnswer(reason) | Cause::NotProven(reason) => {

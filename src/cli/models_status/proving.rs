@@ -13,6 +13,7 @@ use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::config::Config;
+use crate::openclaw::elsewhere::answer;
 use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::secret::SELECTION_PREFIX;
 use crate::status::Proof;
@@ -180,8 +181,7 @@ fn ask(
 
 /// A code is a word; anything else is not repeated.
 fn word(code: &str) -> String {
-    let is_word = code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-    let code = if is_word && code.len() <= 64 {
+    let code = if answer::is_word(code) {
         code
     } else {
         "UNKNOWN"

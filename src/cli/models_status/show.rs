@@ -14,6 +14,7 @@ use crate::cli::table::{self, Cell, Screen, Table, Tone};
 use crate::cli::ui;
 use crate::error::Result;
 use crate::expiry::Span;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
 use crate::openclaw::models::ModelRef;
 use crate::openclaw::profiles::ProfileKind;
 use crate::provider::{ProfileId, ProviderId};
@@ -50,9 +51,12 @@ pub(super) fn all(
     }
     show.verdict(args)?;
     for note in &gathered.notes {
-        // What can be typed stands on a line of its own.
-        app.ui
-            .say(&format!("note: {}", note.replace(" hint: ", "\nhint: ")));
+        // What can be typed stands on a line of its own; of what a name may hold, nothing does.
+        let said = match note.rsplit_once(" hint: ") {
+            Some((what, hint)) => format!("note: {what}\nhint: {hint}"),
+            None => format!("note: {note}"),
+        };
+        app.ui.say(&said);
     }
     Ok(())
 }
@@ -98,6 +102,9 @@ impl Show<'_> {
             self.app.ui.say(&format!("hint: {hint}"));
         }
         self.line("References", &self.references())?;
+        if let Some(said) = words::elsewhere(&gathered.report.elsewhere) {
+            self.line("Other references", &said)?;
+        }
         let version = gathered.version.as_ref().map(ToString::to_string);
         let version = version.unwrap_or_else(|| "of an unknown version".to_owned());
         let linked = match &gathered.link {
@@ -319,9 +326,17 @@ impl Show<'_> {
             } else {
                 "All is well"
             };
-            let proven = match &self.gathered.report.proof {
+            let report = &self.gathered.report;
+            let of_others = report
+                .elsewhere
+                .iter()
+                .any(|one| matches!(one.answer, Answer::NotKnown { .. }));
+            let proven = match &report.proof {
                 Proof::NotProven { reason, .. } => {
                     format!(", as far as is known; references not proven: {reason}")
+                }
+                _ if of_others => {
+                    ", as far as is known; what others answer is not proven".to_owned()
                 }
                 _ => String::new(),
             };
@@ -358,6 +373,18 @@ impl Show<'_> {
                 format!("the reference to {} gives no value: {code}", ui::plain(id)),
                 "clawkeep doctor".to_owned(),
             ),
+            Cause::NoValue(one) => self.no_value(one),
+            Cause::Unknown(one) => {
+                let hint = match &one.answer {
+                    Answer::NotKnown { hint, .. } => hint.as_str(),
+                    Answer::Value | Answer::Nothing { .. } => "clawkeep doctor",
+                };
+                let (of, what) = (ui::plain(&one.holder.said()), one.said());
+                (
+                    format!("not proven: the reference of {of} to {}", ui::plain(&what)),
+                    hint.to_owned(),
+                )
+            }
             Cause::Refused(profile) => (
                 format!(
                     "the provider of {} refuses its credential",
@@ -381,6 +408,31 @@ impl Show<'_> {
                 (format!("not proven: {reason}"), hint)
             }
         }
+    }
+
+    /// A reference that somebody else answers, and gives no value.
+    fn no_value(&self, one: &Elsewhere) -> (String, String) {
+        let why = match &one.answer {
+            Answer::Nothing { code, why } => format!("{code}, {why}"),
+            Answer::Value | Answer::NotKnown { .. } => String::new(),
+        };
+        let what = format!(
+            "the reference of {} to {} gives no value: {why}",
+            one.holder.said(),
+            one.said()
+        );
+        let of_provider = |path: &str| {
+            let name = path.strip_prefix("models.providers.")?;
+            ProviderId::parse(name.strip_suffix(".apiKey")?).ok()
+        };
+        let hint = match &one.holder {
+            Holder::Profile(id) => self.renew_profile(id),
+            Holder::Setting(path) => of_provider(path).map_or_else(
+                || "openclaw secrets audit".to_owned(),
+                |provider| format!("clawkeep models auth paste-api-key --provider {provider}"),
+            ),
+        };
+        (ui::plain(&what), hint)
     }
 
     /// What puts a new credential in the place of the one that is used, or of the first.

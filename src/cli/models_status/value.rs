@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// A place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lies<'a> {
-    /// `vault`, `keychain`, `env`, `file`, `exec`, `plaintext`, `login` or `none`.
+    /// `vault`, `keychain`, `env`, `file`, `exec`, `store`, `plaintext`, `login` or `none`.
     pub(super) word: &'static str,
     /// The id of the reference, or the name of the variable.
     pub(super) id: Option<Cow<'a, str>>,
@@ -41,10 +41,10 @@ impl<'a> Lies<'a> {
                 beside: profile.plaintext,
             };
         }
-        match gathered.view.reference(profile) {
-            Some((word, id)) => Lies {
-                word,
-                id: Some(id.into()),
+        match gathered.view.elsewhere(profile) {
+            Some(other) => Lies {
+                word: other.source.name(),
+                id: Some(other.id.into()),
                 beside: profile.plaintext,
             },
             None if profile.plaintext => bare("plaintext"),
@@ -56,6 +56,7 @@ impl<'a> Lies<'a> {
     pub(super) fn said(&self) -> Cow<'static, str> {
         let place = match (self.word, &self.id) {
             ("env", Some(id)) => format!("env {id}").into(),
+            ("store", _) => "OpenClaw's own store".into(),
             ("file" | "exec", _) => format!("another {} provider", self.word).into(),
             (word, _) => Cow::Borrowed(word),
         };

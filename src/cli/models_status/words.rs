@@ -4,6 +4,7 @@ use crate::cli::table::Tone;
 use crate::cli::ui::{self, Dates};
 use crate::expiry::{Millis, Span};
 use crate::openclaw::custom::Key;
+use crate::openclaw::elsewhere::{Answer, Elsewhere};
 use crate::openclaw::profiles::{Expires, ProfileKind};
 use crate::openclaw::select::{Candidate, Reason, Source};
 use crate::provider::ProfileId;
@@ -109,9 +110,14 @@ pub(super) fn state(
         .profile
         .as_ref()
         .and_then(|profile| profile.reference.as_ref());
-    if let Some(reference) = reference.filter(|one| one.is_ours())
-        && report.proof.resolves(&reference.id) == Some(false)
-    {
+    let of_ours = reference
+        .filter(|one| one.is_ours())
+        .is_some_and(|reference| report.proof.resolves(&reference.id) == Some(false));
+    let of_others = matches!(
+        report.elsewhere(&candidate.id),
+        Some(Answer::Nothing { .. })
+    );
+    if of_ours || of_others {
         tone = Tone::Bad;
         next_part(out);
         out.push_str("its reference gives no value");
@@ -150,6 +156,23 @@ pub(super) fn failures(candidate: &Candidate, now: Millis) -> Option<String> {
     })
 }
 
+/// How many of the references that others answer give a value, and how many are not known. `None` without any.
+pub(super) fn elsewhere(all: &[Elsewhere]) -> Option<String> {
+    if all.is_empty() {
+        return None;
+    }
+    let count = |wanted: fn(&Answer) -> bool| all.iter().filter(|one| wanted(&one.answer)).count();
+    let good = count(|answer| matches!(answer, Answer::Value));
+    let unknown = count(|answer| matches!(answer, Answer::NotKnown { .. }));
+    let all = all.len();
+    let unknown = match unknown {
+        0 => String::new(),
+        1 => ", 1 is not proven".to_owned(),
+        many => format!(", {many} are not proven"),
+    };
+    Some(format!("{good} of {all} give a value{unknown}"))
+}
+
 /// What a variable or a key is beside the others, a clause.
 pub(super) fn role_said(role: Role) -> &'static str {
     match role {
@@ -164,7 +187,9 @@ pub(super) fn role_said(role: Role) -> &'static str {
 pub(super) fn key_said(key: &Key) -> String {
     match key {
         Key::Ours(id) => format!("a reference to {} in the vault", ui::plain(id)),
-        Key::Elsewhere(source, _) => format!("a reference to another {source} provider"),
+        Key::Elsewhere(other) => {
+            format!("a reference to another {} provider", other.source.name())
+        }
         Key::Variable(name) => format!("the variable {name}"),
         Key::Plaintext => "a value in plaintext".to_owned(),
         Key::Marker => "no key".to_owned(),

@@ -63,7 +63,7 @@ impl Thing {
 pub(super) enum Found {
     /// Nothing is in use that could be judged.
     Nothing,
-    /// All is well; why the references are not proven, where they are not.
+    /// All is well; what is not proven of it, a clause.
     Well(Option<String>),
     /// Never empty.
     Wrong(Vec<Thing>),
@@ -232,7 +232,15 @@ struct Document {
 struct Own {
     providers: Vec<IgnoredAny>,
     proof: Proof,
+    /// References that others answer.
+    #[serde(default)]
+    elsewhere: Vec<Elsewhere>,
     check: Check,
+}
+
+#[derive(Deserialize)]
+struct Elsewhere {
+    resolves: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -275,33 +283,39 @@ fn found(code: Option<i32>, document: &[u8]) -> Result<Found> {
     }
     let document: Document = serde_json::from_slice(document).map_err(|_| unreadable())?;
     let own = document.clawkeep;
-    let mut things = Vec::new();
-    for cause in &own.check.causes {
-        things.push(Thing {
-            code: match cause.exit_code {
-                1 => 1,
-                2 => 2,
-                75 => return Err(not_looked(Kind::Locked, &words(&cause.what))),
-                _ => return Err(unreadable()),
-            },
-            what: words(&cause.what),
-            hint: words(&cause.hint),
-        });
-    }
-    // The gravest first: what the program ended with, the document and its causes say alike.
-    let worst = things.iter().map(|thing| i32::from(thing.code)).min();
+    let causes = &own.check.causes;
+    // What the program ended with, the document and its causes say alike; 1 before 75 before 2.
+    let has = |code: i32| causes.iter().any(|cause| cause.exit_code == code);
+    let worst = [1, 75, 2].into_iter().find(|code| has(*code));
     let is_one = worst.unwrap_or(0) == own.check.exit_code && code == Some(own.check.exit_code);
-    if document.schema != SCHEMA || !is_one {
+    let is_known = |cause: &Cause| [1, 75, 2].contains(&cause.exit_code);
+    if document.schema != SCHEMA || !is_one || !causes.iter().all(is_known) {
         return Err(unreadable());
     }
-    let not_proven = own.proof.state == "not-proven";
+    let not_proven = causes.iter().find(|cause| cause.exit_code == 75);
+    if let Some(cause) = not_proven.filter(|_| worst == Some(75)) {
+        return Err(not_looked(Kind::Locked, &words(&cause.what)));
+    }
+    let things: Vec<Thing> = causes
+        .iter()
+        .filter(|cause| cause.exit_code != 75)
+        .map(|cause| Thing {
+            code: if cause.exit_code == 2 { 2 } else { 1 },
+            what: words(&cause.what),
+            hint: words(&cause.hint),
+        })
+        .collect();
     Ok(if !things.is_empty() {
         Found::Wrong(things)
     } else if own.providers.is_empty() {
         Found::Nothing
+    } else if own.proof.state == "not-proven" {
+        let reason = words(own.proof.reason.as_deref().unwrap_or("it is not said why"));
+        Found::Well(Some(format!("references not proven: {reason}")))
+    } else if own.elsewhere.iter().any(|one| one.resolves.is_none()) {
+        Found::Well(Some("what others answer is not proven".to_owned()))
     } else {
-        let reason = own.proof.reason.as_deref().map(words);
-        Found::Well(reason.filter(|_| not_proven))
+        Found::Well(None)
     })
 }
 

@@ -35,8 +35,13 @@ fn the_document_means_what_it_says() {
     well["clawkeep"]["proof"] = json!({"state": "not-proven", "reason": "locked"});
     assert_eq!(
         read(0, &well).unwrap(),
-        Found::Well(Some("locked".to_owned())),
-        "what is locked is not proven"
+        Found::Well(Some("references not proven: locked".to_owned())),
+    );
+    well["clawkeep"]["proof"] = json!({"state": "proven"});
+    well["clawkeep"]["elsewhere"] = json!([{"resolves": true}, {"resolves": null}]);
+    assert_eq!(
+        read(0, &well).unwrap(),
+        Found::Well(Some("what others answer is not proven".to_owned())),
     );
     well["clawkeep"]["providers"] = json!([]);
     assert_eq!(read(0, &well).unwrap(), Found::Nothing);
@@ -74,8 +79,14 @@ fn a_refusal_needs_somebody_unless_it_is_locked() {
         assert_eq!(error.kind(), kind, "{code}");
         assert!(error.message().ends_with(": there is no vault"), "{error}");
     }
-    let locked = document(75, &json!([cause(75, "not proven: locked")]));
-    assert_eq!(read(75, &locked).unwrap_err().kind(), Kind::Locked);
+    let not_proven = cause(75, "not proven: locked");
+    for (code, other) in [(75, 75), (75, 2)] {
+        let locked = document(code, &json!([cause(other, "x"), not_proven]));
+        assert_eq!(read(code, &locked).unwrap_err().kind(), Kind::Locked);
+    }
+    let worse = document(1, &json!([cause(1, "x"), not_proven]));
+    let found = read(1, &worse).unwrap();
+    assert!(matches!(found, Found::Wrong(things) if things.len() == 1));
 }
 
 #[test]

@@ -145,15 +145,12 @@ fn well(look: &Look) -> String {
     if look.all() > 1 {
         let _ = write!(said, " with {} agents", look.found.len());
     }
-    let reason = found().find_map(|found| match found {
-        Found::Well(reason) => reason.as_ref(),
+    let doubt = found().find_map(|found| match found {
+        Found::Well(doubt) => doubt.as_ref(),
         Found::Nothing | Found::Wrong(_) => None,
     });
-    if let Some(reason) = reason {
-        let _ = write!(
-            said,
-            ", as far as is known; references not proven: {reason}"
-        );
+    if let Some(doubt) = doubt {
+        let _ = write!(said, ", as far as is known; {doubt}");
     }
     said
 }
@@ -309,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_is_well_is_said_as_far_as_it_is_known() {
-        let locked = Found::Well(Some("locked".to_owned()));
+        let locked = Found::Well(Some("references not proven: locked".to_owned()));
         for (all, said) in [
             (
                 &[("main", Found::Nothing)][..],

@@ -2,9 +2,26 @@
 
 use super::cases::{Case, asked, case, link, profile, refer, trouble};
 use crate::doctor::*;
+use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder, Reference};
 use crate::openclaw::profiles::ProfileKind;
 use crate::openclaw::version::Version;
+use crate::provider::ProfileId;
 use std::time::Duration;
+
+pub(crate) fn elsewhere(answer: Answer) -> Elsewhere {
+    Elsewhere {
+        holder: Holder::Profile(ProfileId::parse("a:1").unwrap()),
+        reference: Reference::to_variable("FAKE_KEY"),
+        answer,
+    }
+}
+
+fn nothing() -> Answer {
+    Answer::Nothing {
+        code: "NOT_SET".to_owned(),
+        why: "it is not set".to_owned(),
+    }
+}
 
 pub(crate) fn of_link() -> Vec<Case> {
     vec![
@@ -33,6 +50,12 @@ pub(crate) fn of_link() -> Vec<Case> {
             link(f).pass_env = vec!["HOME".to_owned()];
             link(f).needs_env = Ok(vec!["HOME".to_owned(), "XDG_RUNTIME_DIR".to_owned()]);
         }),
+        case(
+            "ref-elsewhere",
+            Error,
+            "the reference of a:1 to the variable FAKE_KEY gives no value: it is not set",
+            |f| f.elsewhere = Ok(vec![elsewhere(nothing())]),
+        ),
         case(
             "ref-resolves",
             Error,

@@ -22,6 +22,7 @@
 mod edit;
 mod graft;
 mod leaves;
+mod references;
 mod scrub;
 mod syntax;
 #[cfg(test)]
@@ -36,7 +37,6 @@ pub(crate) use values::{Put, Shown};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Privacy};
-use crate::openclaw::reference::SecretRef;
 use jsonc_parser::ast;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -179,46 +179,21 @@ impl Config {
         self.look(path, |node| node.is_some())
     }
 
-    /// The keys of the object at `path`, in the file's order; empty when it is no object.
+    /// The keys of the object at `path`, of the root when it is empty, in the file's order; none when it is no
+    /// object.
     pub fn keys(&self, path: &[&str]) -> Vec<String> {
+        let names = |object: &ast::Object<'_>| {
+            let all = object.properties.iter();
+            all.map(|property| property.name.as_str().to_owned())
+                .collect()
+        };
+        if path.is_empty() {
+            return syntax::with_root(&self.text, |root| names(&root.object)).unwrap_or_default();
+        }
         self.look(path, |node| match node {
-            Some(ast::Value::Object(object)) => object
-                .properties
-                .iter()
-                .map(|property| property.name.as_str().to_owned())
-                .collect(),
+            Some(ast::Value::Object(object)) => names(object),
             _ => Vec::new(),
         })
-    }
-
-    /// Every exec ref in the file, with its path.
-    pub fn refs(&self) -> Vec<(Vec<String>, SecretRef)> {
-        let mut refs = Vec::new();
-        self.walk(|path, node| {
-            let ast::Value::Object(object) = node else {
-                return;
-            };
-            // A ref's own three strings are no secret; other objects are not copied.
-            if object.properties.len() == 3
-                && let Some(found) = SecretRef::from_value(&syntax::to_value(node))
-            {
-                refs.push((path.to_vec(), found));
-            }
-        });
-        refs
-    }
-
-    /// The paths of the objects that take (part of) their content from another file.
-    pub fn includes(&self) -> Vec<Vec<String>> {
-        let mut found = Vec::new();
-        self.walk(|path, node| {
-            if let ast::Value::Object(object) = node
-                && object.get(INCLUDE).is_some()
-            {
-                found.push(path.to_vec());
-            }
-        });
-        found
     }
 
     /// Puts `value` at `path`, making the objects above it. Equal values change no byte; an object

@@ -1,6 +1,7 @@
 //! What the editor promises, on chosen and on generated texts.
 
 use super::*;
+use crate::openclaw::reference::SecretRef;
 use crate::secret::{Alphabet, Secret};
 use proptest::prelude::*;
 use serde_json::json;
@@ -162,10 +163,11 @@ c", }"#,
     ];
     for (text, value) in cases {
         let read = config(text);
-        for (key, value) in value.as_object().unwrap() {
+        let wanted = value.as_object().unwrap();
+        for (key, value) in wanted {
             assert_eq!(read.get(&[key]).as_ref(), Some(value), "{key} in {text:?}");
         }
-        assert_eq!(read.keys(&[]).len(), 0);
+        assert_eq!(read.keys(&[]).len(), wanted.len(), "{text:?}");
     }
 }
 
@@ -461,4 +463,12 @@ proptest! {
             prop_assert!(read.strings_and_comments().0.iter().all(|s| !s.value.contains(&value)));
         }
     }
+}
+
+#[test]
+fn the_keys_of_the_root_are_its_own() {
+    let config = config("{b: 1, 'a c': {d: 2}, list: []}");
+    assert_eq!(config.keys(&[]), ["b", "a c", "list"]);
+    assert_eq!(config.keys(&["a c"]), ["d"]);
+    assert!(config.keys(&["list"]).is_empty() && config.keys(&["none"]).is_empty());
 }

@@ -29,6 +29,7 @@ pub use running::{Running, gateway_runs};
 use crate::error::{Error, Result};
 use crate::expiry::Millis;
 use crate::openclaw::config::Config;
+use crate::openclaw::elsewhere::Reference;
 use crate::openclaw::install::Install;
 use crate::openclaw::places::Places;
 use crate::provider::{AgentId, ProfileId, ProviderId};
@@ -99,6 +100,19 @@ pub struct Login {
     pub provider: ProviderId,
 }
 
+/// A profile whose value somebody else than clawkeep gives.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// Whose store it is.
+    pub place: Place,
+    /// Its id.
+    pub profile: ProfileId,
+    /// Whose credential it is.
+    pub provider: ProviderId,
+    /// What stands in its value's place.
+    pub reference: Reference,
+}
+
 /// A value in OpenClaw's own store of secrets (`openclaw secrets store`), which lies there in the clear.
 /// Refs of the source `store` ask for it by its name. OpenClaw's `secrets store rm` only marks it as
 /// removed: the value stays in the row (2026.9.6, ran).
@@ -134,6 +148,8 @@ pub struct Contents {
     pub residue: Vec<Stored>,
     /// Logins that stay.
     pub logins: Vec<Login>,
+    /// References that others answer.
+    pub elsewhere: Vec<Elsewhere>,
     /// Values that a person put into OpenClaw's own store.
     pub own: Vec<Own>,
 }

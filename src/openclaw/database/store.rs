@@ -1,7 +1,7 @@
 //! One row of a credential store: the JSON of auth-profiles.json; and what OpenClaw's own store of
 //! secrets holds. Pure; bytes in, profiles out.
 
-use super::{Contents, Login, Own, Place, Stored};
+use super::{Contents, Elsewhere, Login, Own, Place, Stored};
 use crate::error::{Error, Result};
 use crate::openclaw::plaintext::{self, Document, What};
 use crate::openclaw::profiles::{ProfileKind, ProfilesFile};
@@ -20,7 +20,18 @@ pub(super) fn read(
     file: &Path,
     contents: &mut Contents,
 ) -> Result<()> {
-    let profiles = ProfilesFile::parse(bytes, file)?.profiles();
+    let store = ProfilesFile::parse(bytes, file)?;
+    let profiles = store.profiles();
+    for profile in &profiles {
+        if let Some(reference) = store.reference(&profile.id).filter(|one| !one.is_ours()) {
+            contents.elsewhere.push(Elsewhere {
+                place: place.clone(),
+                profile: profile.id.clone(),
+                provider: profile.provider.clone(),
+                reference,
+            });
+        }
+    }
     for login in profiles.iter().filter(|one| one.kind == ProfileKind::Oauth) {
         contents.logins.push(Login {
             place: place.clone(),

@@ -47,6 +47,11 @@ fn a_row_is_read_as_openclaw_reads_its_file() {
         .collect();
     assert_eq!(beside, ["FAKE-x", "FAKE-9"]);
     assert_eq!(contents.logins.len(), 1);
+    let elsewhere = contents.elsewhere.iter();
+    let elsewhere: Vec<_> = elsewhere
+        .map(|one| (one.profile.as_str(), one.reference.id.as_str()))
+        .collect();
+    assert_eq!(elsewhere, [("a:3", "VARIABLE")], "ours is none of them");
     assert!(!format!("{contents:?}").contains("FAKE"));
 }
 

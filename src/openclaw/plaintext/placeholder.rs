@@ -7,7 +7,7 @@
 //! it is in use cannot be seen, and a credential that is passed over is worse than one too many.
 
 use crate::openclaw::config::MARKER;
-use crate::openclaw::profile::is_env_ref;
+use crate::openclaw::elsewhere::variable;
 use crate::provider::variables::VARIABLES;
 
 /// What OpenClaw writes where its output shows no value. As a value it takes it for none.
@@ -58,7 +58,7 @@ pub fn is_placeholder(value: &str) -> bool {
     value.is_empty()
         || MARKERS.contains(&value)
         || ELSEWHERE.iter().any(|start| value.starts_with(start))
-        || is_env_ref(value)
+        || variable(value).is_some()
         || holds_variable(value)
         || names_variable(value)
         || is_masked(value)
