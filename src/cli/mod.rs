@@ -1,5 +1,6 @@
 //! The program: from a command line to an exit code. Ring 4; may use every ring.
 
+pub mod address;
 pub mod app;
 pub mod args;
 pub mod arm;
@@ -7,6 +8,7 @@ pub mod auth;
 pub mod backup;
 pub mod call;
 pub mod choice;
+pub mod curl;
 pub mod dangling;
 pub mod doctor;
 pub mod elsewhere;

@@ -12,7 +12,7 @@ use super::config::{Config, Leaf};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::provider::AgentId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The state folders that OpenClaw looks for below the home, newest name first.
@@ -170,6 +170,25 @@ impl Places {
         agents.sort();
         agents.dedup();
         Ok(agents)
+    }
+
+    /// Those, and the ones that are only configured: in `agents.entries` (newer) or `agents.list`.
+    ///
+    /// # Errors
+    /// `Failed` when the folder is there and cannot be listed.
+    pub fn every_agent(&self, config: &Config) -> Result<BTreeSet<AgentId>> {
+        let mut names = config.keys(&["agents", "entries"]);
+        // One reading, however many agents there are.
+        config.leaves(|path, leaf| {
+            let ([agents, list, _, id], Leaf::Text(text)) = (path, leaf) else {
+                return;
+            };
+            if (agents.as_str(), list.as_str(), id.as_str()) == ("agents", "list", "id") {
+                names.push(text.to_string());
+            }
+        });
+        let configured = names.iter().filter_map(|name| AgentId::parse(name).ok());
+        Ok(configured.chain(self.agents()?).collect())
     }
 
     /// Old copies of the configuration that OpenClaw makes beside it, sorted: `.bak`, `.bak.1` and
@@ -357,6 +376,27 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(names, ["main", "work"]);
+    }
+
+    #[test]
+    fn an_agent_without_a_folder_is_one() {
+        let home = tempfile::tempdir().unwrap();
+        let here = places(&[("HOME", home.path().to_str().unwrap())]);
+        std::fs::create_dir_all(here.state().join("agents/work")).unwrap();
+        let all = |text: &str| {
+            let config = Config::parse(text.as_bytes(), Path::new("/x")).unwrap();
+            let all = here.every_agent(&config).unwrap();
+            all.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(all("{}"), ["main", "work"]);
+        assert_eq!(
+            all(
+                "{ agents: { entries: { New: {}, 'a b': {} }, list: [{ id: 'Old', model: 'x' }, { id: 7 }, 8] } }"
+            ),
+            ["main", "new", "old", "work"]
+        );
+        let many = "{ id: 'x', model: 'y' }, ".repeat(20_000);
+        assert_eq!(all(&format!("{{ agents: {{ list: [{many}] }} }}")).len(), 3);
     }
 
     #[test]

@@ -290,16 +290,37 @@ fn run(command: Command, program: &Path, input: Option<&[u8]>) -> Result<Output>
     run_within(LIMIT, command, program, input)
 }
 
-/// Runs a command as it is prepared, with this input of at most 64 KiB, and waits no longer than `limit`.
+/// Runs a command as it is prepared, with this input, and waits no longer than `limit`. Of its output at
+/// most 256 KiB are kept.
 ///
 /// # Errors
 /// `Missing` when it is not there, `Failed` when it cannot be run or does not end.
 pub fn run_within(
     limit: Duration,
-    mut command: Command,
+    command: Command,
     program: &Path,
     input: Option<&[u8]>,
 ) -> Result<Output> {
+    run_keeping(MAX_OUTPUT, limit, command, program, input)?.ok_or_else(|| {
+        Error::failed(format!(
+            "{} did not end within {} seconds",
+            program.display(),
+            limit.as_secs()
+        ))
+    })
+}
+
+/// The same, keeping `most` bytes of its output; `None` when its time was up and it was ended.
+///
+/// # Errors
+/// `Missing` when it is not there, `Failed` when it cannot be run.
+pub fn run_keeping(
+    most: u64,
+    limit: Duration,
+    mut command: Command,
+    program: &Path,
+    input: Option<&[u8]>,
+) -> Result<Option<Output>> {
     command.stdin(if input.is_some() {
         Stdio::piped()
     } else {
@@ -308,11 +329,12 @@ pub fn run_within(
     let mut child = command
         .spawn()
         .map_err(|error| Error::io("run", program, &error))?;
-    let stdout = collect(child.stdout.take());
-    let stderr = collect(child.stderr.take());
+    let stdout = collect(child.stdout.take(), most);
+    let stderr = collect(child.stderr.take(), MAX_OUTPUT);
     if let (Some(bytes), Some(mut pipe)) = (input, child.stdin.take()) {
-        // Smaller than a pipe's buffer: this never waits for the reader.
-        let _ = pipe.write_all(bytes);
+        let bytes = Zeroizing::new(bytes.to_vec());
+        // One that reads nothing must not hold us.
+        std::thread::spawn(move || pipe.write_all(&bytes));
     }
     let ended = host::wait_for(&mut child, Instant::now() + limit)
         .map_err(|error| Error::io("wait for", program, &error))?;
@@ -320,11 +342,7 @@ pub fn run_within(
         // Only this child: it was started here and not yet waited for.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(Error::failed(format!(
-            "{} did not end within {} seconds",
-            program.display(),
-            limit.as_secs()
-        )));
+        return Ok(None);
     };
     let grace = Duration::from_secs(2);
     let talk = stderr.recv_timeout(grace).unwrap_or_default();
@@ -333,23 +351,26 @@ pub fn run_within(
         let last = text.lines().rfind(|line| !line.trim().is_empty());
         last.unwrap_or_default().trim().to_owned()
     };
-    Ok(Output {
+    Ok(Some(Output {
         ok: status.success(),
         stdout: stdout.recv_timeout(grace).unwrap_or_default(),
         said,
         talk,
         code: status.code(),
-    })
+    }))
 }
 
 /// Reads a pipe on a thread of its own, so that a full one stops nobody. The buffer never grows: what
 /// is read may be a key, and growing would leave copies.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
+fn collect(
+    pipe: Option<impl Read + Send + 'static>,
+    most: u64,
+) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut kept = Zeroizing::new(Vec::with_capacity(64 * 1024));
         if let Some(mut pipe) = pipe {
-            let _ = (&mut pipe).take(MAX_OUTPUT).read_to_end(&mut kept);
+            let _ = (&mut pipe).take(most).read_to_end(&mut kept);
             let _ = std::io::copy(&mut pipe, &mut std::io::sink());
         }
         let _ = sender.send(kept);

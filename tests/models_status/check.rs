@@ -60,6 +60,40 @@ fn the_exit_code_follows_the_expiry() {
     }
 }
 
+/// What the list for people says of each cause stands in the document too, word for word.
+#[test]
+fn a_cause_says_what_it_is_and_what_helps() {
+    let scene = linked();
+    edit(&scene, |store| {
+        store["profiles"]["anthropic:home"]["expires"] = json!(hours(-2));
+        store["profiles"]["anthropic:work"]["expires"] = json!(hours(-1));
+        store["profiles"]["openrouter:odd name"] = json!({"type": "token", "provider": "openrouter",
+            "tokenRef": {"source": "exec", "provider": "clawkeep", "id": "openrouter:gone"}});
+        store["profiles"]["groq:env"] = json!({"type": "api_key", "provider": "groq",
+            "keyRef": {"source": "env", "provider": "default", "id": "FAKE_NOT_SET"}});
+    });
+    for more in [&[][..], &["--agent", "work"]] {
+        let (code, document) = checked(&scene, more);
+        assert_eq!(code, 1);
+        assert_eq!(causes(&document), ["expired", "unresolved", "unresolved"]);
+        let text = scene.run(&args(&[&["--check"], more].concat())).stdout;
+        let (_, list) = text.split_once("Not well:\n").unwrap();
+        let all = document["clawkeep"]["check"]["causes"].as_array().unwrap();
+        let said = all.iter().map(|one| {
+            let of = |key: &str| one[key].as_str().unwrap();
+            format!("  {}\n  hint: {}\n", of("what"), of("hint"))
+        });
+        assert_eq!(said.collect::<String>(), list);
+        assert_eq!(list.contains("--agent work"), !more.is_empty(), "{list}");
+    }
+    lock(&scene);
+    let (code, document) = checked(&scene, &["--require-proof"]);
+    assert_eq!(code, 1);
+    let all = document["clawkeep"]["check"]["causes"].as_array().unwrap();
+    let what: Vec<&Value> = all.iter().map(|one| &one["what"]).collect();
+    assert!(what.contains(&&json!("not proven: locked")), "{what:?}");
+}
+
 #[test]
 fn what_openclaw_json_refers_to_counts_while_its_link_is_being_made() {
     let scene = linked();

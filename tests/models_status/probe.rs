@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 
 /// A provider on loopback that speaks TLS. Its certificate is `tests/data/loopback-cert.pem`, its key is
 /// public and of no use elsewhere.
@@ -301,6 +302,20 @@ fn each_provider_gets_its_credential_as_it_wants_it() {
     assert_eq!(requests.len(), 4);
 }
 
+/// Takes one request on loopback and answers it after `look`; its first line.
+fn one_request(here: TcpListener, look: impl FnOnce() + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = here.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        look();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).unwrap();
+        first
+    })
+}
+
 /// What may go in the clear because it stays on this machine goes to no proxy.
 #[test]
 fn what_stays_on_this_machine_passes_by_a_proxy() {
@@ -309,13 +324,7 @@ fn what_stays_on_this_machine_passes_by_a_proxy() {
     proxy.set_nonblocking(true).unwrap();
     let base = format!("http://{}/v1", here.local_addr().unwrap());
     let scene = scene(&[("mock", base, "")]);
-    let serving = std::thread::spawn(move || {
-        let (mut stream, _) = here.accept().unwrap();
-        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-        stream.write_all(answer).unwrap();
-    });
+    let serving = one_request(here, || ());
     let address = format!("http://{}", proxy.local_addr().unwrap());
     let run = scene
         .cmd(&args(&["--probe", "--json", "--probe-timeout", "2s"]))
@@ -326,7 +335,45 @@ fn what_stays_on_this_machine_passes_by_a_proxy() {
     assert!(proxy.accept().is_err(), "nobody asked the proxy");
     let all = results(&document(&run));
     assert_eq!(all, [("mock:1".to_owned(), "ok".to_owned())]);
-    serving.join().unwrap();
+    let _ = serving.join().unwrap();
+}
+
+/// What an address in openclaw.json holds is as secret as the header: while `curl` waits for the answer,
+/// neither is in the command line or environment of any process.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_process_shows_the_address_or_the_value() {
+    let here = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = here.local_addr().unwrap();
+    let base = format!("http://{at}/v1/FAKE-IN-PATH?key=FAKE-IN-QUERY#x");
+    let scene = scene(&[("mock", base, "")]);
+    let value = scene::value_of("mock:1");
+    let serving = one_request(here, move || {
+        let mut shown = Vec::new();
+        for process in std::fs::read_dir("/proc").unwrap() {
+            let process = process.unwrap().path();
+            for part in ["cmdline", "environ"] {
+                let text = std::fs::read(process.join(part)).unwrap_or_default();
+                shown.push(String::from_utf8_lossy(&text).into_owned());
+            }
+        }
+        let is_curl = |text: &&String| text.ends_with("curl\0--disable\0--config\0-\0");
+        assert!(shown.iter().any(|text| is_curl(&text)), "curl is running");
+        for text in &shown {
+            for secret in ["FAKE-IN-PATH", "FAKE-IN-QUERY", &value] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    });
+    let run = probed(&scene, &[], None).ok();
+    let first = serving.join().unwrap();
+    let all = results(&document(&run));
+    assert_eq!(all, [("mock:1".to_owned(), "ok".to_owned())]);
+    assert_eq!(
+        first,
+        "GET /v1/FAKE-IN-PATH/models?key=FAKE-IN-QUERY HTTP/1.1"
+    );
+    assert!(!run.stdout.contains("FAKE-IN"), "{run}");
 }
 
 #[test]

@@ -295,12 +295,18 @@ impl Machine {
 
     /// Stores a value by this command, with more flags.
     pub(crate) fn store(&self, command: &str, value: &str, flags: &[&str]) {
+        self.store_for("main", command, value, flags);
+    }
+
+    /// The same, for another agent.
+    pub(crate) fn store_for(&self, agent: &str, command: &str, value: &str, flags: &[&str]) {
         use std::io::Write as _;
         let mut child = Command::new(&self.program)
             .env_clear()
             .env("HOME", self.home())
-            .args(["models", "auth", command, "--provider", "fake"])
-            .args(["--profile-id", "fake:main"])
+            .args(["models", "auth", "--agent", agent, command])
+            .args(["--provider", "fake", "--profile-id"])
+            .arg(format!("fake:{agent}"))
             .args(flags)
             .uid(self.uid)
             .gid(

@@ -170,7 +170,9 @@ fn an_address_is_kept_private_and_a_post_arrives_there() {
     let refused = m.alice(&["monitor", "--try"]);
     assert_eq!(refused.code, 1, "{}", refused.text);
     assert!(
-        refused.text.contains("it was refused there (curl: 22)"),
+        refused
+            .text
+            .contains("it was refused there (HTTP status 403)"),
         "{}",
         refused.text
     );
@@ -196,11 +198,7 @@ fn an_address_is_kept_private_and_a_post_arrives_there() {
     }
     // Nobody listens there any more.
     let gone = m.alice(&["monitor", "--try"]);
-    assert!(
-        gone.text.contains("nobody answers there (curl: 7)"),
-        "{}",
-        gone.text
-    );
+    assert!(gone.text.contains("nobody answers there"), "{}", gone.text);
 }
 
 /// What curl is started with holds neither the address nor the text.
@@ -220,17 +218,20 @@ fn curl_reads_everything_from_its_input() {
     ]);
     assert_eq!(ran.code, 0, "{}", ran.text);
     let started = m.text(&m.path("state/curl")).unwrap();
-    assert!(started.starts_with("args: -q --config -\n"), "{started}");
+    assert!(
+        started.starts_with("args: --disable --config -\n"),
+        "{started}"
+    );
     assert!(
         !started.contains("fake-topic") && !started.contains("sample"),
         "{started}"
     );
     let input = m.text(&m.path("state/input")).unwrap();
     assert!(
-        input.starts_with("url = \"https://ntfy.sh/fake-topic-of-nobody\"\n"),
+        input.ends_with("\nurl = \"https://ntfy.sh/fake-topic-of-nobody\"\n"),
         "{input}"
     );
-    assert!(input.contains("\nmax-time = 30\n"), "{input}");
+    assert!(input.contains("\nmax-time = 30.000\n"), "{input}");
 }
 
 #[test]
@@ -347,4 +348,93 @@ fn an_expired_token_is_told_once_and_the_value_never() {
     let well = m.alice(&look);
     assert_eq!(well.code, 0, "{}", well.text);
     assert_eq!(m.text(&m.path("state/said")).unwrap(), after);
+}
+
+/// Every agent counts: what is configured without a folder, and what has a folder alone.
+#[test]
+fn what_another_agent_lacks_is_told_and_by_its_name() {
+    let m = Machine::new();
+    let said = m.path("state/said").display().to_string();
+    let command = script(&m, "state/tell", "#!/bin/sh\ncat >> \"$1\"\n");
+    let look = ["monitor", "--on-problem", &command, &said];
+    let told = || m.text(&m.path("state/said")).unwrap_or_default();
+    let value = format!("sk-fake-{}", "0123456789abcdef".repeat(4));
+    let openclaw = m.home().join(".openclaw");
+    std::fs::create_dir_all(openclaw.join("agents/folder")).unwrap();
+    let config = openclaw.join("openclaw.json");
+    std::fs::write(&config, "{ agents: { list: [{ id: 'helper' }] } }").unwrap();
+    for path in [
+        &openclaw,
+        &openclaw.join("agents"),
+        &openclaw.join("agents/folder"),
+        &config,
+    ] {
+        m.give(path);
+    }
+    m.store("paste-token", &value, &["--expires-in", "90d"]);
+    let well = m.alice(&look);
+    assert_eq!(well.code, 0, "{}", well.text);
+    assert!(
+        well.text.contains("all is well with 3 agents"),
+        "{}",
+        well.text
+    );
+    assert_eq!(told(), "");
+    m.store_for("helper", "paste-token", &value, &["--expires-in", "3h"]);
+    let ran = m.alice(&look);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    let first = told();
+    assert_eq!(
+        first,
+        "clawkeep: a credential expires soon\nfake is in use, and its credential expires within 24 hours (agent \
+         helper)\nhint: clawkeep models auth --agent helper paste-token --provider fake --profile-id fake:helper\n"
+    );
+    let again = m.alice(&look);
+    assert!(again.text.contains("not told again"), "{}", again.text);
+    assert_eq!(told(), first);
+    // What main has is every agent's that has nothing of its own: told once, with what was told before.
+    m.store("paste-token", &value, &["--expires-in", "1ms"]);
+    let ran = m.alice(&look);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    let second = told()[first.len()..].to_owned();
+    assert!(
+        second.starts_with("clawkeep: a credential needs you\n"),
+        "{second}"
+    );
+    assert_eq!(second.matches("has expired (").count(), 1, "{second}");
+    assert!(second.contains("--agent folder paste-token"), "{second}");
+    let again = m.alice(&look);
+    assert!(again.text.contains("not told again"), "{}", again.text);
+    // Well again, and then not: it is another time.
+    m.store("paste-token", &value, &["--expires-in", "90d"]);
+    m.store_for("helper", "paste-token", &value, &["--expires-in", "90d"]);
+    assert_eq!(m.alice(&look).code, 0);
+    assert!(!m.vault().join("monitor-told.json").exists());
+    let before = told();
+    m.store_for("helper", "paste-token", &value, &["--expires-in", "3h"]);
+    assert_eq!(m.alice(&look).code, 0);
+    assert_eq!(told()[before.len()..], first);
+}
+
+/// A long answer of `models status` is read to its end.
+#[test]
+fn a_document_of_any_length_is_read() {
+    let m = Machine::new();
+    m.stores(&format!("sk-fake-{}", "0123456789abcdef".repeat(4)));
+    let openclaw = m.home().join(".openclaw");
+    std::fs::create_dir(&openclaw).unwrap();
+    let config = openclaw.join("openclaw.json");
+    let name = "x".repeat(300_000);
+    let text = format!(
+        "{{ agents: {{ defaults: {{ model: {{ primary: 'fake/a', fallbacks: ['fake/{name}'] }} }} }} }}"
+    );
+    std::fs::write(&config, text).unwrap();
+    for path in [&openclaw, &config] {
+        m.give(path);
+    }
+    let status = m.alice(&["models", "status", "--json"]);
+    assert!(status.stdout.len() > 300_000, "{}", status.stdout.len());
+    let ran = m.alice(&["monitor", "--on-problem", "/bin/false"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(ran.text.contains("Check: all is well"), "{}", ran.text);
 }

@@ -78,7 +78,11 @@ struct Further {
 /// Profiles of the store that all agents have in common, for every other agent: a ref goes into one
 /// agent's own store, and the others would lose the credential. A ref in openclaw.json is everybody's.
 fn inherited(bound: &Bound, plan: &Plan, items: &[Item]) -> Vec<Planted> {
-    let agents = agents(&bound.survey);
+    let survey = &bound.survey;
+    let agents = survey
+        .places
+        .every_agent(&survey.config)
+        .unwrap_or_default();
     let mut all = Vec::new();
     for row in plan.rows.iter().filter(|row| row.fate.is_gone()) {
         let item = &items[row.item];
@@ -103,28 +107,6 @@ fn inherited(bound: &Bound, plan: &Plan, items: &[Item]) -> Vec<Planted> {
         }
     }
     all
-}
-
-/// Every agent that OpenClaw knows: those with a folder, and those that are only configured.
-fn agents(survey: &Survey) -> BTreeSet<AgentId> {
-    let config = &survey.config;
-    let entries = config.keys(&["agents", "entries"]);
-    let list = (0..10_000)
-        .map(|at: u32| at.to_string())
-        .take_while(|at| config.has(&["agents", "list", at]))
-        .filter_map(|at| {
-            Some(
-                config
-                    .string_at(&["agents", "list", &at, "id"])?
-                    .to_string(),
-            )
-        });
-    let configured = entries
-        .into_iter()
-        .chain(list)
-        .filter_map(|name| AgentId::parse(&name).ok());
-    let folders = survey.places.agents().unwrap_or_default();
-    configured.chain(folders).collect()
 }
 
 fn planned(

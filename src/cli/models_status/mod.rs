@@ -4,10 +4,11 @@
 //! Promises: it answers on a locked vault, and no value is shown; what is not known is called so. With
 //! `--check` the exit code says how it is, and nobody is ever asked for anything.
 
-mod curl;
+mod causes;
 mod document;
 mod endpoint;
 mod gather;
+mod header;
 mod live;
 mod own;
 mod probe;

@@ -2,6 +2,7 @@
 //!
 //! Promise: no value, and no part of one, is in it.
 
+use super::causes;
 use super::document::{key_said, kind_of, put_expiry, text};
 use super::gather::Gathered;
 use super::value::Lies;
@@ -55,7 +56,7 @@ pub(super) fn of(app: &App, gathered: &Gathered, args: &ModelsStatus) -> Value {
         "elsewhere": report.elsewhere.iter().map(elsewhere).collect::<Vec<_>>(),
         "check": {
             "exitCode": report.verdict.exit_code(),
-            "causes": report.verdict.causes.iter().map(cause).collect::<Vec<_>>(),
+            "causes": report.verdict.causes.iter().map(|one| cause(gathered, one)).collect::<Vec<_>>(),
         },
         "notes": gathered.notes,
     })
@@ -208,8 +209,14 @@ fn elsewhere(one: &Elsewhere) -> Value {
     value
 }
 
-fn cause(cause: &Cause) -> Value {
-    let mut value = json!({"kind": cause.name(), "exitCode": cause.kind().exit_code()});
+fn cause(gathered: &Gathered, cause: &Cause) -> Value {
+    let (what, hint) = causes::said(gathered, cause);
+    let mut value = json!({
+        "kind": cause.name(),
+        "exitCode": cause.kind().exit_code(),
+        "what": what,
+        "hint": hint,
+    });
     match cause {
         Cause::Expired(provider) | Cause::Missing(provider) | Cause::Expiring(provider) => {
             value["provider"] = provider.as_str().into();

@@ -5,12 +5,13 @@
 //! names it, or to the address that openclaw.json gives that provider, which is where OpenClaw sends it; by
 //! https, or http on this machine itself. The host is said.
 
-use super::curl::{Answer, Curl};
-use super::endpoint::{endpoint, host_of};
+use super::endpoint::endpoint;
 use super::gather::Gathered;
 use super::value::Lies;
 use super::vault::State;
+use crate::cli::address::host_of;
 use crate::cli::app::App;
+use crate::cli::curl::{Answer, Curl, Request};
 use crate::error::Result;
 use crate::expiry;
 use crate::file::{self, Privacy};
@@ -18,6 +19,7 @@ use crate::openclaw::plaintext::{self, Document, What};
 use crate::openclaw::profiles::{Profile, ProfileKind};
 use crate::provider::{ProfileId, ProviderId};
 use crate::secret::{Secret, SecretId};
+use crate::service::system::System;
 use crate::status::Cause;
 use crate::store::Resolve as _;
 use std::sync::Mutex;
@@ -74,9 +76,10 @@ impl Outcome {
             Answer::Status(429) => Outcome::RateLimit,
             Answer::Status(status) => Outcome::Unknown(format!("HTTP status {status}")),
             Answer::Timeout => Outcome::Timeout,
-            Answer::Unreachable => unknown("the host is not reached"),
+            Answer::NoHost | Answer::Nobody => unknown("the host is not reached"),
             Answer::Untrusted => unknown("the host's certificate is not trusted"),
             Answer::Failed(code) => Outcome::Unknown(format!("curl ended with {code}")),
+            Answer::NotSent => Outcome::NotAsked("its value cannot stand in a request".to_owned()),
         }
     }
 }
@@ -145,10 +148,11 @@ pub(super) fn timeout(text: Option<&str>) -> Result<Duration> {
 /// # Errors
 /// `Missing` without `curl`.
 pub(super) fn all(app: &App, gathered: &Gathered, timeout: Duration) -> Result<Probed> {
-    let curl = Curl::find(&app.host)?;
+    let curl = Curl::find(&app.host, &System::new("/".into()))
+        .map_err(|error| error.hint("clawkeep models status"))?;
     let started = app.host.now();
     let mut results = Vec::new();
-    let mut requests = Vec::new();
+    let mut questions = Vec::new();
     for provider in &gathered.report.providers {
         let own = provider.facts.stored();
         for (_, profile) in own.filter(|(_, profile)| profile.provider == provider.facts.id) {
@@ -160,17 +164,17 @@ pub(super) fn all(app: &App, gathered: &Gathered, timeout: Duration) -> Result<P
                 outcome: Outcome::Timeout,
                 took: None,
             };
-            match request(gathered, profile) {
-                Ok(request) => {
-                    asked.host = Some(request.host.clone());
-                    requests.push((results.len(), request));
+            match question(gathered, profile) {
+                Ok(question) => {
+                    asked.host = Some(question.host.clone());
+                    questions.push((results.len(), question));
                 }
                 Err(why) => asked.outcome = Outcome::NotAsked(why),
             }
             results.push(asked);
         }
     }
-    let answers = ask(&curl, requests, timeout)?;
+    let answers = ask(&curl, questions, timeout)?;
     for (at, outcome, took) in answers {
         if let Some(asked) = results.get_mut(at) {
             asked.outcome = outcome;
@@ -186,21 +190,26 @@ pub(super) fn all(app: &App, gathered: &Gathered, timeout: Duration) -> Result<P
 }
 
 /// One question.
-struct Request {
+struct Question {
     url: String,
     host: String,
-    header: Zeroizing<Vec<u8>>,
+    header: Zeroizing<String>,
 }
 
 type Answered = (usize, Outcome, Duration);
 
-fn ask(curl: &Curl, requests: Vec<(usize, Request)>, limit: Duration) -> Result<Vec<Answered>> {
-    let queue = Mutex::new(requests.into_iter());
+fn ask(curl: &Curl, questions: Vec<(usize, Question)>, limit: Duration) -> Result<Vec<Answered>> {
+    let queue = Mutex::new(questions.into_iter());
     let next = || queue.lock().ok().and_then(|mut queue| queue.next());
     let work = || -> Result<Vec<Answered>> {
         let mut done = Vec::new();
-        while let Some((at, request)) = next() {
-            let (answer, took) = curl.get(&request.url, request.header, limit)?;
+        while let Some((at, question)) = next() {
+            let (answer, took) = curl.ask(&Request {
+                url: &question.url,
+                headers: &question.header,
+                data: None,
+                limit,
+            })?;
             done.push((at, Outcome::of(answer), took));
         }
         Ok(done)
@@ -219,7 +228,7 @@ fn ask(curl: &Curl, requests: Vec<(usize, Request)>, limit: Duration) -> Result<
 }
 
 /// The question for one profile, or why there is none.
-fn request(gathered: &Gathered, profile: &Profile) -> std::result::Result<Request, String> {
+fn question(gathered: &Gathered, profile: &Profile) -> std::result::Result<Question, String> {
     let value = value(gathered, profile)?;
     let (url, header) = endpoint(gathered, profile, &value)?;
     let host = host_of(&url).ok_or_else(|| {
@@ -228,7 +237,7 @@ fn request(gathered: &Gathered, profile: &Profile) -> std::result::Result<Reques
     let header = header
         .lines(&value)
         .ok_or_else(|| "its value cannot stand in a request".to_owned())?;
-    Ok(Request { url, host, header })
+    Ok(Question { url, host, header })
 }
 
 fn value(gathered: &Gathered, profile: &Profile) -> std::result::Result<Secret, String> {
