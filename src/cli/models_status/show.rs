@@ -2,6 +2,7 @@
 //!
 //! Promise: what is said by a colour is said by a word too, and every line makes sense when it is read aloud.
 
+use super::causes;
 use super::gather::Gathered;
 use super::probe::{Outcome, Probed};
 use super::value::Lies;
@@ -13,12 +14,9 @@ use crate::cli::status::opened_by;
 use crate::cli::table::{self, Cell, Screen, Table, Tone};
 use crate::cli::ui;
 use crate::error::Result;
-use crate::expiry::Span;
-use crate::openclaw::elsewhere::{Answer, Elsewhere, Holder};
+use crate::openclaw::elsewhere::Answer;
 use crate::openclaw::models::ModelRef;
-use crate::openclaw::profiles::ProfileKind;
-use crate::provider::{ProfileId, ProviderId};
-use crate::status::{Cause, Proof, Provider, Winner};
+use crate::status::{Proof, Provider, Winner};
 use std::fmt::Write as _;
 
 /// Everything.
@@ -344,137 +342,10 @@ impl Show<'_> {
         }
         self.app.ui.data(&Tone::Bad.paint("Not well:", colours))?;
         for cause in &verdict.causes {
-            let (what, hint) = self.cause(cause);
+            let (what, hint) = causes::said(self.gathered, cause);
             self.app.ui.entry(&format!("  {what}"))?;
             self.app.ui.entry(&format!("  hint: {hint}"))?;
         }
         Ok(())
-    }
-
-    fn cause(&self, cause: &Cause) -> (String, String) {
-        let renew = |provider: &ProviderId| self.renew(provider);
-        match cause {
-            Cause::Expired(provider) => (
-                format!("{provider} is in use, and its credential has expired"),
-                renew(provider),
-            ),
-            Cause::Expiring(provider) => (
-                format!(
-                    "{provider} is in use, and its credential expires within {}",
-                    Span(self.gathered.warn_within)
-                ),
-                renew(provider),
-            ),
-            Cause::Missing(provider) => (
-                format!("{provider} is in use, and has no credential that can be used"),
-                renew(provider),
-            ),
-            Cause::Unresolved(id, code) => (
-                format!("the reference to {} gives no value: {code}", ui::plain(id)),
-                "clawkeep doctor".to_owned(),
-            ),
-            Cause::NoValue(one) => self.no_value(one),
-            Cause::Unknown(one) => {
-                let hint = match &one.answer {
-                    Answer::NotKnown { hint, .. } => hint.as_str(),
-                    Answer::Value | Answer::Nothing { .. } => "clawkeep doctor",
-                };
-                let (of, what) = (ui::plain(&one.holder.said()), one.said());
-                (
-                    format!("not proven: the reference of {of} to {}", ui::plain(&what)),
-                    hint.to_owned(),
-                )
-            }
-            Cause::Refused(profile) => (
-                format!(
-                    "the provider of {} refuses its credential",
-                    ui::plain(profile.as_str())
-                ),
-                self.renew_profile(profile),
-            ),
-            Cause::NoAnswer(what) => {
-                let hint = match &self.gathered.report.proof {
-                    Proof::Failed {
-                        hint: Some(hint), ..
-                    } => hint.clone(),
-                    _ => "clawkeep doctor".to_owned(),
-                };
-                (format!("nobody answers for the references: {what}"), hint)
-            }
-            Cause::NotProven(reason) => {
-                let error = self.gathered.vault.state.error();
-                let hint = error.and_then(crate::error::Error::hint_text);
-                let hint = hint.unwrap_or("clawkeep unlock").to_owned();
-                (format!("not proven: {reason}"), hint)
-            }
-        }
-    }
-
-    /// A reference that somebody else answers, and gives no value.
-    fn no_value(&self, one: &Elsewhere) -> (String, String) {
-        let why = match &one.answer {
-            Answer::Nothing { code, why } => format!("{code}, {why}"),
-            Answer::Value | Answer::NotKnown { .. } => String::new(),
-        };
-        let what = format!(
-            "the reference of {} to {} gives no value: {why}",
-            one.holder.said(),
-            one.said()
-        );
-        let of_provider = |path: &str| {
-            let name = path.strip_prefix("models.providers.")?;
-            ProviderId::parse(name.strip_suffix(".apiKey")?).ok()
-        };
-        let hint = match &one.holder {
-            Holder::Profile(id) => self.renew_profile(id),
-            Holder::Setting(path) => of_provider(path).map_or_else(
-                || "openclaw secrets audit".to_owned(),
-                |provider| format!("clawkeep models auth paste-api-key --provider {provider}"),
-            ),
-        };
-        (ui::plain(&what), hint)
-    }
-
-    /// What puts a new credential in the place of the one that is used, or of the first.
-    fn renew(&self, provider: &ProviderId) -> String {
-        let mut all = self.gathered.report.providers.iter();
-        let facts = all.find(|one| one.facts.id == *provider);
-        let worst = facts.and_then(|one| {
-            let all = one.facts.selection.candidates.iter().zip(&one.profiles);
-            let stored = all.filter_map(|(candidate, health)| Some((candidate, (*health)?)));
-            // The first of those that end soonest; what has no end comes last.
-            stored.min_by_key(|(_, health)| (health.expires.is_none(), health.expires))
-        });
-        worst.map_or_else(
-            || {
-                let agent = self.agent();
-                format!("clawkeep models auth{agent} paste-api-key --provider {provider}")
-            },
-            |(candidate, _)| self.renew_profile(&candidate.id),
-        )
-    }
-
-    fn renew_profile(&self, id: &ProfileId) -> String {
-        let mut all = self.gathered.report.providers.iter();
-        let found = all.find_map(|one| one.facts.selection.get(id)?.profile.as_ref());
-        let Some(profile) = found else {
-            return "clawkeep models auth list".to_owned();
-        };
-        let command = match profile.kind {
-            ProfileKind::Oauth => "openclaw models auth login".to_owned(),
-            ProfileKind::Token => format!("clawkeep models auth{} paste-token", self.agent()),
-            ProfileKind::ApiKey => format!("clawkeep models auth{} paste-api-key", self.agent()),
-        };
-        let (provider, id) = (&profile.provider, words::typed(id));
-        format!("{command} --provider {provider} --profile-id {id}")
-    }
-
-    /// The flag that names another agent than main.
-    fn agent(&self) -> String {
-        if self.gathered.agent.is_main() {
-            String::new()
-        } else {
-            format!(" --agent {}", self.gathered.agent)
-        }
     }
 }
