@@ -331,6 +331,19 @@ fn the_real_openclaw_finds_the_same_references_unresolved() {
     };
     let (scene, expected) = mixed();
     openclaw.put_on_path(&scene.world);
+    let unset = reference("env", "default", "FAKE_UNSET");
+    let set = reference("env", "default", "FAKE_IN_FILE");
+    let mut config = config_of(&scene);
+    config["gateway"]["remote"] = json!({"url": "ws://127.0.0.1:1", "token": unset});
+    config["channels"] = json!({
+        "telegram": {"enabled": true, "botToken": unset},
+        "discord": {"enabled": false, "token": unset},
+    });
+    config["models"] = json!({"providers": {
+        "mock": {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": "${FAKE_UNSET}", "models": []},
+        "good": {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": set, "models": []},
+    }});
+    scene.config(&config.to_string());
     let run = openclaw
         .cmd(
             &scene.world,
@@ -341,17 +354,24 @@ fn the_real_openclaw_finds_the_same_references_unresolved() {
     let mut documents =
         serde_json::Deserializer::from_str(&run.stdout[start..]).into_iter::<Value>();
     let theirs = documents.next().unwrap().unwrap();
-    let unresolved: Vec<String> = theirs["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
+    let findings = theirs["findings"].as_array().unwrap().iter();
+    let mut unresolved: Vec<&str> = findings
         .filter(|one| one["code"] == "REF_UNRESOLVED")
-        .map(|one| one["jsonPath"].as_str().unwrap().to_owned())
+        .map(|one| one["jsonPath"].as_str().unwrap())
         .collect();
-    for (id, gives) in expected {
-        let found = unresolved
-            .iter()
-            .any(|path| path.contains(&format!("profiles.{id}.")));
-        assert_eq!(!found, gives, "{id} in {theirs:#}");
-    }
+    unresolved.sort_unstable();
+    let run = scene.run(&args(&["--check", "--json", "--allow-exec"]));
+    let bad = answers(&document(&run.fails(1))).into_iter();
+    let mut ours: Vec<String> = bad
+        .filter(|(_, gives)| *gives == Some(false))
+        .map(|(of, _)| {
+            if expected.contains_key(of.as_str()) {
+                format!("profiles.{of}.key")
+            } else {
+                of
+            }
+        })
+        .collect();
+    ours.sort_unstable();
+    assert_eq!(ours, unresolved, "{theirs:#}");
 }
