@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// The most bytes of an answer that are read: OpenClaw's own bound.
+/// The most bytes of an answer that are read: the most that OpenClaw can be told to take.
 const MAX_ANSWER: u64 = 20_971_520;
 
 /// What the resolver answered for each id.

@@ -18,7 +18,7 @@ use crate::provider::ProviderId;
 use crate::provider::variables::{Holds, VARIABLES};
 use crate::status::Variable;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Keys of `env` in openclaw.json that are no variables.
@@ -47,6 +47,8 @@ pub struct Variables<'a> {
     home: PathBuf,
     config_home: PathBuf,
     in_files: HashMap<String, String>,
+    /// Those that openclaw.json writes with other variables: OpenClaw mostly passes them over.
+    written: HashSet<String>,
     of_services: OnceCell<Services>,
 }
 
@@ -56,6 +58,8 @@ struct Services {
     set: HashMap<String, String>,
     of_shells: HashMap<String, String>,
     unread: Vec<String>,
+    /// Whether OpenClaw runs a login shell for what it does not find.
+    by_shell: bool,
 }
 
 impl<'a> Variables<'a> {
@@ -86,12 +90,17 @@ impl<'a> Variables<'a> {
             }
         }
         let said = short(config.path());
+        let mut written = HashSet::new();
         for (base, but) in [(&["env", "vars"][..], &[][..]), (&["env"], &NO_VARIABLES)] {
             for name in config.keys(base) {
                 let value = config.string_at(&[base, &[&name]].concat());
-                if !but.contains(&name.as_str())
-                    && value.is_some_and(|value| !value.trim().is_empty())
-                {
+                let value = value.filter(|value| !value.trim().is_empty());
+                let Some(value) = value.filter(|_| !but.contains(&name.as_str())) else {
+                    continue;
+                };
+                if value.contains("${") {
+                    written.insert(name);
+                } else {
                     let place = format!("{} of {said}", base.join("."));
                     in_files.entry(name).or_insert(place);
                 }
@@ -104,6 +113,7 @@ impl<'a> Variables<'a> {
             home: places.home().to_owned(),
             config_home,
             in_files,
+            written,
             of_services: OnceCell::new(),
         }
     }
@@ -129,16 +139,13 @@ impl<'a> Variables<'a> {
         if let Some(path) = services.of_shells.get(name) {
             return Place::OfShells(path.clone());
         }
+        if self.written.contains(name) {
+            return Place::Unread("openclaw.json writes it with another variable".to_owned());
+        }
         if let Some(what) = services.unread.first() {
             return Place::Unread(what.clone());
         }
-        let asks_shell = |on: serde_json::Value| on == serde_json::Value::Bool(true);
-        let by_shell = self
-            .config
-            .get(&["env", "shellEnv", "enabled"])
-            .is_some_and(asks_shell)
-            || self.app.host.var("OPENCLAW_LOAD_SHELL_ENV").is_some();
-        if by_shell {
+        if services.by_shell {
             Place::ByShell
         } else {
             Place::Nowhere
@@ -146,7 +153,12 @@ impl<'a> Variables<'a> {
     }
 
     fn services(&self) -> Services {
-        let mut found = Services::default();
+        let asks_shell = self.config.get(&["env", "shellEnv", "enabled"]);
+        let mut found = Services {
+            by_shell: asks_shell == Some(serde_json::Value::Bool(true))
+                || self.app.host.var("OPENCLAW_LOAD_SHELL_ENV").is_some(),
+            ..Services::default()
+        };
         let sources = source::all(&Folders {
             places: self.places,
             config: Some(self.config),

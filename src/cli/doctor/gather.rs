@@ -23,6 +23,7 @@ use crate::keychain::{Keychain as _, Presence};
 use crate::migrate::item;
 use crate::openclaw::elsewhere::{Elsewhere, Holder, Reference};
 use crate::openclaw::install::Install;
+use crate::openclaw::version::Version;
 use crate::provider::SETUP_TOKEN_PREFIX;
 use crate::secret::SecretId;
 use crate::store::{Meta, Resolve as _, Store as _};
@@ -299,7 +300,11 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
     let paths = paths(app, &vault);
     let plain = plain::take(app, &theirs, &install);
     let seen = super::stores::take(app, &theirs, &install, &plain, &mut broken);
-    let elsewhere = elsewhere(app, &theirs, &plain, seen.elsewhere);
+    let version = install
+        .as_ref()
+        .map(|install| install.version().clone())
+        .map_err(Clone::clone);
+    let elsewhere = elsewhere(app, &theirs, &plain, &version, seen.elsewhere);
     Ok(Facts {
         now: app.host.now(),
         dir: app.dir.clone(),
@@ -312,10 +317,7 @@ pub(super) fn take(app: &App, args: &Doctor) -> Result<Facts> {
         stored: vault.stored,
         keeper,
         broken,
-        version: install
-            .as_ref()
-            .map(|install| install.version().clone())
-            .map_err(Clone::clone),
+        version,
         old_stores: theirs.old_stores(&install),
         profiles: seen.profiles,
         orders: seen.orders,
@@ -334,13 +336,14 @@ fn elsewhere(
     app: &App,
     theirs: &Theirs,
     plain: &Plain,
+    version: &Known<Version>,
     mut all: BTreeSet<(Holder, Reference)>,
 ) -> Known<Vec<Elsewhere>> {
     if let Err(reason) = &theirs.link {
         return Err(reason.clone());
     }
-    let settings = theirs.config.references_elsewhere().into_iter();
-    all.extend(settings.map(|(path, reference)| (Holder::Setting(path.join(".")), reference)));
+    let version = version.as_ref().ok();
+    all.extend(elsewhere::in_settings(&theirs.config, version));
     let home = theirs.places.home();
     let short = |path: &Path| item::short(path, home);
     let mut unread = Vec::new();
@@ -349,6 +352,7 @@ fn elsewhere(
         &Asking {
             app,
             config: &theirs.config,
+            version,
             variables: &variables,
             own_store: plain.own_store.as_ref(),
             home,

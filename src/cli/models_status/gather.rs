@@ -134,6 +134,7 @@ impl Gathered {
             &Asking {
                 app,
                 config: &settled,
+                version: gathered.version.as_ref(),
                 variables: &variables,
                 own_store: own_store.as_ref(),
                 home: &home,
@@ -255,8 +256,7 @@ impl Gathered {
                 Some((Holder::Profile(profile.id.clone()), reference))
             })
             .collect();
-        let settings = self.config.references_elsewhere().into_iter();
-        all.extend(settings.map(|(path, reference)| (Holder::Setting(path.join(".")), reference)));
+        all.extend(elsewhere::in_settings(&self.config, self.version.as_ref()));
         // A text in a key's place may name a variable too.
         all.extend(self.customs.iter().filter_map(|custom| {
             let Some(Key::Variable(name)) = &custom.key else {

@@ -186,7 +186,7 @@ fn elsewhere(one: &Elsewhere) -> Value {
     let reference = &one.reference;
     let mut value = json!({"reference": {
         "source": reference.source.name(),
-        "provider": reference.provider.as_deref().unwrap_or("default"),
+        "provider": reference.provider,
         "id": reference.id,
     }});
     match &one.holder {

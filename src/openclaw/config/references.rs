@@ -5,6 +5,7 @@ use super::{Config, INCLUDE, syntax};
 use crate::openclaw::elsewhere::Reference;
 use crate::openclaw::reference::SecretRef;
 use jsonc_parser::ast;
+use serde_json::{Map, Value};
 
 impl Config {
     /// Every exec ref in the file, with its path.
@@ -34,8 +35,7 @@ impl Config {
             let ast::Value::Object(object) = node else {
                 return;
             };
-            if let Some(ast::Value::BooleanLit(on)) =
-                object.get("enabled").map(|property| &property.value)
+            if let Some(ast::Value::BooleanLit(on)) = last(object, "enabled")
                 && !on.value
             {
                 off.push(path.to_vec());
@@ -61,6 +61,31 @@ impl Config {
         found
     }
 
+    /// The entries of `secrets.providers` by name, each without its `env`, which may hold values. Of two of one
+    /// name the later counts.
+    pub fn secret_entries(&self) -> Vec<(String, Map<String, Value>)> {
+        let entry = |object: &ast::Object<'_>| {
+            let fields = object.properties.iter().filter_map(|property| {
+                let key = property.name.as_str();
+                (key != "env").then(|| (key.to_owned(), syntax::to_value(&property.value)))
+            });
+            fields.collect()
+        };
+        self.look(&["secrets", "providers"], |node| match node {
+            Some(ast::Value::Object(all)) => {
+                let all = all.properties.iter();
+                all.filter_map(|property| match &property.value {
+                    ast::Value::Object(object) => {
+                        Some((property.name.as_str().to_owned(), entry(object)))
+                    }
+                    _ => None,
+                })
+                .collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
     /// The paths of the objects that take (part of) their content from another file.
     pub fn includes(&self) -> Vec<Vec<String>> {
         let mut found = Vec::new();
@@ -75,6 +100,13 @@ impl Config {
     }
 }
 
+/// The value of a key; of two the later, as OpenClaw reads it.
+fn last<'b, 'a>(object: &'b ast::Object<'a>, key: &str) -> Option<&'b ast::Value<'a>> {
+    let mut all = object.properties.iter().rev();
+    let found = all.find(|property| property.name.as_str() == key);
+    found.map(|property| &property.value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +119,7 @@ mod tests {
                 models: {providers: {a: {apiKey: {source: 'env', id: 'A'}}}},
                 channels: {
                     on: {enabled: true, token: {source: 'file', provider: 'f', id: '/t'}},
+                    twice: {enabled: false, enabled: true, token: {source: 'env', id: 'E'}},
                     off: {enabled: false, deep: {token: {source: 'env', provider: 'default', id: 'B'}}},
                 },
                 gateway: {auth: {token: {source: 'exec', provider: 'clawkeep', id: 'gateway/token'}}},
@@ -106,6 +139,7 @@ mod tests {
             [
                 ("models.providers.a.apiKey".to_owned(), "A"),
                 ("channels.on.token".to_owned(), "/t"),
+                ("channels.twice.token".to_owned(), "E"),
                 ("list.0".to_owned(), "x"),
             ]
         );
