@@ -211,6 +211,8 @@ fn answer(code: Option<i32>, said: &str) -> Answer {
     let status = said.trim().parse().ok().filter(|status| *status >= 100);
     match (code, status) {
         (Some(0), Some(status)) => Answer::Status(status),
+        // It was answered, and what came after that is not needed.
+        (Some(18 | 23 | 28 | 56 | 92), Some(status)) if status >= 200 => Answer::Status(status),
         (Some(28), _) => Answer::Timeout,
         (Some(5 | 6), _) => Answer::NoHost,
         (Some(7), _) => Answer::Nobody,

@@ -30,6 +30,16 @@ pub struct Places {
     main_agent: Option<PathBuf>,
 }
 
+/// The variables of OpenClaw's that say where its files are.
+pub const VARIABLES: [&str; 6] = [
+    "OPENCLAW_HOME",
+    "OPENCLAW_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
+    "OPENCLAW_OAUTH_DIR",
+    "OPENCLAW_AGENT_DIR",
+    "PI_CODING_AGENT_DIR",
+];
+
 impl Places {
     /// Where this user's OpenClaw looks, whether anything is there yet or not.
     ///

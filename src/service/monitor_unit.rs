@@ -4,7 +4,7 @@
 //! program of the user's: what it tells somebody with is the user's own command.
 
 use super::marker::marked;
-use super::text::{command_line, path_text};
+use super::text::{command_line, path_text, word};
 use super::user::{User, UserName};
 use crate::error::Result;
 use std::fmt::Write as _;
@@ -30,6 +30,8 @@ pub struct MonitorUnit {
     pub every: Duration,
     /// Whose vault, in the system's manager; `None` in the user's own.
     pub of_system: Option<User>,
+    /// Variables that say where OpenClaw's files are, with their values: what looks without them looks elsewhere.
+    pub places: Vec<(String, String)>,
 }
 
 impl MonitorUnit {
@@ -61,6 +63,10 @@ impl MonitorUnit {
                 "User={}\nEnvironment=XDG_RUNTIME_DIR=/run/user/{}\n",
                 user.name, user.uid
             );
+        }
+        for (name, value) in &self.places {
+            let assignment = word(&format!("{name}={value}"), "where OpenClaw's files are")?;
+            let _ = writeln!(unit, "Environment={assignment}");
         }
         unit.push_str("TimeoutStartSec=300\nUMask=0077\nLimitCORE=0\nMemorySwapMax=0\nNice=10\n");
         Ok(marked(&unit))
@@ -107,6 +113,7 @@ mod tests {
             vault: PathBuf::from(vault),
             every: Duration::from_mins(30),
             of_system,
+            places: vec![("OPENCLAW_HOME".to_owned(), "/odd home/%h\"".to_owned())],
         })
     }
 

@@ -360,15 +360,17 @@ pub fn run_keeping(
     }))
 }
 
-/// Reads a pipe on a thread of its own, so that a full one stops nobody. The buffer never grows: what
-/// is read may be a key, and growing would leave copies.
+/// Reads a pipe on a thread of its own, so that a full one stops nobody. What may be a key is short, and for that
+/// the buffer never grows: growing would leave copies.
 fn collect(
     pipe: Option<impl Read + Send + 'static>,
     most: u64,
 ) -> mpsc::Receiver<Zeroizing<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut kept = Zeroizing::new(Vec::with_capacity(64 * 1024));
+        let room = usize::try_from(most.min(MAX_OUTPUT)).unwrap_or_default();
+        // One spare byte lets the last read see the end without growing.
+        let mut kept = Zeroizing::new(Vec::with_capacity(room + 1));
         if let Some(mut pipe) = pipe {
             let _ = (&mut pipe).take(most).read_to_end(&mut kept);
             let _ = std::io::copy(&mut pipe, &mut std::io::sink());

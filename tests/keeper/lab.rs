@@ -288,7 +288,7 @@ impl Lab {
         socket::peer(&stream).ok().map(|peer| peer.pid)
     }
 
-    /// A keeper in the foreground, as a service manager runs it, which listens.
+    /// A keeper in the foreground, as a service manager runs it, which listens and has said so.
     #[track_caller]
     pub(crate) fn foreground(&self, more: &[&str]) -> Foreground {
         self.foreground_by(self.foreground_cmd(more))
@@ -301,13 +301,14 @@ impl Lab {
     #[track_caller]
     pub(crate) fn foreground_by(&self, cmd: Cmd) -> Foreground {
         let mut keeper = Foreground::start(cmd);
-        until("the keeper listens", || {
+        until("the keeper listens and says so", || {
             assert!(
                 keeper.child.try_wait().unwrap().is_none(),
                 "the keeper ended: {}",
                 keeper.said()
             );
-            self.keeper() == Some(keeper.pid())
+            // It listens first.
+            self.keeper() == Some(keeper.pid()) && keeper.said().contains('\n')
         });
         keeper
     }

@@ -90,7 +90,14 @@ pub(super) fn endpoint(
         other => other,
     };
     let custom = gathered.custom(provider);
-    if let Some(base) = custom.and_then(|custom| custom.base_url.as_deref()) {
+    let base = custom.and_then(|custom| custom.base_url.as_deref());
+    // A base that is the provider's own says nothing new, and its list may be open to all.
+    let is_own = |base: &&str| {
+        known.is_some_and(|(_, url, _)| {
+            address::host_of(url).is_some() && address::host_of(url) == address::host_of(base)
+        })
+    };
+    if let Some(base) = base.filter(|base| !is_own(base)) {
         let api = custom.and_then(|custom| custom.api.as_deref());
         let header = match (api, known) {
             (Some(api), _) if api.starts_with("anthropic") => Header::Anthropic,

@@ -22,7 +22,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long one agent may take: a keychain that does not answer has its own, shorter limit.
-const LIMIT: Duration = Duration::from_mins(2);
+/// It is more than OpenClaw, and so a check, can be told to wait for a program.
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// How long another agent is begun with. With the limit above and the time for telling it is less than the
 /// five minutes that the monitor's unit has.
@@ -84,7 +85,7 @@ impl Look {
     /// # Errors
     /// `Failed` when the agents cannot be listed or this program cannot be found.
     pub(super) fn take(app: &App, next: Option<&str>) -> Result<Self> {
-        let agents = in_turn(agents(app)?, next);
+        let agents = in_turn(agents(app), next);
         let status = Status::of(app)?;
         Ok(Look::each(agents, Instant::now() + BEGIN_WITHIN, |agent| {
             status.look(agent)
@@ -158,15 +159,15 @@ impl Look {
 
 /// Every agent: what clawkeep noted, what is configured, and what has a folder. A file that cannot be read
 /// is no error here: `models status` says so, of `main` too.
-fn agents(app: &App) -> Result<Vec<AgentId>> {
+fn agents(app: &App) -> Vec<AgentId> {
     let record = LinkRecord::load(&app.dir).ok().flatten();
     let mut agents = record::agents(&app.dir, record.as_ref());
     if let Ok(places) = Places::find(&app.host) {
         let config = Config::read(places.config());
         let config = config.unwrap_or_else(|_| Config::empty(places.config()));
-        agents.extend(places.every_agent(&config)?);
+        agents.extend(places.every_agent(&config).unwrap_or_default());
     }
-    Ok(agents)
+    agents
 }
 
 /// Each once: `main`, then `next`, then those that follow in the alphabet, round to its beginning.
@@ -191,6 +192,12 @@ impl Status {
         for id in &app.global.vault_id {
             args.extend(["--vault-id".into(), id.into()]);
         }
+        if let Some(path) = &app.global.passphrase_file {
+            args.extend(["--passphrase-file".into(), path.clone().into()]);
+        }
+        if app.global.accept_rollback {
+            args.push("--accept-rollback".into());
+        }
         let words = ["--non-interactive", "models", "status", "--check", "--json"];
         args.extend(words.map(OsString::from));
         Ok(Status {
@@ -207,7 +214,7 @@ impl Status {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let out = run_keeping(MOST, LIMIT, command, &self.program, None)?;
-        let out = out.ok_or_else(|| not_looked(Kind::Failed, "it took over two minutes"))?;
+        let out = out.ok_or_else(|| not_looked(Kind::Failed, "it took too long"))?;
         found(out.code, &out.stdout)
     }
 }

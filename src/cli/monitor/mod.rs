@@ -32,6 +32,9 @@ use told::Told;
 /// The most bytes of a text that is told; ntfy takes 4096.
 const MAX_TEXT: usize = 3500;
 
+/// What of it is kept for saying that there is more.
+const ROOM_FOR_MORE: usize = 80;
+
 /// So many names stand in a line, and hints below it.
 const MOST_NAMED: usize = 3;
 
@@ -54,8 +57,12 @@ impl Problem {
         }
     }
 
-    /// All that a look found wrong, the gravest first; `None` when nothing is.
-    fn of(look: &Look) -> Option<Self> {
+    /// All that a look found wrong, the gravest first and of those what is new, with the things that the text has
+    /// room for; `None` when nothing is.
+    fn of<'l>(
+        look: &'l Look,
+        is_new: &dyn Fn(&AgentId, &Thing) -> bool,
+    ) -> Option<(Self, Vec<(&'l AgentId, &'l Thing)>)> {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut known = BTreeMap::new();
         for (agent, thing) in look.things() {
@@ -63,40 +70,64 @@ impl Problem {
             let at = *known.entry(key).or_insert_with(|| {
                 groups.push(Group {
                     thing,
+                    is_new: false,
+                    all: Vec::new(),
                     agents: Vec::new(),
                     hints: Vec::new(),
                 });
                 groups.len() - 1
             });
             if let Some(group) = groups.get_mut(at) {
+                group.is_new |= is_new(agent, thing);
+                group.all.push((agent, thing));
                 group.agents.push(agent);
                 if !group.hints.contains(&&thing.hint) && group.hints.len() < MOST_NAMED {
                     group.hints.push(&thing.hint);
                 }
             }
         }
-        groups.sort_by_key(|group| group.thing.code);
+        groups.sort_by_key(|group| (group.thing.code, !group.is_new));
         let code = groups.first()?.thing.code;
-        let mut said = String::new();
+        let mut text = String::new();
+        let mut things = Vec::new();
+        let mut left = groups.len();
         for group in &groups {
-            let agents = named(&group.agents, look.all());
-            let _ = writeln!(said, "{}{agents}", group.thing.what);
-            for hint in &group.hints {
-                let _ = writeln!(said, "hint: {hint}");
+            let said = group.said(look.all());
+            if !text.is_empty() && text.len() + said.len() > MAX_TEXT - ROOM_FOR_MORE {
+                let _ = writeln!(
+                    text,
+                    "and {left} more\nhint: clawkeep models status --check"
+                );
+                break;
             }
+            text.push_str(&said);
+            things.extend(group.all.iter().copied());
+            left -= 1;
         }
-        Some(Problem {
-            code,
-            text: bounded(&said),
-        })
+        let text = bounded(&text);
+        Some((Problem { code, text }, things))
     }
 }
 
 /// The same thing, wrong with some agents.
 struct Group<'a> {
     thing: &'a Thing,
+    /// Whether it was not told yet of one of them.
+    is_new: bool,
+    all: Vec<(&'a AgentId, &'a Thing)>,
     agents: Vec<&'a AgentId>,
     hints: Vec<&'a String>,
+}
+
+impl Group<'_> {
+    fn said(&self, all: usize) -> String {
+        let agents = named(&self.agents, all);
+        let mut said = format!("{}{agents}\n", self.thing.what);
+        for hint in &self.hints {
+            let _ = writeln!(said, "hint: {hint}");
+        }
+        said
+    }
 }
 
 /// Which agents, in brackets; nothing where there is only one.
@@ -183,9 +214,9 @@ pub fn run(app: &App, args: &Monitor) -> Result<()> {
     let now = app.host.now();
     told.next = look.left.first().map(ToString::to_string);
     told.forget(&look, now);
-    told.save(&app.dir)?;
-    let problem = Problem::of(&look);
-    if let Some(problem) = &problem {
+    let is_new = |agent: &AgentId, thing: &Thing| !told.has(agent, thing, now);
+    let problem = Problem::of(&look, &is_new);
+    if let Some((problem, _)) = &problem {
         app.ui.say(&problem.text);
     } else if look.failed.is_empty() {
         app.ui.say(&well(&look));
@@ -197,21 +228,36 @@ pub fn run(app: &App, args: &Monitor) -> Result<()> {
             look.all()
         ));
     }
-    if let Some(problem) = &problem {
+    let mut ended = Ok(());
+    if let Some((problem, things)) = &problem {
         if channel == Channel::Journal {
-            return Err(Error::shown());
-        }
-        if told.covers(&look, now) {
+            ended = Err(Error::shown());
+        } else if look.things().all(|(agent, thing)| !is_new(agent, thing)) {
             app.ui
                 .say("It was told within a day, and is not told again.");
         } else {
-            tell::tell(&app.host, &system, &channel, problem)?;
-            app.ui.say(&format!("Told {}.", channel.said()));
-            told.note(&look, now);
-            told.save(&app.dir)?;
+            ended = tell::tell(&app.host, &system, &channel, problem);
+            if ended.is_ok() {
+                app.ui.say(&format!("Told {}.", channel.said()));
+                told.note(things, now);
+            }
         }
     }
-    failure(&look).map_or(Ok(()), Err)
+    // Last, so that a full disk keeps nobody from being told.
+    let noted = told.save(&app.dir).map_err(|error| {
+        error.context("it cannot be noted what was told, so that it is told again")
+    });
+    let mut all = [failure(&look).map_or(Ok(()), Err), noted, ended]
+        .into_iter()
+        .filter_map(Result::err);
+    let Some(first) = all.next() else {
+        return Ok(());
+    };
+    // One of several ends it, and the others are not lost.
+    for other in all {
+        app.ui.error(&other);
+    }
+    Err(first)
 }
 
 /// Why agents could not be looked at: what the first of them says.
@@ -273,7 +319,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_once_however_many_agents_have_it() {
         let one = look(&[("main", wrong(2, "fake expires", "renew fake"))]);
-        let problem = Problem::of(&one).unwrap();
+        let problem = problem_of(&one).unwrap();
         assert_eq!(problem.code, 2);
         assert_eq!(problem.text, "fake expires\nhint: renew fake");
         let all = look(&[
@@ -282,7 +328,7 @@ mod tests {
             ("b", wrong(2, "fake expires", "renew --agent b fake")),
             ("c", Found::Well(None)),
         ]);
-        let problem = Problem::of(&all).unwrap();
+        let problem = problem_of(&all).unwrap();
         assert_eq!(problem.code, 1);
         assert_eq!(
             problem.text,
@@ -294,13 +340,41 @@ mod tests {
             .iter()
             .map(|name| (name.as_str(), wrong(1, "fake expired", "renew fake")))
             .collect();
-        let text = Problem::of(&look(&many)).unwrap().text;
+        let text = problem_of(&look(&many)).unwrap().text;
         assert_eq!(text, "fake expired (every agent)\nhint: renew fake");
         many.push(("z", Found::Nothing));
-        let text = Problem::of(&look(&many)).unwrap().text;
+        let text = problem_of(&look(&many)).unwrap().text;
         assert_eq!(
             text,
             "fake expired (agents a0, a1, a2 and 1997 more)\nhint: renew fake"
+        );
+    }
+
+    fn problem_of(look: &Look) -> Option<Problem> {
+        Problem::of(look, &|_, _| true).map(|(problem, _)| problem)
+    }
+
+    #[test]
+    fn what_has_no_room_is_told_the_next_time() {
+        let things = (0..90).map(|n| Thing {
+            code: 1,
+            what: format!("provider-{n:02} is in use, and has no credential that can be used"),
+            hint: format!("clawkeep models auth paste-api-key --provider provider-{n:02}"),
+        });
+        let all = look(&[("main", Found::Wrong(things.collect()))]);
+        let (first, told) = Problem::of(&all, &|_, _| true).unwrap();
+        assert!(told.len() < 90 && first.text.len() <= MAX_TEXT);
+        let more = format!(
+            "and {} more\nhint: clawkeep models status --check",
+            90 - told.len()
+        );
+        assert!(first.text.ends_with(&more), "{}", first.text);
+        let told: Vec<&Thing> = told.into_iter().map(|(_, thing)| thing).collect();
+        let (second, then) = Problem::of(&all, &|_, thing| !told.contains(&thing)).unwrap();
+        assert_ne!(first.text, second.text);
+        assert!(
+            then.iter().all(|(_, thing)| !told.contains(thing)),
+            "new things come first"
         );
     }
 
@@ -323,7 +397,7 @@ mod tests {
             ),
         ] {
             assert_eq!(well(&look(all)), said);
-            assert!(Problem::of(&look(all)).is_none());
+            assert!(problem_of(&look(all)).is_none());
         }
     }
 

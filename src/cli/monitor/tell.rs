@@ -98,11 +98,13 @@ fn desktop(system: &System, problem: &Problem) -> Result<()> {
     ended(&out, "notify-send")
 }
 
-/// Some desktops read the text as markup.
+/// Some desktops read the text as markup; and `notify-send` itself takes what a backslash begins for a character,
+/// which could be one of markup, or none of UTF-8, and then it sends nothing.
 fn without_markup(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('\\', "\\\\")
 }
 
 fn post(host: &Host, system: &System, address: &Address, problem: &Problem) -> Result<()> {
@@ -149,5 +151,10 @@ mod tests {
     #[test]
     fn a_notification_is_no_markup() {
         assert_eq!(without_markup("<b>&"), "&lt;b&gt;&amp;");
+        // Read as `notify-send` reads it, each is itself again.
+        for text in [r"\074b", r"\377", r"a\nb", r"\\", r"\"] {
+            assert_eq!(without_markup(text).replace(r"\\", r"\"), text);
+            assert!(!without_markup(text).replace(r"\\", "").contains('\\'));
+        }
     }
 }

@@ -14,8 +14,9 @@ use crate::cli::monitor::channel::{self, Channel};
 use crate::cli::ui;
 use crate::error::{Error, Result};
 use crate::expiry::{Span, span};
+use crate::openclaw::places;
 use crate::service::monitor_unit::{MonitorUnit, USER_STEM, system_stem};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often, unless it is said.
@@ -89,6 +90,7 @@ fn plan(app: &App, target: &Target, looked: &Looked, every: Duration) -> Result<
         vault: looked.vault.to_path_buf(),
         every,
         of_system: target.of_system.then(|| target.user.clone()),
+        places: place_variables(app),
     };
     let files = [
         Planned::new(parts.service.clone(), unit.service()?),
@@ -103,6 +105,23 @@ fn plan(app: &App, target: &Target, looked: &Looked, every: Duration) -> Result<
         files,
         every,
     })
+}
+
+/// The variables that say where OpenClaw's files are, as far as they are set here.
+fn place_variables(app: &App) -> Vec<(String, String)> {
+    let set = places::VARIABLES.iter().filter_map(|name| {
+        let value = app.host.var(name)?;
+        let value = value.to_str()?.trim();
+        // The unit is started in another folder.
+        let value = if value.is_empty() || value.starts_with('~') {
+            value.to_owned()
+        } else {
+            let whole = app.host.absolute(Path::new(value)).ok()?;
+            whole.to_str()?.to_owned()
+        };
+        (!value.is_empty()).then(|| ((*name).to_owned(), value))
+    });
+    set.collect()
 }
 
 fn show(
