@@ -350,6 +350,26 @@ fn an_expired_token_is_told_once_and_the_value_never() {
     assert_eq!(m.text(&m.path("state/said")).unwrap(), after);
 }
 
+/// Whoever is to be told is told, whether it can be noted or not.
+#[test]
+fn what_cannot_be_noted_is_told_all_the_same() {
+    let m = Machine::new();
+    let said = m.path("state/said").display().to_string();
+    let command = script(&m, "state/tell", "#!/bin/sh\necho told >> \"$1\"\n");
+    let value = format!("sk-fake-{}", "0123456789abcdef".repeat(4));
+    m.store("paste-token", &value, &["--expires-in", "3h"]);
+    let note = m.vault().join("monitor-told.json");
+    std::fs::create_dir(&note).unwrap();
+    m.give(&note);
+    for times in 1..3 {
+        let ran = m.alice(&["monitor", "--on-problem", &command, &said]);
+        assert_eq!(ran.code, 1, "{}", ran.text);
+        assert!(ran.text.contains("it cannot be noted"), "{}", ran.text);
+        let told = m.text(&m.path("state/said")).unwrap();
+        assert_eq!(told, "told\n".repeat(times));
+    }
+}
+
 /// Every agent counts: what is configured without a folder, and what has a folder alone.
 #[test]
 fn what_another_agent_lacks_is_told_and_by_its_name() {
