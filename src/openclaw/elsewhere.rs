@@ -8,7 +8,7 @@ mod entry;
 pub mod file;
 mod found;
 
-pub use entry::{Entries, Entry, Program, UNTOLD};
+pub use entry::{Entries, Entry, LONGEST_LIMIT_MS, Program, UNTOLD, USUAL_LIMIT_MS};
 pub use found::{Answer, Elsewhere, Holder};
 
 use crate::openclaw::reference::SECRET_PROVIDER;
@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn reference(source: Source, provider: Option<&str>, id: &str) -> Reference {
+    pub(super) fn reference(source: Source, provider: Option<&str>, id: &str) -> Reference {
         Reference {
             source,
             provider: provider.map(str::to_owned),

@@ -40,6 +40,16 @@ pub struct World {
 }
 
 impl World {
+    /// openclaw.json as JSON.
+    pub fn openclaw_config(&self) -> serde_json::Value {
+        let path = self.home().join(".openclaw/openclaw.json");
+        let config = clawkeep::openclaw::config::Config::read(&path).unwrap();
+        let keys = config.keys(&[]).into_iter();
+        keys.map(|key| (key.clone(), config.get(&[&key]).unwrap()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
     /// A new world: an empty home (0700) and nothing else.
     pub fn new() -> World {
         let dir = tempfile::Builder::new()

@@ -58,7 +58,7 @@ const REFERENCES: [(&str, [&str; 3], Option<bool>); 26] = [
 
 /// The entries that answer, in openclaw.json.
 fn configure(scene: &Scene) {
-    let mut config = config_of(scene);
+    let mut config = scene.world.openclaw_config();
     let at = |name: &str| scene.world.home().join(name).to_str().unwrap().to_owned();
     let again = config["secrets"]["providers"]["clawkeep"].clone();
     let own = &mut config["secrets"]["providers"];
@@ -128,15 +128,6 @@ pub(crate) fn mixed() -> (Scene, BTreeMap<&'static str, Option<bool>>) {
         .map(|(id, _, gives)| (*id, *gives))
         .collect();
     (scene, expected)
-}
-
-fn config_of(scene: &Scene) -> Value {
-    let path = scene.world.home().join(".openclaw/openclaw.json");
-    let config = clawkeep::openclaw::config::Config::read(&path).unwrap();
-    let keys = config.keys(&[]).into_iter();
-    keys.map(|key| (key.clone(), config.get(&[&key]).unwrap()))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
 }
 
 /// Whether each profile's reference gives a value, by the document; `None` for one that is not known.
@@ -291,7 +282,7 @@ fn a_gateways_service_counts_as_its_environment_does() {
 #[test]
 fn a_reference_in_openclaw_json_is_asked_for_unless_it_is_turned_off() {
     let scene = linked();
-    let mut config = config_of(&scene);
+    let mut config = scene.world.openclaw_config();
     let unset = reference("env", "default", "FAKE_UNSET");
     config["channels"] = json!({
         "telegram": {"enabled": true, "botToken": unset},
@@ -354,7 +345,7 @@ fn the_real_openclaw_finds_the_same_references_unresolved() {
     openclaw.put_on_path(&scene.world);
     let unset = reference("env", "default", "FAKE_UNSET");
     let set = reference("env", "default", "FAKE_IN_FILE");
-    let mut config = config_of(&scene);
+    let mut config = scene.world.openclaw_config();
     config["gateway"]["remote"] = json!({"url": "ws://127.0.0.1:1", "token": unset});
     config["channels"] = json!({
         "telegram": {"enabled": true, "botToken": unset},

@@ -239,14 +239,7 @@ fn a_crowded_home_of_2026_6_1_is_seen_alike() {
     let Some((scene, openclaw)) = with_files() else {
         return;
     };
-    let mut config: Value = {
-        let path = scene.world.home().join(".openclaw/openclaw.json");
-        let config = clawkeep::openclaw::config::Config::read(&path).unwrap();
-        let keys = config.keys(&[]).into_iter();
-        keys.map(|key| (key.clone(), config.get(&[&key]).unwrap()))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
+    let mut config = scene.world.openclaw_config();
     config["agents"] = json!({"defaults": {
         "model": {"primary": "fast", "fallbacks": ["openrouter/auto", "groq/some"]},
         "imageModel": "mistral/pixtral-12b",

@@ -105,14 +105,7 @@ fn openclaw_2026_6_1_picks_the_same_from_generated_stores() {
     let cases = cases(super::common::rounds(120, 600), now);
     let root = world.root().join("cases");
     std::fs::create_dir(&root).unwrap();
-    let linked_config: Value = {
-        let path = world.home().join(".openclaw/openclaw.json");
-        let config = clawkeep::openclaw::config::Config::read(&path).unwrap();
-        let keys = config.keys(&[]).into_iter();
-        keys.map(|key| (key.clone(), config.get(&[&key]).unwrap()))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
+    let linked_config = world.openclaw_config();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (case, theirs) in cases.iter().zip(theirs(&openclaw, &world, &root, &cases)) {
         let ours = ours(&world, &linked_config, case);

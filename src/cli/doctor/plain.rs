@@ -92,8 +92,7 @@ fn look(
                     .iter()
                     .map(|one| (Holder::Profile(one.profile.clone()), one.reference.clone()))
                     .collect();
-                let own = contents.own.iter().filter(|one| !one.is_removed);
-                plain.own_store = Some(own.map(|one| one.name.clone()).collect());
+                plain.own_store = Some(contents.own_names());
                 found.database(contents, reads.len());
             }
             Err(error) => plain.unseen.push(reason(&error)),

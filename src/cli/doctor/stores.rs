@@ -94,11 +94,7 @@ impl Stores {
             return;
         };
         for profile in file.profiles() {
-            let is_ours = profile
-                .reference
-                .as_ref()
-                .is_some_and(crate::openclaw::reference::SecretRef::is_ours);
-            let reference = file.reference(&profile.id).filter(|_| !is_ours);
+            let reference = file.reference(&profile.id).filter(|one| !one.is_ours());
             if let (Some(reference), ProfileHome::OpenClaw) = (reference, home) {
                 let holder = Holder::Profile(profile.id.clone());
                 self.elsewhere.insert((holder, reference));

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result, typed};
 use crate::file;
 use crate::openclaw::command;
 use crate::openclaw::config::Config;
+use crate::openclaw::elsewhere::{LONGEST_LIMIT_MS, USUAL_LIMIT_MS};
 use crate::openclaw::install::Install;
 use crate::openclaw::places::Places;
 use crate::openclaw::plaintext::ignores_ref;
@@ -23,10 +24,6 @@ use crate::openclaw::version::Lane;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// How long OpenClaw waits unless it is told otherwise (`timeoutMs`), and the most that it can be told.
-const USUAL_LIMIT_MS: u64 = 5_000;
-const LONGEST_LIMIT_MS: u64 = 120_000;
 
 /// OpenClaw's side.
 pub(super) struct Theirs {

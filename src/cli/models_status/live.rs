@@ -85,10 +85,7 @@ pub(super) fn take(
         }
     }
     stores.profiles = file;
-    Ok(contents.map(|contents| {
-        let there = contents.own.into_iter().filter(|one| !one.is_removed);
-        there.map(|one| one.name).collect()
-    }))
+    Ok(contents.map(|contents| contents.own_names()))
 }
 
 /// The profiles of some providers.

@@ -13,7 +13,7 @@ use crate::keeper::pointer::Pointer;
 use crate::keeper::published::Published;
 use crate::openclaw::command;
 use crate::openclaw::config::Config;
-use crate::openclaw::elsewhere::answer;
+use crate::openclaw::elsewhere::{LONGEST_LIMIT_MS, USUAL_LIMIT_MS, answer};
 use crate::openclaw::reference::SECRET_PROVIDER;
 use crate::secret::SELECTION_PREFIX;
 use crate::status::Proof;
@@ -22,10 +22,6 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// How long OpenClaw waits unless it is told otherwise (`timeoutMs`), and the most that it can be told.
-const USUAL_LIMIT_MS: u64 = 5_000;
-const LONGEST_LIMIT_MS: u64 = 120_000;
 
 /// OpenClaw's own bound for one question.
 const MOST_IDS: usize = 512;

@@ -35,6 +35,7 @@ use crate::openclaw::places::Places;
 use crate::provider::{AgentId, ProfileId, ProviderId};
 use crate::secret::SecretKind;
 use answer::Refused;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -152,6 +153,14 @@ pub struct Contents {
     pub elsewhere: Vec<Elsewhere>,
     /// Values that a person put into OpenClaw's own store.
     pub own: Vec<Own>,
+}
+
+impl Contents {
+    /// The names that a reference to OpenClaw's own store can ask for.
+    pub fn own_names(&self) -> BTreeSet<String> {
+        let there = self.own.iter().filter(|one| !one.is_removed);
+        there.map(|one| one.name.clone()).collect()
+    }
 }
 
 /// The newest schemas of which every place of credentials is known: of 2026.9.6.

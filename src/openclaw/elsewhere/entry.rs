@@ -17,9 +17,11 @@ const DEFAULT: &str = "default";
 /// have this name.
 pub const UNTOLD: &str = "another entry";
 
-/// How long OpenClaw waits for a program unless it is told otherwise, and the most that it can be told.
-const USUAL_LIMIT_MS: u64 = 5_000;
-const LONGEST_LIMIT_MS: u64 = 120_000;
+/// How long OpenClaw waits for a program unless it is told otherwise, in milliseconds (`timeoutMs`).
+pub const USUAL_LIMIT_MS: u64 = 5_000;
+
+/// The most that it can be told, in milliseconds.
+pub const LONGEST_LIMIT_MS: u64 = 120_000;
 
 /// The most bytes of a file that OpenClaw reads unless it is told otherwise, and the most that are read here.
 const USUAL_FILE: usize = 1024 * 1024;
@@ -211,6 +213,7 @@ fn is_alias(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::reference;
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
@@ -218,14 +221,6 @@ mod tests {
 
     fn config(text: &str) -> Config {
         Config::parse(text.as_bytes(), Path::new("/nowhere/openclaw.json")).unwrap()
-    }
-
-    fn reference(source: Source, provider: Option<&str>, id: &str) -> Reference {
-        Reference {
-            source,
-            provider: provider.map(str::to_owned),
-            id: id.to_owned(),
-        }
     }
 
     #[test]
